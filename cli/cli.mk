@@ -1,0 +1,4 @@
+# cli/: its sources become build/libcli.a; main.c becomes pcap
+LIBS_OURS += cli
+PROGRAMS += pcap
+pcap_ROOM := cli

@@ -1,0 +1,2 @@
+# common/: its sources become build/libcommon.a
+LIBS_OURS += common

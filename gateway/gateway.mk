@@ -1,0 +1,4 @@
+# gateway/: its sources become build/libgateway.a; main.c becomes pcap-gateway
+LIBS_OURS += gateway
+PROGRAMS += pcap-gateway
+pcap-gateway_ROOM := gateway

@@ -1,0 +1,64 @@
+/* capture_request.h - what is asked for when a capture starts: the options that user, gateway and agent share, and the request
+ * that the gateway sends to an agent.  One place reads them from JSON (strictly, with limits) and writes them to JSON.
+ *
+ * Agent's API (HTTP/1.1 over mutual TLS, refusals as in the gateway's API):
+ *   POST /v1/captures           body: agent request; 200 application/x-pcapng, the stream; header Pcap-Capture: ID
+ *   POST /v1/captures/{id}/stop graceful: everything the kernel had delivered is sent, then the stream ends; 202
+ *   GET  /v1/info               {"version","api_level","targets":["host"],"captures":N,"captures_max":N} */
+#ifndef PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
+#define PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
+
+#include "common/err.h"
+#include "common/id.h"
+#include "schema/pcapng.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+#define CAPTURE_DEVICE_MAX      16     /* IFNAMSIZ, with the terminator */
+#define CAPTURE_FILTER_MAX      8192   /* bytes of filter text (bosh pcap takes 5000) */
+#define CAPTURE_DURATION_MAX_S  (7u * 24 * 3600)
+#define CAPTURE_BYTES_MAX       (UINT64_C(1) << 50)
+#define CAPTURE_PACKETS_MAX     (UINT64_C(1) << 53)
+#define CAPTURE_SNAPLEN_MIN     16u
+#define CAPTURE_SNAPLEN_DEFAULT 65535u
+#define CAPTURE_EXCLUDES_MAX    64
+#define CAPTURE_NAME_MAX        256    /* name of an instance, "web/3" */
+#define CAPTURE_BODY_MAX        65536  /* bytes of a start request's JSON */
+
+/* Zero-initialised is not valid: capture_options_init sets the defaults. */
+struct capture_options {
+	char device[CAPTURE_DEVICE_MAX];     /* default "eth0"; [A-Za-z0-9._:@-]{1,15}, not "." or ".." */
+	char filter[CAPTURE_FILTER_MAX + 1]; /* "" : everything.  Plain text without control characters but space and tab */
+	uint32_t snaplen;                    /* CAPTURE_SNAPLEN_MIN..PCAPNG_SNAPLEN_MAX; 0 in JSON means the largest */
+	uint64_t max_duration_s;             /* 0: no limit of its own */
+	uint64_t max_bytes;                  /* of the pcapng stream; 0: none */
+	uint64_t max_packets;                /* 0: none */
+};
+
+void capture_options_init(struct capture_options *o);
+
+/* From the JSON object "options" (NULL: all defaults).  "payload" takes only "full".  Field names in err start with path. */
+int capture_options_from_json(json_t *obj, const char *path, struct capture_options *ret, struct err *err);
+json_t *capture_options_to_json(const struct capture_options *o); /* new reference; NULL: no memory */
+
+/* One end of the platform's own traffic: TCP between this address and port and anything is left out of the capture. */
+struct capture_exclude {
+	char address[46]; /* numeric */
+	uint16_t port;
+};
+
+/* What the gateway sends to an agent. */
+struct agent_request {
+	char id[ID_MAX];              /* of the capture, unique per instance */
+	char job[ID_MAX];             /* for the agent's log */
+	char name[CAPTURE_NAME_MAX];  /* of the instance, for the agent's log */
+	struct capture_options options;
+	size_t excludes_n;
+	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
+};
+
+int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err); /* {"id","job","name","target":{"type":"host"},"options","exclude":[{"address","port"}]} */
+json_t *agent_request_to_json(const struct agent_request *r);
+
+#endif

@@ -1,0 +1,2 @@
+# schema/: its sources become build/libschema.a
+LIBS_OURS += schema

@@ -1,0 +1,66 @@
+/* driver.h - what a storage back end must do: take the chunks of one object in order while the capture runs, make one object of them, sign a link,
+ * read it, erase it.  The struct of functions is the contract; a fake one serves in tests.
+ *
+ * Functions of one upload are called by one thread at a time; those of the driver itself by any.  All may block. */
+#ifndef PCAPLINE_UPLOADER_DRIVER_H
+#define PCAPLINE_UPLOADER_DRIVER_H
+
+#include "common/digest.h"
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct driver;
+
+struct driver_object {
+	uint64_t bytes;
+	char sha256[DIGEST_SHA256_HEX_MAX];
+};
+
+/* Who an object belongs to: tags and metadata (the file driver keeps them in a side record). */
+struct driver_tags {
+	const char *job, *user, *org, *space, *source;
+};
+
+struct driver_ops {
+	const char *name; /* "file" */
+
+	/* upload_begin: a new upload for key, or (resume_text not "") the one that a text from upload_state describes.
+	 * Never overwrites: an object that already stands at key is ERR_STATE. */
+	void *(*upload_begin)(struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err);
+
+	/* upload_state: what to remember so that the upload can be resumed after a crash; new string, caller frees. */
+	char *(*upload_state)(void *upload, struct err *err);
+
+	/* upload_part: bytes of fd from offset 0 become part seq (1, 2, ...).  Returns when the store has it for good; the same seq
+	 * again (after a crash) replaces it.  *ret_part: text to remember for the part, new string. */
+	int (*upload_part)(void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err);
+
+	/* upload_complete: the object is parts 1..n (texts as returned).  After success it stands at key and was checked: size and checksum of what
+	 * the store holds against expect.  Then the upload can only be freed. */
+	int (*upload_complete)(void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err);
+
+	int (*upload_abort)(void *upload, struct err *err); /* nothing of it is left in the store */
+	void (*upload_free)(void *upload);
+
+	/* open: size bytes readable from the returned descriptor (caller closes); ERR_NOT_FOUND.  NULL when the driver only gives URLs. */
+	int (*open)(struct driver *d, const char *key, uint64_t *ret_bytes, struct err *err);
+
+	/* url: a signed URL of the store's own, new string; NULL member: links are the gateway's business. */
+	char *(*url)(struct driver *d, const char *key, uint64_t ttl_s, const char *file_name, struct err *err);
+
+	int (*erase)(struct driver *d, const char *key, struct err *err); /* and verifies that it is gone; already gone is success */
+	int (*check)(struct driver *d, struct err *err);                  /* reachable, writable? */
+	void (*free)(struct driver *d);
+};
+
+/* A driver begins with this. */
+struct driver {
+	const struct driver_ops *ops;
+};
+
+/* The file driver: objects below root, written aside (root/.uploads), flushed, checked, renamed.  Takes root over (makes it 0700). */
+struct driver *driver_file_new(const char *root, struct err *err);
+
+#endif

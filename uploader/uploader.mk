@@ -1,0 +1,2 @@
+# uploader/: its sources become build/libuploader.a
+LIBS_OURS += uploader
