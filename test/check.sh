@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# check.sh [STEP...] - what `make check` and CI run, one step after the other, each on every machine the same way:
+#   build    gcc, warnings are errors: programs, units, replays
+#   unit     units and seed replays
+#   source   greps with a reason
+#   e2e      pytest, everything
+#   lint     clang-format, clang-tidy, cppcheck, shellcheck
+#   clang    clang compiles all of it, warnings are errors
+#   asan     AddressSanitizer and UndefinedBehaviorSanitizer: units, replays and pytest, everything
+#   tsan     ThreadSanitizer: units, and pytest's tests marked `threads`
+# A failed step does not stop the others, a failed build stops those that need it.  The last line is "N passed, N failed" over
+# all units, replays, greps, tools and pytest cases; the exit code says the same.
+set -u
+cd "$(dirname "$0")/.." || exit
+make=${MAKE:-make}
+python=${PYTHON:-/usr/bin/python3}
+jobs=${JOBS:-2}
+passed=0
+failed=0
+failures=""
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+unset MAKEFLAGS MFLAGS # not this make's -j or -s: each step says its own
+
+# step NAME COMMAND...: its last "N passed"/"N failed" figures are added up; a command without any counts as one.
+step() {
+	local name=$1 begin=$SECONDS rc p f
+	shift
+	printf '== %s\n' "$name"
+	"$@" 2>&1 | tee "$log"
+	rc=${PIPESTATUS[0]}
+	p=$(grep -E '[0-9]+ (passed|failed|error)' "$log" | tail -n 1 | grep -oE '[0-9]+ passed' | grep -oE '[0-9]+')
+	f=$(grep -E '[0-9]+ (passed|failed|error)' "$log" | tail -n 1 | grep -oE '[0-9]+ (failed|error)' | grep -oE '[0-9]+' | paste -sd+ | bc_sum)
+	[ -n "$p$f" ] || p=$((rc == 0))
+	[ "$rc" = 0 ] || [ "${f:-0}" -gt 0 ] || f=1
+	passed=$((passed + ${p:-0}))
+	failed=$((failed + ${f:-0}))
+	[ "$rc" = 0 ] || failures="$failures, $name"
+	printf '== %s: %s in %d s\n\n' "$name" "$([ "$rc" = 0 ] && echo good || echo FAILED)" $((SECONDS - begin))
+	return "$rc"
+}
+
+bc_sum() { # "1+2" on stdin
+	local sum
+	read -r sum || return 0
+	echo $((sum))
+}
+
+wanted() {
+	[ -z "$steps" ] || case " $steps " in *" $1 "*) ;; *) return 1 ;; esac
+}
+e2e() { # BUILD [PYTEST-ARGUMENT...]
+	local build=$PWD/$1
+	shift
+	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -m pytest "$@")
+}
+steps="$*"
+
+if wanted build || wanted unit || wanted e2e; then
+	if step "build" "$make" -j"$jobs" CC=gcc all units replays; then
+		wanted unit && step "unit" test/run-units.sh build
+		wanted e2e && step "e2e" e2e build
+	fi
+fi
+wanted source && step "source" test/check-source.sh
+wanted lint && step "lint" "$make" lint
+wanted clang && step "clang" "$make" -j"$jobs" CC=clang BUILD=build-clang all units replays
+if wanted asan && step "asan: build" "$make" -j"$jobs" CC=gcc SAN=address,undefined CFLAGS='-O1 -g' all units replays; then
+	step "asan: unit" test/run-units.sh build-address-undefined
+	step "asan: e2e" e2e build-address-undefined
+fi
+if wanted tsan && step "tsan: build" "$make" -j"$jobs" CC=gcc SAN=thread CFLAGS='-O1 -g' all units; then
+	step "tsan: unit" test/run-units.sh build-thread
+	step "tsan: e2e" e2e build-thread -m threads
+fi
+
+[ -z "$failures" ] || printf 'failed: %s\n' "${failures#, }"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
