@@ -40,7 +40,7 @@ struct err {
 
 /* err_set: the cause.  Replaces what was there; text is made printable and cut at ERR_MSG_MAX.  Returns -1. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-int err_vset(struct err *e, enum err_code code, const char *fmt, va_list ap);
+int err_vset(struct err *e, enum err_code code, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 
 /* err_in: the place, put before the cause as "place: cause".  Returns -1. */
 int err_in(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -15,10 +15,11 @@ int fs_read(const char *path, struct buf *b, struct err *err);
 /* fs_read_text: as a new terminated string (caller frees); refuses NUL bytes.  max in bytes. */
 char *fs_read_text(const char *path, size_t max, struct err *err);
 
-/* fs_write_new: writes aside, flushes, renames over path, flushes the folder. */
+/* fs_write_new: writes aside, flushes, renames over path, flushes the folder.  After a crash a file ".new-??????" may be left
+ * beside path. */
 int fs_write_new(const char *path, const void *p, size_t n, mode_t mode, struct err *err);
 
-/* fs_write_all / fs_pwrite_all: all n bytes or an error. EINTR and short writes are handled. */
+/* fs_write_all: all n bytes or an error. EINTR and short writes are handled. */
 int fs_write_all(int fd, const void *p, size_t n, struct err *err);
 
 int fs_mkdir_p(const char *path, mode_t mode, struct err *err);

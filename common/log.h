@@ -22,7 +22,7 @@ int log_level_parse(const char *text, enum log_level *ret);
 /* log_event: event is a dotted name ("capture.started").  fields is a new JSON object (stolen, may be NULL). */
 void log_event(enum log_level level, const char *event, json_t *fields);
 
-/* log_err: as log_event with the error's code and message added to fields (stolen, may be NULL). */
+/* log_err: as log_event, with "error": {"code", "message", "field"} added to fields (stolen, may be NULL). */
 void log_err(enum log_level level, const char *event, const struct err *e, json_t *fields);
 
 /* The calling thread's context, added to each of its lines; NULL clears.  Copied, cut at 63 bytes. */
