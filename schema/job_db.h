@@ -39,6 +39,7 @@ struct job_filter { /* NULL or 0: any */
 	const char *gateway;     /* run by this gateway process */
 	const char *not_gateway; /* run by any other */
 	const char *after_id;    /* newest first: ids smaller than this (the cursor) */
+	bool brief;              /* job_db_list leaves the instances out: a page of large captures is many megabytes otherwise */
 };
 
 /* Newest first, at most limit (1..1000).  ret_jobs: array of *ret_n jobs, the caller frees each and the array. */
