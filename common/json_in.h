@@ -20,13 +20,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define JSON_IN_BYTES_MAX ((size_t)4 * 1024 * 1024) /* values take up to some 50 times their text in memory */
 #define JSON_IN_DEPTH_MAX 16
 #define JSON_IN_KEYS_MAX  48 /* known keys per object */
 
 #define JSON_IN_OPTIONAL 0
 #define JSON_IN_REQUIRED 1
 
-/* json_in_parse: any JSON value in n bytes; a new reference, or NULL with ERR_INPUT ("line 1 column 7: ...") */
+/* json_in_parse: any JSON value in n bytes; a new reference, or NULL with ERR_INPUT ("line 1 column 7: ...") or ERR_LIMIT
+ * (JSON_IN_BYTES_MAX). */
 json_t *json_in_parse(const void *p, size_t n, struct err *err);
 
 struct json_in {
@@ -38,7 +40,8 @@ struct json_in {
 	bool bad;
 };
 
-/* json_in_begin: obj must be an object, else the reader is bad at once.  err must not be NULL. */
+/* json_in_begin: obj must be an object, else the reader is bad at once.  err must not be NULL.  Messages begin
+ * with the dotted path: "options.snaplen: 9999999 is not within 16..262144". */
 void json_in_begin(struct json_in *in, json_t *obj, const char *path, struct err *err);
 
 /* Getters.  A JSON null counts as absent.  Results are untouched when absent.  Strings are borrowed from obj, valid
@@ -53,7 +56,7 @@ void json_in_any(struct json_in *in, const char *key, json_t **ret);
 /* json_in_enum: the index of the value in names (NULL-terminated); the refusal lists them. */
 void json_in_enum(struct json_in *in, const char *key, int required, const char *const *names, int *ret);
 
-/* json_in_fail: a refusal of the caller's own for path.key.  Always returns -1. */
+/* json_in_fail: a refusal of the caller's own for path.key (key "": the object itself).  Always returns -1. */
 int json_in_fail(struct json_in *in, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* json_in_end: refuses unknown keys.  0, or -1 with the first failure in err. */

@@ -91,9 +91,9 @@ static char *log_line(enum log_level level, const char *event, json_t *fields)
  * error: there is no other place to tell it. */
 static void log_put(const char *text, size_t n)
 {
+	bool locked = pthread_mutex_lock(&log_lock) == 0; /* without it a line may be torn, but not lost */
 	ssize_t put;
 
-	pthread_mutex_lock(&log_lock);
 	while (n > 0) {
 		put = write(STDERR_FILENO, text, n);
 		if (put < 0 && errno == EINTR)
@@ -103,7 +103,8 @@ static void log_put(const char *text, size_t n)
 		text += put;
 		n -= (size_t)put;
 	}
-	pthread_mutex_unlock(&log_lock);
+	if (locked)
+		pthread_mutex_unlock(&log_lock);
 }
 
 void log_event(enum log_level level, const char *event, json_t *fields)
