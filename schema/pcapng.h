@@ -7,8 +7,10 @@
  * draft allows one, an if_tsresol that does not fit 64-bit nanoseconds - each its own message with the byte offset.  Unknown block types pass as PCAPNG_OTHER.
  * Both byte orders; several sections.  Hostile input costs at most block_bytes_max plus the interface table.
  *
+ * Texts handed out are valid UTF-8 without control characters other than tab and newline: anything else in them stands as '?'.
+ *
  * Writing: each function writes one whole block in host byte order to dst and returns its length, or 0 when it does not fit
- * into room (nothing useful written then).  Strings are cut at PCAPNG_TEXT_MAX bytes. */
+ * into room (nothing useful written then).  Strings are cut at PCAPNG_TEXT_MAX bytes, packets at PCAPNG_SNAPLEN_MAX. */
 #ifndef PCAPLINE_SCHEMA_PCAPNG_H
 #define PCAPLINE_SCHEMA_PCAPNG_H
 
@@ -48,7 +50,7 @@ struct pcapng_packet {
 	uint32_t interface_id;
 	uint64_t ts_ns;           /* since 1970-01-01 UTC, whatever the file's resolution; 0 in a Simple Packet Block */
 	uint32_t caplen;          /* bytes at data */
-	uint32_t len;             /* bytes on the wire */
+	uint32_t len;             /* bytes on the wire; read: never under caplen */
 	const uint8_t *data;
 	const char *comment;      /* written when not NULL; read: NULL (use options) */
 	uint32_t flags;           /* epb_flags, 0: absent */
@@ -124,5 +126,9 @@ static inline size_t pcapng_packet_bytes(uint32_t caplen)
 
 /* "EN10MB", "LINUX_SLL2", "RAW"... or "DLT 999" in a static per-thread buffer. */
 const char *pcapng_link_type_name(uint16_t link_type);
+
+/* The link type to write for what pcap_datalink says: they differ for a few, among them raw IP (12 in memory, 101 in files).
+ * -1: no such number. */
+int pcapng_link_type_of_dlt(int dlt);
 
 #endif
