@@ -1,0 +1,235 @@
+/* capture_request.c - options of a capture and the request to an agent, from JSON and to JSON. */
+#include "schema/capture_request.h"
+#include "common/json_in.h"
+#include "common/parse.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAYLOAD_OFFERED "full"
+
+void capture_options_init(struct capture_options *o)
+{
+	*o = (struct capture_options){.device = "eth0", .snaplen = CAPTURE_SNAPLEN_DEFAULT};
+}
+
+/* Names of network devices.  Nothing that could be a path: the agent looks names up below /sys/class/net. */
+static bool device_is_valid(const char *s)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-";
+	size_t n = strlen(s);
+
+	return n >= 1 && n < CAPTURE_DEVICE_MAX && strspn(s, allowed) == n && strcmp(s, ".") != 0 &&
+	       strcmp(s, "..") != 0;
+}
+
+static void read_device(struct json_in *in, struct capture_options *o)
+{
+	const char *s = NULL;
+
+	json_in_str(in, "device", JSON_IN_OPTIONAL, 1, CAPTURE_DEVICE_MAX - 1, &s);
+	if (in->bad || !s)
+		return;
+	if (!device_is_valid(s)) {
+		json_in_fail(
+		        in, "device", "\"%s\" is not the name of a network device: letters, digits and ._:@- only", s);
+		return;
+	}
+	snprintf(o->device, sizeof(o->device), "%s", s);
+}
+
+/* Not with json_in_str, which refuses tabs. */
+static void read_filter(struct json_in *in, struct capture_options *o)
+{
+	json_t *value = NULL;
+	const char *s;
+	size_t n;
+
+	json_in_any(in, "filter", &value);
+	if (in->bad || !value || json_is_null(value))
+		return;
+	if (!json_is_string(value)) {
+		json_in_fail(in, "filter", "must be a string");
+		return;
+	}
+	s = json_string_value(value);
+	n = json_string_length(value);
+	if (n > CAPTURE_FILTER_MAX)
+		json_in_fail(in, "filter", "%zu bytes are over %u", n, CAPTURE_FILTER_MAX);
+	else if (!parse_is_text(s, n, true))
+		json_in_fail(in, "filter", "must be plain text without control characters");
+	else
+		memcpy(o->filter, s, n + 1);
+}
+
+static void read_snaplen(struct json_in *in, struct capture_options *o)
+{
+	uint64_t v = o->snaplen;
+
+	json_in_u64(in, "snaplen", 0, PCAPNG_SNAPLEN_MAX, &v);
+	if (in->bad)
+		return;
+	if (v == 0)
+		v = PCAPNG_SNAPLEN_MAX;
+	if (v < CAPTURE_SNAPLEN_MIN) {
+		json_in_fail(in, "snaplen", "%u is not within %u..%u (0: the largest)", (unsigned)v,
+		        CAPTURE_SNAPLEN_MIN, PCAPNG_SNAPLEN_MAX);
+		return;
+	}
+	o->snaplen = (uint32_t)v;
+}
+
+static void read_payload(struct json_in *in)
+{
+	const char *s = PAYLOAD_OFFERED;
+
+	json_in_str(in, "payload", JSON_IN_OPTIONAL, 0, 64, &s);
+	if (!in->bad && strcmp(s, PAYLOAD_OFFERED) != 0)
+		json_in_fail(in, "payload", "\"%s\" is not offered by this gateway; it offers " PAYLOAD_OFFERED, s);
+}
+
+int capture_options_from_json(json_t *obj, const char *path, struct capture_options *ret, struct err *err)
+{
+	struct capture_options o;
+	struct err scratch = {0};
+	struct json_in in;
+
+	capture_options_init(&o);
+	if (obj) {
+		json_in_begin(&in, obj, path, err ? err : &scratch);
+		read_device(&in, &o);
+		read_filter(&in, &o);
+		read_snaplen(&in, &o);
+		read_payload(&in);
+		json_in_u64(&in, "max_duration_s", 0, CAPTURE_DURATION_MAX_S, &o.max_duration_s);
+		json_in_u64(&in, "max_bytes", 0, CAPTURE_BYTES_MAX, &o.max_bytes);
+		json_in_u64(&in, "max_packets", 0, CAPTURE_PACKETS_MAX, &o.max_packets);
+		if (json_in_end(&in) < 0)
+			return -1;
+	}
+	*ret = o;
+	return 0;
+}
+
+json_t *capture_options_to_json(const struct capture_options *o)
+{
+	return json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I}", "device", o->device, "filter", o->filter, "snaplen",
+	        (json_int_t)o->snaplen, "payload", PAYLOAD_OFFERED, "max_duration_s", (json_int_t)o->max_duration_s,
+	        "max_bytes", (json_int_t)o->max_bytes, "max_packets", (json_int_t)o->max_packets);
+}
+
+/* ---- the request to an agent ---- */
+
+static bool address_is_numeric(const char *s)
+{
+	struct in6_addr any;
+
+	return inet_pton(AF_INET, s, &any) == 1 || inet_pton(AF_INET6, s, &any) == 1;
+}
+
+static int read_exclude(json_t *obj, size_t index, struct capture_exclude *ret, struct err *err)
+{
+	const char *address = NULL;
+	uint64_t port = 0;
+	char path[32];
+	struct json_in in;
+
+	snprintf(path, sizeof(path), "exclude[%zu]", index);
+	json_in_begin(&in, obj, path, err);
+	json_in_str(&in, "address", JSON_IN_REQUIRED, 1, sizeof(ret->address) - 1, &address);
+	json_in_u64(&in, "port", 1, UINT16_MAX, &port);
+	if (!in.bad && !address_is_numeric(address))
+		json_in_fail(&in, "address", "\"%s\" is not a numeric address", address);
+	if (!in.bad && !port)
+		json_in_fail(&in, "port", "is missing");
+	if (json_in_end(&in) < 0)
+		return -1;
+	snprintf(ret->address, sizeof(ret->address), "%s", address);
+	ret->port = (uint16_t)port;
+	return 0;
+}
+
+static int read_excludes(json_t *array, struct agent_request *r, struct err *err)
+{
+	r->excludes_n = json_array_size(array); /* bounded by the caller; NULL: 0 */
+	for (size_t i = 0; i < r->excludes_n; i++)
+		if (read_exclude(json_array_get(array, i), i, &r->excludes[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The agent offers whole devices of its host only. */
+static int read_target(json_t *obj, struct err *err)
+{
+	static const char *const types[] = {"host", NULL};
+	struct json_in in;
+	int type;
+
+	json_in_begin(&in, obj, "target", err);
+	json_in_enum(&in, "type", JSON_IN_REQUIRED, types, &type);
+	return json_in_end(&in);
+}
+
+static void read_id(struct json_in *in, const char *key, char ret[ID_MAX])
+{
+	const char *s = NULL;
+
+	json_in_str(in, key, JSON_IN_REQUIRED, 1, ID_LEN, &s);
+	if (in->bad)
+		return;
+	if (id_is_valid(s))
+		memcpy(ret, s, ID_MAX);
+	else
+		json_in_fail(in, key, "\"%s\" is not an id", s);
+}
+
+int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err)
+{
+	struct err scratch = {0};
+	json_t *target = NULL, *options = NULL, *exclude = NULL;
+	const char *name = NULL;
+	struct json_in in;
+
+	if (!err)
+		err = &scratch;
+	*ret = (struct agent_request){0};
+	json_in_begin(&in, obj, "", err);
+	read_id(&in, "id", ret->id);
+	read_id(&in, "job", ret->job);
+	json_in_str(&in, "name", JSON_IN_REQUIRED, 1, CAPTURE_NAME_MAX - 1, &name);
+	json_in_obj(&in, "target", JSON_IN_REQUIRED, &target);
+	json_in_obj(&in, "options", JSON_IN_OPTIONAL, &options);
+	json_in_array(&in, "exclude", JSON_IN_OPTIONAL, CAPTURE_EXCLUDES_MAX, &exclude);
+	if (json_in_end(&in) < 0)
+		return -1;
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	if (read_target(target, err) < 0)
+		return -1;
+	if (capture_options_from_json(options, "options", &ret->options, err) < 0)
+		return -1;
+	return read_excludes(exclude, ret, err);
+}
+
+static json_t *excludes_to_json(const struct agent_request *r)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < r->excludes_n; i++) {
+		json_t *one =
+		        json_pack("{s:s, s:i}", "address", r->excludes[i].address, "port", (int)r->excludes[i].port);
+
+		if (json_array_append_new(array, one) < 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
+json_t *agent_request_to_json(const struct agent_request *r)
+{
+	/* "o" takes the references, also on failure, and makes the whole fail when one is NULL */
+	return json_pack("{s:s, s:s, s:s, s:{s:s}, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
+	        "type", "host", "options", capture_options_to_json(&r->options), "exclude", excludes_to_json(r));
+}
