@@ -1,0 +1,138 @@
+"""Fixtures.  `net`, `agents`, `gateways` and `cli` clean up after each test, and fail it when a daemon left anything bad behind."""
+import os
+import shutil
+import signal
+
+import pytest
+
+from rig import Agent, Cli, Gateway, Net, Pki, Session
+from rig.net import remove_stale
+from rig.wait import SLOW
+
+_session = {}
+
+
+def pytest_configure(config):
+    if os.geteuid() != 0:
+        raise pytest.UsageError("these tests make network namespaces: run them as root")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Ends a test that hangs: its stack is shown as a failure, the rest goes on."""
+    marker = item.get_closest_marker("timeout_s")
+    limit = int((marker.args[0] if marker else 120) * SLOW)
+
+    def on_alarm(_signal, _frame):
+        signal.alarm(limit)  # the clean-up may hang as well
+        raise AssertionError(f"{item.name} is not done after {limit} s")
+
+    old = signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(limit)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.has_failed = True
+        if "session" in _session:
+            _session["session"].failed = True
+
+
+@pytest.fixture(scope="session")
+def session():
+    remove_stale()
+    s = _session["session"] = Session()
+    yield s
+    try:
+        s.check_leftovers()
+        s.check_logs()
+    except BaseException:
+        s.failed = True
+        raise
+    finally:
+        s.close()
+
+
+@pytest.fixture(scope="session")
+def pki(session):
+    return Pki(session, session.work / "pki")
+
+
+@pytest.fixture
+def folder(session, request):
+    """A folder for this test; logs stay until the end of the run, the rest goes when the test was good."""
+    path = session.work / "".join(c if c.isalnum() else "_" for c in request.node.name)[:80]
+    path.mkdir()
+    yield path
+    if not getattr(request.node, "has_failed", False):
+        for entry in path.iterdir():
+            if entry.is_dir() and not entry.name.startswith("home-"):
+                for inner in ("state", "files"):
+                    shutil.rmtree(entry / inner, ignore_errors=True)
+
+
+@pytest.fixture
+def net(session):
+    n = Net(session)
+    yield n
+    n.close()
+
+
+def _stop_all(daemons):
+    """Stops each and looks at each, even when an earlier one was bad."""
+    faults = []
+    for daemon in daemons:
+        if daemon.process is None:
+            continue
+        try:
+            if daemon.is_running():
+                daemon.thaw()
+                daemon.stop()
+            else:
+                daemon.check()
+        except AssertionError as e:
+            faults.append(str(e))
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def agents(session, pki, net, folder):
+    """agents(ns, **kwargs): a started Agent in the namespace."""
+    made = []
+
+    def make(ns, start=True, **kwargs):
+        agent = Agent(session, kwargs.pop("pki", pki), ns, folder / f"agent-{ns.label}-{len(made)}", **kwargs)
+        made.append(agent)
+        return agent.start() if start else agent
+
+    yield make
+    _stop_all(made)
+
+
+@pytest.fixture
+def gateways(session, pki, agents, folder):
+    """gateways(groups, **kwargs): a started Gateway.  Stopped before the agents."""
+    made = []
+
+    def make(groups, start=True, **kwargs):
+        name = "gateway" if not made else f"gateway{len(made)}"
+        gateway = Gateway(session, pki, folder / name, groups, name=name, **kwargs)
+        made.append(gateway)
+        return gateway.start() if start else gateway
+
+    yield make
+    _stop_all(made)
+
+
+@pytest.fixture
+def cli(session, folder):
+    """cli(gateway, user): the command as that user."""
+    def make(gateway=None, user="alice", **env):
+        return Cli(session, folder, gateway, user, env)
+    return make

@@ -1,0 +1,22 @@
+"""The rig of the end-to-end tests: real programs, real namespaces, real packets.
+
+A class per server (Agent, Gateway), per command (Cli) and per reference (Tcpdump); ``wait_for`` instead of sleeping; everything is
+cleaned up by the fixtures of conftest.py, which also look at what the daemons left behind: exit codes, sanitizer reports, errors in logs.
+"""
+from .agent import Agent
+from .cli import Cli
+from .daemon import Daemon
+from .gateway import Gateway
+from .http import Http, Live, Reply
+from .net import Namespace, Net
+from .pcapng import Capture, read_pcap, read_pcapng
+from .pki import Pki
+from .reference import Tcpdump, capinfos, tshark
+from .session import Session
+from .traffic import Sender, Sink, WebServer, numbers_of
+from .wait import wait_for
+
+__all__ = [
+    "Agent", "Capture", "Cli", "Daemon", "Gateway", "Http", "Live", "Namespace", "Net", "Pki", "Reply", "Sender", "Session", "Sink",
+    "Tcpdump", "WebServer", "capinfos", "numbers_of", "read_pcap", "read_pcapng", "tshark", "wait_for",
+]
