@@ -23,7 +23,7 @@ int fs_write_new(const char *path, const void *p, size_t n, mode_t mode, struct 
 int fs_write_all(int fd, const void *p, size_t n, struct err *err);
 
 int fs_mkdir_p(const char *path, mode_t mode, struct err *err);
-int fs_sync_dir(const char *path, struct err *err); /* makes renames in it durable */
+int fs_sync_dir(const char *path, struct err *err);    /* makes renames in it durable */
 int fs_remove_tree(const char *path, struct err *err); /* does not follow links; a missing path is fine */
 
 /* fs_free_bytes: what an unprivileged writer may still use on the file system of path. */
