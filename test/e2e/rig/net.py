@@ -5,16 +5,19 @@ plbX has 10.199.X.1/24 (and fd00:199:X::1/64), the namespaces .10, .11...  X is 
 runs on one machine do not meet.
 """
 import ctypes
+import fcntl
 import os
 import pathlib
 import random
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
 CLONE_NEWNET = 0x40000000
+TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -88,6 +91,22 @@ class Namespace:
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_DGRAM, proto=0):
         """A socket inside, in the hands of the test."""
         return in_namespace(self.name, lambda: socket.socket(family, kind, proto))
+
+    def tun(self, name, network):
+        """A tun device with address network.1/24, its other side held by the test; gives that side's descriptor.
+
+        network   "10.197.0": datagrams to 10.197.0.2 leave through the device
+        """
+        def make():
+            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
+            return fd
+
+        fd = in_namespace(self.name, make)
+        self.net.closers.append(lambda: os.close(fd))
+        self.ip_cmd("addr", "add", f"{network}.1/24", "dev", name)
+        self.ip_cmd("link", "set", name, "up")
+        return fd
 
     def pids(self):
         return [int(p) for p in ip("netns", "pids", self.name, check=False).stdout.split()]
