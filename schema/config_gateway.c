@@ -1,0 +1,192 @@
+#include "schema/config_gateway.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+#define PATH_MAX_BYTES 4096
+#define KIB            (UINT64_C(1) << 10)
+#define MIB            (UINT64_C(1) << 20)
+#define GIB            (UINT64_C(1) << 30)
+#define TIB            (UINT64_C(1) << 40)
+#define SECOND_MS      UINT64_C(1000)
+#define MINUTE_MS      (60 * SECOND_MS)
+#define HOUR_MS        (60 * MINUTE_MS)
+#define DAY_MS         (24 * HOUR_MS)
+#define AT(field)      offsetof(struct config_gateway, field)
+
+const struct config_key config_gateway_keys[] = {
+        {"", "public_url", CONFIG_TEXT, AT(public_url), "", 0, 1024, NULL, "",
+                "Base of the links that users get; empty: http or https, listen.address and listen.port"},
+        {"", "state_dir", CONFIG_TEXT, AT(state_dir), "/var/lib/pcap-gateway", 1, PATH_MAX_BYTES, NULL, "",
+                "Folder of the database, the spool, the objects and the link key"},
+        {"", "run_as", CONFIG_TEXT, AT(run_as), "", 0, 32, NULL, "",
+                "User to become when started as root; empty: stay"},
+        {"", "log_level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, "debug|info|warning|error", "",
+                "What is worth a line in the log"},
+        {"", "drain_timeout", CONFIG_DURATION, AT(drain_ms), "30s", SECOND_MS, 15 * MINUTE_MS, NULL, "",
+                "How long a gateway that was told to end waits for its captures"},
+        {"", "inventory", CONFIG_TEXT, AT(inventory_file), "", 0, PATH_MAX_BYTES, NULL, "",
+                "File of the host targets; empty: there are none"},
+        {"", "tokens", CONFIG_TEXT, AT(tokens_file), "", 0, PATH_MAX_BYTES, NULL, "",
+                "File of the static tokens; empty: there are none"},
+
+        {"listen", "address", CONFIG_TEXT, AT(listen_address), "127.0.0.1", 1, 45, NULL, "",
+                "Numeric address of the public API"},
+        {"listen", "port", CONFIG_NUMBER, AT(listen_port), "8780", 0, 65535, NULL, "", "Port; 0: any free one"},
+
+        {"tls", "certificate", CONFIG_TEXT, AT(tls_certificate), "", 0, PATH_MAX_BYTES, NULL, "",
+                "File of the public certificate, PEM, with its chain; empty: plain HTTP, on loopback only"},
+        {"tls", "private_key", CONFIG_TEXT, AT(tls_private_key), "", 0, PATH_MAX_BYTES, NULL, "",
+                "File of its private key, PEM"},
+
+        {"agents", "ca", CONFIG_TEXT, AT(agents_ca), NULL, 1, PATH_MAX_BYTES, NULL, "",
+                "File of the CA that signed the agents' certificates, PEM"},
+        {"agents", "certificate", CONFIG_TEXT, AT(agents_certificate), NULL, 1, PATH_MAX_BYTES, NULL, "",
+                "File of the gateway's client certificate, PEM"},
+        {"agents", "private_key", CONFIG_TEXT, AT(agents_private_key), NULL, 1, PATH_MAX_BYTES, NULL, "",
+                "File of its private key, PEM"},
+        {"agents", "name", CONFIG_TEXT, AT(agents_name), "pcap-agent", 1, 253, NULL, "",
+                "DNS name that an agent's certificate must bear"},
+        {"agents", "connect_timeout", CONFIG_DURATION, AT(agents_connect_ms), "5s", 100, MINUTE_MS, NULL, "",
+                "Until a connection to an agent stands"},
+        {"agents", "start_timeout", CONFIG_DURATION, AT(agents_start_ms), "10s", 100, MINUTE_MS, NULL, "",
+                "Until an agent has answered a start"},
+        {"agents", "idle_timeout", CONFIG_DURATION, AT(agents_idle_ms), "15s", 3 * SECOND_MS, 5 * MINUTE_MS, NULL, "",
+                "An agent that sends nothing for so long, not even statistics, is lost"},
+        {"agents", "stop_timeout", CONFIG_DURATION, AT(agents_stop_ms), "10s", SECOND_MS, MINUTE_MS, NULL, "",
+                "Grace for the rest of an agent's packets after a stop"},
+
+        {"storage", "enabled", CONFIG_BOOL, AT(storage_enabled), "true", 0, 0, NULL, "",
+                "Whether captures can be stored"},
+        {"storage", "driver", CONFIG_CHOICE, AT(storage_driver), "file", 0, 0, "file", "", "Where objects are kept"},
+        {"storage", "path", CONFIG_TEXT, AT(storage_path), "", 0, PATH_MAX_BYTES, NULL, "",
+                "Folder of the objects; empty: state_dir/objects"},
+        {"storage", "spool", CONFIG_TEXT, AT(storage_spool), "", 0, PATH_MAX_BYTES, NULL, "",
+                "Folder of what is not yet an object; empty: state_dir/spool"},
+        {"storage", "chunk", CONFIG_SIZE, AT(storage_chunk_bytes), "8MiB", 64 * KIB, GIB, NULL, "", "Size of a chunk"},
+        {"storage", "job_max", CONFIG_SIZE, AT(storage_job_max_bytes), "10GiB", 64 * KIB, 1024 * TIB, NULL, "",
+                "Largest stored capture"},
+        {"storage", "min_free", CONFIG_SIZE, AT(storage_min_free_bytes), "256MiB", 0, 1024 * TIB, NULL, "",
+                "With less free disk than this, captures to store end or are refused"},
+        {"storage", "retention", CONFIG_DURATION, AT(storage_retention_ms), "24h", SECOND_MS, 365 * DAY_MS, NULL, "",
+                "How long objects are kept"},
+        {"storage", "sweep_interval", CONFIG_DURATION, AT(storage_sweep_ms), "60s", 100, HOUR_MS, NULL, "",
+                "How often expired objects are looked for"},
+        {"storage", "history", CONFIG_DURATION, AT(storage_history_ms), "30d", SECOND_MS, 3650 * DAY_MS, NULL, "",
+                "How long ended captures without an object are remembered"},
+        {"storage", "prefix", CONFIG_TEXT, AT(storage_prefix), "captures", 1, 200, NULL, "",
+                "First part of every object's key"},
+
+        {"links", "ttl", CONFIG_DURATION, AT(link_ttl_ms), "15m", SECOND_MS, 7 * DAY_MS, NULL, "",
+                "How long a download link works"},
+        {"links", "ttl_max", CONFIG_DURATION, AT(link_ttl_max_ms), "24h", SECOND_MS, 7 * DAY_MS, NULL, "",
+                "The longest that a user may ask for"},
+        {"links", "key_file", CONFIG_TEXT, AT(link_key_file), "", 0, PATH_MAX_BYTES, NULL, "",
+                "File of the key that signs links, made when missing; empty: state_dir/link.key"},
+
+        {"live", "backlog", CONFIG_SIZE, AT(live_backlog_bytes), "32MiB", MIB, 4 * GIB, NULL, "",
+                "What a live capture keeps for a viewer that is slow or comes back"},
+        {"live", "grace", CONFIG_DURATION, AT(live_grace_ms), "30s", 0, HOUR_MS, NULL, "",
+                "How long a live capture waits for its viewer to come back"},
+
+        {"merge", "window", CONFIG_DURATION, AT(merge_window_ms), "200ms", 1, 10 * SECOND_MS, NULL, "",
+                "How long a packet waits for earlier ones of other instances"},
+        {"merge", "queue", CONFIG_SIZE, AT(merge_queue_bytes), "8MiB", 256 * KIB, GIB, NULL, "",
+                "Bytes that wait, per instance"},
+
+        {"limits", "captures", CONFIG_NUMBER, AT(limit_captures), "100", 1, 10000, NULL, "captures",
+                "Captures at once"},
+        {"limits", "captures_per_user", CONFIG_NUMBER, AT(limit_captures_per_user), "10", 1, 10000, NULL, "captures",
+                "Captures at once of one user"},
+        {"limits", "instances", CONFIG_NUMBER, AT(limit_instances), "50", 1, 1000, NULL, "instances",
+                "Instances in one capture"},
+        {"limits", "connections", CONFIG_NUMBER, AT(limit_connections), "1024", 8, 65536, NULL, "connections",
+                "Connections at once"},
+        {"limits", "connections_per_address", CONFIG_NUMBER, AT(limit_connections_per_address), "0", 0, 65536, NULL,
+                "connections",
+                "Connections at once from one address; 0: no limit of its own (behind a proxy all have the same)"},
+        {"limits", "duration", CONFIG_DURATION, AT(limit_duration_ms), "24h", SECOND_MS, 7 * DAY_MS, NULL, "",
+                "Longest capture, and the default"},
+        {"limits", "snaplen", CONFIG_NUMBER, AT(limit_snaplen), "262144", 16, 262144, NULL, "bytes",
+                "Most bytes of a packet that are captured"},
+        {"limits", "idle_timeout", CONFIG_DURATION, AT(limit_idle_ms), "120s", SECOND_MS, HOUR_MS, NULL, "",
+                "How long an idle connection is kept (a proxy in front should close first: gorouter does after 90 s)"},
+        {"limits", "header_timeout", CONFIG_DURATION, AT(limit_header_ms), "10s", 100, 5 * MINUTE_MS, NULL, "",
+                "Until a request's header is whole"},
+
+        {"policy", "share", CONFIG_CHOICE, AT(share), "none", 0, 0, "none|space|org", "",
+                "Whose captures a user sees beside the own"},
+};
+const size_t config_gateway_keys_n = sizeof(config_gateway_keys) / sizeof(config_gateway_keys[0]);
+
+/* Numeric and of this machine alone? */
+static bool is_loopback(const char *address)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (inet_pton(AF_INET, address, &v4) == 1)
+		return (ntohl(v4.s_addr) >> 24) == 127;
+	return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static int check_listen(const struct config_gateway *c, struct err *err)
+{
+	const char *url = c->public_url;
+	struct in6_addr any;
+
+	if (inet_pton(AF_INET, c->listen_address, &any) != 1 && inet_pton(AF_INET6, c->listen_address, &any) != 1)
+		return err_set(err, ERR_INPUT, "listen.address: \"%s\" is not a numeric address", c->listen_address);
+	if (!*c->tls_certificate != !*c->tls_private_key)
+		return err_set(err, ERR_INPUT, "tls.certificate and tls.private_key must be given together");
+	if (!*c->tls_certificate && !is_loopback(c->listen_address))
+		return err_set(err, ERR_INPUT,
+		        "listen.address: without tls.certificate only a loopback address, not \"%s\"",
+		        c->listen_address);
+	if (*url && strncasecmp(url, "http://", 7) && strncasecmp(url, "https://", 8))
+		return err_set(err, ERR_INPUT, "public_url: \"%s\" begins with neither http:// nor https://", url);
+	if (strpbrk(url, " ?#\"<>\\"))
+		return err_set(err, ERR_INPUT, "public_url: \"%s\" holds what the base of a link cannot", url);
+	return 0;
+}
+
+static int check_prefix(const char *prefix, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
+
+	if (prefix[strspn(prefix, allowed)] || *prefix == '/' || *prefix == '.' || strstr(prefix, "//") ||
+	        strstr(prefix, "/.") || prefix[strlen(prefix) - 1] == '/')
+		return err_set(err, ERR_INPUT,
+		        "storage.prefix: \"%s\" is not made of names with letters, digits, '.', '_', '-' and '/' "
+		        "between them",
+		        prefix);
+	return 0;
+}
+
+static int check_together(const struct config_gateway *c, struct err *err)
+{
+	if (check_listen(c, err) < 0 || check_prefix(c->storage_prefix, err) < 0)
+		return -1;
+	if (c->link_ttl_ms > c->link_ttl_max_ms)
+		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");
+	if (c->storage_chunk_bytes > c->storage_job_max_bytes)
+		return err_set(err, ERR_INPUT, "storage.chunk is larger than storage.job_max");
+	return 0;
+}
+
+int config_gateway_load(const char *path, struct config_gateway *ret, struct err *err)
+{
+	if (config_load(path, config_gateway_keys, config_gateway_keys_n, ret, err) < 0)
+		return -1;
+	if (check_together(ret, err) < 0) {
+		config_gateway_done(ret);
+		return path ? err_in(err, "%s", path) : -1;
+	}
+	return 0;
+}
+
+void config_gateway_done(struct config_gateway *c)
+{
+	config_done(config_gateway_keys, config_gateway_keys_n, c);
+}
