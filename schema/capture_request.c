@@ -47,7 +47,7 @@ static void read_filter(struct json_in *in, struct capture_options *o)
 	size_t n;
 
 	json_in_any(in, "filter", &value);
-	if (in->bad || !value || json_is_null(value))
+	if (in->bad || !value)
 		return;
 	if (!json_is_string(value)) {
 		json_in_fail(in, "filter", "must be a string");
@@ -142,7 +142,7 @@ static int read_exclude(json_t *obj, size_t index, struct capture_exclude *ret, 
 	if (!in.bad && !address_is_numeric(address))
 		json_in_fail(&in, "address", "\"%s\" is not a numeric address", address);
 	if (!in.bad && !port)
-		json_in_fail(&in, "port", "is missing");
+		json_in_fail(&in, "port", "is required");
 	if (json_in_end(&in) < 0)
 		return -1;
 	snprintf(ret->address, sizeof(ret->address), "%s", address);
