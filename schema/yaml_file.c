@@ -201,7 +201,8 @@ static size_t key_line(const char *text, const char *key, const struct yaml_log 
 	return f.found ? f.found : log->line;
 }
 
-static int refuse(const struct yaml_log *log, const char *what, const char *value, size_t line, struct err *err)
+static int refuse(const struct yaml_log *log, const char *before, const char *key, const char *after, size_t line,
+        struct err *err)
 {
 	char in[200] = "", at[40] = "";
 
@@ -209,41 +210,52 @@ static int refuse(const struct yaml_log *log, const char *what, const char *valu
 		snprintf(in, sizeof(in), " in %s", log->path);
 	if (line)
 		snprintf(at, sizeof(at), " (line %zu)", line);
-	return err_set(err, ERR_INPUT, "%s%s%s%s", what, value, in, at);
+	return err_set(err, ERR_INPUT, "%s%s%s%s%s", before, key, after, in, at);
+}
+
+/* What follows head in the cause, or NULL. */
+static const char *cause_after(const struct yaml_log *log, const char *head)
+{
+	size_t n = strlen(head);
+
+	return strncmp(log->cause, head, n) ? NULL : log->cause + n;
+}
+
+/* The path ends with the field that libcyaml was at, which is not the one it complains of. */
+static struct yaml_log log_outer(const struct yaml_log *log)
+{
+	struct yaml_log outer = *log;
+	char *dot = strrchr(outer.path, '.');
+
+	*(dot ? dot : outer.path) = '\0';
+	return outer;
+}
+
+static int refuse_expected(const struct yaml_log *log, const char *what, struct err *err)
+{
+	if (!strncmp(what, "MAPPING", 7))
+		return refuse(log, "expected keys and values", "", "", log->line, err);
+	if (!strncmp(what, "SEQUENCE", 8))
+		return refuse(log, "expected a list", "", "", log->line, err);
+	return refuse(log, "expected a single value", "", "", log->line, err);
 }
 
 static int log_to_err(const struct yaml_log *log, cyaml_err_t code, const char *text, struct err *err)
 {
-	static const char unexpected[] = "Unexpected key: ", twice[] = "Mapping field already seen: ",
-	                  expecting[] = "Expecting ";
-	char quoted[200];
-	const char *value;
+	struct yaml_log outer = log_outer(log);
+	const char *key;
 
 	if (code == CYAML_ERR_OOM)
 		return err_nomem(err);
-	if (!strncmp(log->cause, unexpected, sizeof(unexpected) - 1)) {
-		value = log->cause + sizeof(unexpected) - 1;
-		snprintf(quoted, sizeof(quoted), "\"%s\"", value);
-		return refuse(log, "unexpected key ", quoted, key_line(text, value, log), err);
-	}
-	if (!strncmp(log->cause, twice, sizeof(twice) - 1)) {
-		/* the path ends with the key itself; the second one is what comes after the place of the log */
-		struct yaml_log outer = *log;
-		char *dot = strrchr(outer.path, '.');
-
-		*(dot ? dot : outer.path) = '\0';
-		value = log->cause + sizeof(twice) - 1;
-		snprintf(quoted, sizeof(quoted), "\"%s\" stands twice", value);
-		return refuse(&outer, "key ", quoted, key_line(text, value, log), err);
-	}
-	if (!strncmp(log->cause, expecting, sizeof(expecting) - 1)) {
-		if (strstr(log->cause, "MAPPING, "))
-			return refuse(log, "expected keys and values", "", log->line, err);
-		if (strstr(log->cause, "SEQUENCE, "))
-			return refuse(log, "expected a list", "", log->line, err);
-		return refuse(log, "expected a single value", "", log->line, err);
-	}
-	return refuse(log, log->cause[0] ? log->cause : cyaml_strerror(code), "", log->line, err);
+	if ((key = cause_after(log, "Unexpected key: ")))
+		return refuse(log, "unexpected key \"", key, "\"", key_line(text, key, log), err);
+	if ((key = cause_after(log, "Mapping field already seen: ")))
+		return refuse(&outer, "key \"", key, "\" stands twice", key_line(text, key, log), err);
+	if ((key = cause_after(log, "Missing required mapping field: ")))
+		return refuse(&outer, "key \"", key, "\" is missing", log->line, err);
+	if ((key = cause_after(log, "Expecting ")))
+		return refuse_expected(log, key, err);
+	return refuse(log, log->cause[0] ? log->cause : cyaml_strerror(code), "", "", log->line, err);
 }
 
 /* ---- */
