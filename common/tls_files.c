@@ -30,15 +30,17 @@ static int tls_no_passphrase(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
-/* Reads one PEM file and remembers its path.  header is what some line of it must begin with. */
+/* Reads one PEM file and remembers its path.  header is how some line of it must begin, with "..." for any words. */
 static int tls_read(
         const char *path, const char *header, const char *what, char **ret_path, char **ret_pem, struct err *err)
 {
+	const char *dots = strstr(header, "... ");
+
 	if ((*ret_path = strdup(path)) == NULL)
 		return err_nomem(err);
 	if ((*ret_pem = fs_read_text(path, TLS_FILE_BYTES_MAX, err)) == NULL)
 		return err_in(err, "%s", what);
-	if (strstr(*ret_pem, header) == NULL)
+	if (strstr(*ret_pem, dots != NULL ? dots + 4 : header) == NULL)
 		return err_set(err, ERR_INPUT, "%s: %s has no line \"%s\"", what, path, header);
 	return 0;
 }
@@ -64,7 +66,7 @@ static X509 *tls_first_cert(const char *pem, const char *path, const char *what,
 	X509 *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL) : NULL;
 
 	if (cert == NULL)
-		err_set(err, ERR_INPUT, "%s: %s: %s", what, path, tls_reason());
+		err_set(err, ERR_INPUT, "%s: %s holds no readable certificate: %s", what, path, tls_reason());
 	BIO_free(bio);
 	return cert;
 }
@@ -78,7 +80,7 @@ static EVP_PKEY *tls_key(const char *pem, const char *path, struct err *err)
 		ERR_clear_error();
 		err_set(err, ERR_INPUT, "TLS key: %s is encrypted; a key without passphrase is needed", path);
 	} else if (key == NULL) {
-		err_set(err, ERR_INPUT, "TLS key: %s: %s", path, tls_reason());
+		err_set(err, ERR_INPUT, "TLS key: %s holds no readable key: %s", path, tls_reason());
 	}
 	BIO_free(bio);
 	return key;
@@ -114,7 +116,7 @@ static int tls_load_pair(struct tls_files *t, const char *cert_path, const char 
 		return -1;
 	if (tls_read(cert_path, cert_header, "TLS certificate", &t->cert_path, &t->cert_pem, err) < 0)
 		return -1;
-	if (tls_read(key_path, "PRIVATE KEY-----", "TLS key", &t->key_path, &t->key_pem, err) < 0)
+	if (tls_read(key_path, "-----BEGIN ... PRIVATE KEY-----", "TLS key", &t->key_path, &t->key_pem, err) < 0)
 		return -1;
 	return tls_check_pair(t, err);
 }
