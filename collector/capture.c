@@ -1,0 +1,418 @@
+#include "collector/capture.h"
+
+#include "collector/capture_stats.h"
+#include "collector/device.h"
+#include "collector/stream_out.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/version.h"
+#include "schema/pcapng.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* Kept free below max_bytes for the last statistics block: its figures and a stop note. */
+#define LAST_BLOCK_BYTES 640
+
+/* The kernel hands over a block that is not full at the second tick of its timer, and a tick is up to 10 ms late (HZ=100). */
+#define DRAIN_TICKS     2
+#define DRAIN_MARGIN_MS 30
+
+enum capture_state { CAPTURE_NEW, CAPTURE_OPENED, CAPTURE_RUNNING, CAPTURE_DRAINING, CAPTURE_ENDED };
+
+struct capture {
+	/* fixed after capture_new */
+	struct capture_options options;
+	char description[CAPTURE_NAME_MAX];
+	uint64_t duration_ms;
+	uint64_t ring_bytes, block_timeout_ms, stats_interval_ns;
+	int stop_fd; /* an eventfd, readable once a stop was asked for */
+
+	/* any thread */
+	atomic_int requested; /* enum stop_reason */
+
+	/* fixed after capture_open */
+	struct device *device;
+	int peer_fd;
+	uint64_t started_wall_ns;
+	uint64_t deadline_ns; /* UINT64_MAX: none */
+
+	/* owned by the reading thread */
+	enum capture_state state;
+	struct stream_out out;
+	struct capture_stats stats;
+	uint64_t next_stats_ns, drain_until_ns;
+	uint64_t bytes, packets;
+	uint64_t seen; /* taken out of the ring: delivered, or cut off by a limit */
+	enum stop_reason cut;
+	enum stop_reason reason;
+	char reason_text[256];
+};
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+struct capture *capture_new(const struct capture_settings *s, struct err *err)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		err_nomem(err);
+		return NULL;
+	}
+	c->options = s->request->options;
+	snprintf(c->description, sizeof(c->description), "%s", s->request->name);
+	c->duration_ms = s->duration_max_ms;
+	if (c->options.max_duration_s)
+		c->duration_ms = least(c->duration_ms, c->options.max_duration_s * 1000);
+	c->ring_bytes = s->ring_bytes;
+	c->block_timeout_ms = s->block_timeout_ms;
+	c->stats_interval_ns = s->stats_interval_ms * CLOCK_NS_PER_MS;
+	c->peer_fd = -1;
+	atomic_init(&c->requested, STOP_NONE);
+	c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->stop_fd < 0) {
+		err_sys(err, errno, "eventfd");
+		goto fail;
+	}
+	if (stream_out_init(&c->out, pcapng_packet_bytes(PCAPNG_SNAPLEN_MAX) + (size_t)2 * PCAPNG_META_BYTES_MAX, err) <
+	        0)
+		goto fail;
+	return c;
+fail:
+	capture_free(c);
+	return NULL;
+}
+
+void capture_free(struct capture *c)
+{
+	if (!c)
+		return;
+	device_close(c->device);
+	stream_out_done(&c->out);
+	fs_close(c->stop_fd);
+	free(c);
+}
+
+void capture_stop(struct capture *c, enum stop_reason reason)
+{
+	const uint64_t one = 1;
+	int none = STOP_NONE;
+
+	atomic_compare_exchange_strong(&c->requested, &none, (int)reason);
+	/* Fails only when the counter is full, and then the reader is awake already. */
+	if (write(c->stop_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* ---- figures ---- */
+
+static void read_counts(struct capture *c)
+{
+	struct capture_counts now;
+
+	/* Unreadable counters leave the totals as they were: not exact, but never invented. */
+	if (device_counts(c->device, &now, NULL) == 0)
+		capture_stats_add(&c->stats, &now);
+}
+
+/* Where the filter does not run in the kernel nobody knows which of the dropped packets it would have accepted: all, then. */
+static uint64_t accepted(const struct capture *c)
+{
+	return c->device && device_filters_in_kernel(c->device) ? c->stats.received : c->seen + c->stats.dropped_os;
+}
+
+void capture_result(const struct capture *c, struct capture_result *ret)
+{
+	ret->reason = c->reason;
+	memcpy(ret->text, c->reason_text, sizeof(ret->text));
+	ret->bytes = c->bytes;
+	ret->packets = c->packets;
+	ret->accepted = accepted(c);
+	ret->dropped_os = c->stats.dropped_os;
+	ret->dropped_interface = c->stats.dropped_interface;
+}
+
+/* ---- blocks ---- */
+
+static void put(struct capture *c, const uint8_t *p, size_t n)
+{
+	if (stream_out_put(&c->out, p, n))
+		c->bytes += n;
+}
+
+static void put_header(struct capture *c)
+{
+	uint8_t block[2 * PCAPNG_META_BYTES_MAX];
+	char os[256] = "Linux";
+	struct utsname u;
+	const struct pcapng_section section = {.os = os, .application = "pcap-agent " PCAPLINE_VERSION};
+	const struct pcapng_interface interface = {
+	        .link_type = device_link_type(c->device),
+	        .snaplen = device_snaplen(c->device),
+	        .name = c->options.device,
+	        .description = *c->description ? c->description : NULL,
+	        .filter = *c->options.filter ? c->options.filter : NULL,
+	};
+	size_t n;
+
+	if (uname(&u) == 0)
+		snprintf(os, sizeof(os), "%s %s", u.sysname, u.release);
+	n = pcapng_write_section(block, sizeof(block), &section);
+	n += pcapng_write_interface(block + n, sizeof(block) - n, &interface);
+	put(c, block, n);
+}
+
+/* note NULL: one of the running ones. */
+static void put_stats(struct capture *c, const char *note)
+{
+	uint8_t block[PCAPNG_META_BYTES_MAX];
+	uint64_t now = clock_wall_ns();
+	struct pcapng_stats s = {
+	        .ts_ns = now,
+	        .start_ns = c->started_wall_ns,
+	        .end_ns = now,
+	        .comment = note,
+	        .have = PCAPNG_STATS_START | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_IFDROP | PCAPNG_STATS_ACCEPTED |
+	                PCAPNG_STATS_OSDROP | PCAPNG_STATS_DELIVERED | (note ? PCAPNG_STATS_END : 0),
+	};
+
+	read_counts(c);
+	/* Linux counts behind the filter only: what the interface received before it nobody knows. */
+	s.received = c->stats.received;
+	s.accepted = accepted(c);
+	s.dropped_os = c->stats.dropped_os;
+	s.dropped_interface = c->stats.dropped_interface;
+	s.delivered = c->packets;
+	put(c, block, pcapng_write_stats(block, sizeof(block), &s));
+}
+
+/* Is there room below max_bytes for n more bytes and the last block? */
+static bool fits_limit(const struct capture *c, size_t n)
+{
+	const uint64_t max = c->options.max_bytes;
+
+	return max == 0 || (c->bytes < max && max - c->bytes >= n + LAST_BLOCK_BYTES);
+}
+
+/* The way of every packet.  After the first false nothing more comes, see device_read. */
+static bool take_packet(void *ctx, const struct device_packet *p)
+{
+	struct capture *c = ctx;
+	const struct pcapng_packet packet = {
+	        .ts_ns = p->ts_ns,
+	        .caplen = p->caplen < PCAPNG_SNAPLEN_MAX ? p->caplen : PCAPNG_SNAPLEN_MAX,
+	        .len = p->len,
+	        .data = p->data,
+	};
+	const size_t n = pcapng_packet_bytes(packet.caplen);
+	uint8_t *dst;
+
+	c->seen++;
+	if (!fits_limit(c, n)) {
+		c->cut = STOP_MAX_BYTES;
+		return false;
+	}
+	dst = stream_out_reserve(&c->out, n);
+	if (!dst)
+		return false;
+	stream_out_add(&c->out, pcapng_write_packet(dst, n, &packet));
+	c->bytes += n;
+	c->packets++;
+	if (c->packets == c->options.max_packets) {
+		c->cut = STOP_MAX_PACKETS;
+		return false;
+	}
+	return !stream_out_spilled(&c->out);
+}
+
+/* ---- life ---- */
+
+int capture_open(struct capture *c, const char *own_traffic, int peer_fd, struct err *err)
+{
+	const struct device_options o = {
+	        .name = c->options.device,
+	        .filter = c->options.filter,
+	        .own_traffic = own_traffic,
+	        .snaplen = c->options.snaplen,
+	        .ring_bytes = c->ring_bytes,
+	        .block_timeout_ms = c->block_timeout_ms,
+	};
+	uint64_t now;
+
+	c->device = device_open(&o, err);
+	if (!c->device)
+		return -1;
+	read_counts(c); /* the zero of the totals */
+	c->started_wall_ns = clock_wall_ns();
+	if (device_join(c->device, err) < 0)
+		return -1;
+	now = clock_mono_ns();
+	c->peer_fd = peer_fd;
+	c->deadline_ns = c->duration_ms ? now + c->duration_ms * CLOCK_NS_PER_MS : UINT64_MAX;
+	c->next_stats_ns = now + c->stats_interval_ns;
+	c->state = CAPTURE_OPENED;
+	return 0;
+}
+
+static void set_reason(struct capture *c, enum stop_reason reason, const char *text)
+{
+	if (c->reason != STOP_NONE)
+		return;
+	c->reason = reason;
+	snprintf(c->reason_text, sizeof(c->reason_text), "%s", text);
+}
+
+static void begin_drain(struct capture *c, enum stop_reason reason, const char *text)
+{
+	set_reason(c, reason, text);
+	device_leave(c->device);
+	c->drain_until_ns = clock_mono_ns() + (DRAIN_TICKS * c->block_timeout_ms + DRAIN_MARGIN_MS) * CLOCK_NS_PER_MS;
+	c->state = CAPTURE_DRAINING;
+}
+
+static void finish(struct capture *c)
+{
+	char note[STOP_NOTE_MAX];
+
+	if (c->state == CAPTURE_RUNNING)
+		device_leave(c->device);
+	put_stats(c, stop_note_format(c->reason, c->reason_text, note));
+	c->state = CAPTURE_ENDED;
+}
+
+static void finish_at_limit(struct capture *c)
+{
+	char text[64];
+
+	if (c->cut == STOP_MAX_PACKETS)
+		snprintf(text, sizeof(text), "%" PRIu64 " packets", c->options.max_packets);
+	else
+		snprintf(text, sizeof(text), "%" PRIu64 " bytes", c->options.max_bytes);
+	set_reason(c, c->cut, text);
+	finish(c);
+}
+
+/* -1: the peer hung up. */
+static int wait_until(struct capture *c, uint64_t until_ns)
+{
+	/* Once the end has begun a stop adds nothing, and its eventfd stays readable. */
+	struct pollfd fds[] = {
+	        {.fd = device_fd(c->device), .events = POLLIN},
+	        {.fd = c->peer_fd, .events = POLLRDHUP},
+	        {.fd = c->state == CAPTURE_RUNNING ? c->stop_fd : -1, .events = POLLIN},
+	};
+	uint64_t now = clock_mono_ns();
+	uint64_t ms = until_ns > now ? least((until_ns - now) / CLOCK_NS_PER_MS + 1, 60 * 1000) : 0;
+	int poll_ms = device_poll_ms(c->device);
+
+	if (poll_ms >= 0)
+		ms = least(ms, (uint64_t)poll_ms);
+	if (poll(fds, sizeof(fds) / sizeof(fds[0]), (int)ms) < 0)
+		return errno == EINTR ? 0 : -1;
+	return fds[1].revents ? -1 : 0;
+}
+
+/* Nothing that the kernel accepted is still in the ring.  The counters say so at once; without them only time does. */
+static bool is_drained(struct capture *c)
+{
+	if (clock_mono_ns() >= c->drain_until_ns)
+		return true;
+	if (!device_filters_in_kernel(c->device))
+		return false;
+	read_counts(c);
+	return c->stats.received - c->stats.dropped_os == c->seen;
+}
+
+static int step_running(struct capture *c)
+{
+	enum stop_reason requested = (enum stop_reason)atomic_load(&c->requested);
+	uint64_t now = clock_mono_ns();
+	char text[64];
+	struct err err = {0};
+	int n;
+
+	if (requested != STOP_NONE) {
+		begin_drain(c, requested, "");
+		return 0;
+	}
+	if (now >= c->deadline_ns) {
+		snprintf(text, sizeof(text), "%" PRIu64 " s", c->duration_ms / 1000);
+		begin_drain(c, STOP_MAX_DURATION, text);
+		return 0;
+	}
+	if (now >= c->next_stats_ns) {
+		c->next_stats_ns = now + c->stats_interval_ns;
+		if (fits_limit(c, LAST_BLOCK_BYTES))
+			put_stats(c, NULL);
+		else
+			c->cut = STOP_MAX_BYTES;
+	}
+	n = c->cut == STOP_NONE ? device_read(c->device, take_packet, c, &err) : 1;
+	if (c->cut != STOP_NONE)
+		finish_at_limit(c);
+	else if (n < 0)
+		begin_drain(c, device_is_gone(c->device) ? STOP_DEVICE_GONE : STOP_AGENT_ERROR, err.msg);
+	else if (n == 0 && c->out.len == 0)
+		return wait_until(c, least(c->next_stats_ns, c->deadline_ns));
+	return 0;
+}
+
+static int step_draining(struct capture *c)
+{
+	int n = device_read(c->device, take_packet, c, NULL);
+
+	if (c->cut != STOP_NONE)
+		finish_at_limit(c);
+	else if (n < 0)
+		finish(c);
+	else if (n == 0 && is_drained(c))
+		finish(c);
+	else if (n == 0 && c->out.len == 0)
+		return wait_until(c, c->drain_until_ns);
+	return 0;
+}
+
+static int step(struct capture *c)
+{
+	switch (c->state) {
+	case CAPTURE_OPENED:
+		put_header(c);
+		c->state = CAPTURE_RUNNING;
+		return 0;
+	case CAPTURE_RUNNING:
+		return step_running(c);
+	case CAPTURE_DRAINING:
+		return step_draining(c);
+	case CAPTURE_NEW:
+	case CAPTURE_ENDED:
+		break;
+	}
+	return 0;
+}
+
+ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max)
+{
+	stream_out_begin(&c->out, dst, max);
+	while (c->out.len == 0) {
+		if (c->state == CAPTURE_ENDED || c->state == CAPTURE_NEW)
+			return CAPTURE_END;
+		if (step(c) < 0) {
+			read_counts(c);
+			set_reason(c, STOP_GATEWAY_GONE, "");
+			return CAPTURE_GONE;
+		}
+	}
+	return (ssize_t)c->out.len;
+}

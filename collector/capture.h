@@ -1,0 +1,64 @@
+/* capture.h - one capture: packets of one device as a pcapng stream, written straight into the buffer that goes out.
+ *
+ * Life: capture_new, capture_open, capture_read until it says CAPTURE_END (or whoever reads is gone), capture_free.  capture_stop may
+ * come at any time after capture_new, from any thread; everything else is for one thread at a time.
+ *
+ *   NEW -open-> OPENED -first read: section, interface-> RUNNING -stop, limit, error-> DRAINING -ring empty-> ENDED
+ *                                                           |                                                  ^
+ *                                                           +----------------- max_packets, max_bytes ---------+
+ *              device   packets come in   in the ring
+ *   NEW        no       no                -
+ *   OPENED     joined   yes               waits
+ *   RUNNING    joined   yes               read
+ *   DRAINING   left     no                read to the last packet
+ *   ENDED      left     no                what a limit cut off is let go
+ *
+ * Figures.  accepted (isb_filteraccept) = what passed the kernel's filter, including osdrop; after a graceful end
+ * accepted = delivered + osdrop, to the packet.  After max_packets or max_bytes it is larger by what the ring still held. */
+#ifndef PCAPLINE_COLLECTOR_CAPTURE_H
+#define PCAPLINE_COLLECTOR_CAPTURE_H
+
+#include "common/err.h"
+#include "schema/capture_request.h"
+#include "schema/stop_reason.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct capture;
+
+struct capture_settings {
+	const struct agent_request *request; /* borrowed for capture_new only */
+	uint64_t duration_max_ms;            /* above the request's own limit */
+	uint64_t ring_bytes;
+	uint64_t block_timeout_ms;
+	uint64_t stats_interval_ms; /* also how long the stream is silent at the most */
+};
+
+struct capture *capture_new(const struct capture_settings *s, struct err *err);
+void capture_free(struct capture *c); /* accepts NULL */
+
+/* capture_open: own_traffic as in device.h; peer_fd (borrowed, -1: none) is the reader's socket: when it hangs up the capture ends.
+ * On failure err is as device_open leaves it. */
+int capture_open(struct capture *c, const char *own_traffic, int peer_fd, struct err *err);
+
+/* capture_read: waits until there is something and fills at most max (> 0) bytes: > 0, CAPTURE_END, or CAPTURE_GONE: the peer hung up. */
+ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max);
+#define CAPTURE_END  (-1)
+#define CAPTURE_GONE (-2)
+
+/* capture_stop: graceful; everything that the kernel had delivered is still read.  The first reason stays. */
+void capture_stop(struct capture *c, enum stop_reason reason);
+
+/* What became of it, for the log; also while it runs, from the reading thread. */
+struct capture_result {
+	enum stop_reason reason; /* STOP_NONE: still running, or left by its reader */
+	char text[256];          /* more about the reason, "" : nothing */
+	uint64_t bytes;          /* of the stream */
+	uint64_t packets;        /* delivered */
+	uint64_t accepted, dropped_os, dropped_interface;
+};
+void capture_result(const struct capture *c, struct capture_result *ret);
+
+#endif

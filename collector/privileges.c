@@ -1,0 +1,139 @@
+#include "collector/privileges.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Leak checkers look at the process from outside. */
+#if defined(__SANITIZE_ADDRESS__)
+#define TRACEABLE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TRACEABLE 1
+#endif
+#endif
+#ifndef TRACEABLE
+#define TRACEABLE 0
+#endif
+
+#define PASSWD_BYTES 16384
+
+struct account {
+	uid_t uid;
+	gid_t gid;
+};
+
+static int find_account(const char *name, struct account *ret, struct err *err)
+{
+	char *text = malloc(PASSWD_BYTES);
+	struct passwd pw, *found = NULL;
+	int rc = -1, e;
+
+	if (!text)
+		return err_nomem(err);
+	e = getpwnam_r(name, &pw, text, PASSWD_BYTES, &found);
+	if (e != 0) {
+		err_sys(err, e, "run_as: user \"%s\"", name);
+	} else if (!found) {
+		err_set(err, ERR_NOT_FOUND, "run_as: there is no user \"%s\"", name);
+	} else {
+		ret->uid = pw.pw_uid;
+		ret->gid = pw.pw_gid;
+		rc = 0;
+	}
+	free(text);
+	return rc;
+}
+
+/* After this the sets that capng_apply or capng_change_id will apply hold what we keep, and nothing else. */
+static int choose_capabilities(bool low_port, struct err *err)
+{
+	bool raw, bind;
+
+	if (capng_get_caps_process() < 0)
+		return err_set(err, ERR_PERM, "cannot read the capabilities of this process");
+	raw = capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
+	bind = capng_have_capability(CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
+	if (!raw)
+		return err_set(err, ERR_PERM,
+		        "missing capability CAP_NET_RAW, without which nothing can be captured (start as root, or with "
+		        "setcap cap_net_raw+ep, or AmbientCapabilities=CAP_NET_RAW)");
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_RAW) < 0)
+		return err_set(err, ERR_PERM, "cannot keep CAP_NET_RAW");
+	if (low_port && bind && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_BIND_SERVICE) < 0)
+		return err_set(err, ERR_PERM, "cannot keep CAP_NET_BIND_SERVICE");
+	return 0;
+}
+
+/* Only who holds CAP_SETPCAP may empty the bounding set; for others no_new_privs makes it meaningless. */
+static int apply_capabilities(bool bounds, struct err *err)
+{
+	int rc;
+
+	if (bounds && (rc = capng_apply(CAPNG_SELECT_BOUNDS)) < 0)
+		return err_set(err, ERR_PERM, "emptying the bounding set failed (step %d)", rc);
+	rc = capng_apply(CAPNG_SELECT_CAPS);
+	if (rc < 0)
+		return err_set(err, ERR_PERM, "giving up capabilities failed (step %d): %s", rc, strerror(errno));
+	return 0;
+}
+
+static int become(const struct account *a, const char *name, bool bounds, struct err *err)
+{
+	unsigned flags = CAPNG_INIT_SUPP_GRP | (bounds ? CAPNG_CLEAR_BOUNDING : 0u);
+	int rc = capng_change_id((int)a->uid, (int)a->gid, (capng_flags_t)flags);
+
+	if (rc < 0)
+		return err_set(
+		        err, ERR_PERM, "run_as: becoming \"%s\" failed (step %d): %s", name, rc, strerror(errno));
+	return 0;
+}
+
+static int close_doors(struct err *err)
+{
+	const struct rlimit none = {0, 0};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "no_new_privs");
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		return err_sys(err, errno, "core files");
+	/* Also undoes that the kernel gave /proc/self back when ids changed. */
+	if (!TRACEABLE && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sys(err, errno, "dumpable");
+	return 0;
+}
+
+int privileges_drop(const struct privileges_options *o, struct err *err)
+{
+	struct account account = {0};
+	bool bounds;
+
+	if (*o->run_as && geteuid() != 0)
+		return err_set(err, ERR_PERM, "run_as: only root can become \"%s\"", o->run_as);
+	if (*o->run_as && find_account(o->run_as, &account, err) < 0)
+		return -1;
+	if (choose_capabilities(o->low_port, err) < 0)
+		return -1;
+	bounds = prctl(PR_CAPBSET_READ, CAP_NET_RAW, 0, 0, 0) == 1 && geteuid() == 0;
+	if (*o->run_as ? become(&account, o->run_as, bounds, err) < 0 : apply_capabilities(bounds, err) < 0)
+		return -1;
+	return close_doors(err);
+}
+
+char *privileges_text(char *ret, size_t size)
+{
+	char *text = NULL;
+
+	if (capng_get_caps_process() == 0)
+		text = capng_print_caps_text(CAPNG_PRINT_BUFFER, CAPNG_EFFECTIVE);
+	snprintf(ret, size, "%s", text ? text : "unknown");
+	free(text);
+	return ret;
+}
