@@ -1,0 +1,199 @@
+/* store.c - the store as a whole: its birth, its health, its objects, and what must go. */
+#include "uploader/store_internal.h"
+
+#include "common/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct store_retry retry_default = {.tries = 10, .first_ms = 100, .cap_ms = 30000, .total_ms = 120000};
+
+struct store *store_open(const struct store_options *o, struct err *err)
+{
+	struct store *s;
+
+	if (o->chunk_bytes == 0 || o->job_bytes_max == 0) {
+		err_set(err, ERR_INPUT, "store: a chunk and a capture need at least one byte");
+		return NULL;
+	}
+	if (fs_mkdir_p(o->spool_dir, 0700, err) < 0)
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (!s || !(s->spool_dir = strdup(o->spool_dir))) {
+		free(s);
+		err_nomem(err);
+		return NULL;
+	}
+	s->chunk_bytes = o->chunk_bytes;
+	s->job_bytes_max = o->job_bytes_max;
+	s->min_free_bytes = o->min_free_bytes;
+	s->db = o->db;
+	s->driver = o->driver;
+	s->on_event = o->on_event;
+	s->ctx = o->ctx;
+	s->retry = retry_default;
+	return s;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	s->driver->ops->free(s->driver);
+	free(s->spool_dir);
+	free(s);
+}
+
+int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
+{
+	return fs_free_bytes(s->spool_dir, ret, err) < 0 ? err_in(err, "spool %s", s->spool_dir) : 0;
+}
+
+int store_check(struct store *s, struct err *err)
+{
+	uint64_t free_bytes;
+
+	if (store_free_bytes(s, &free_bytes, err) < 0)
+		return -1;
+	if (free_bytes <= s->min_free_bytes)
+		return err_set(err, ERR_FULL,
+		        "spool %s: %" PRIu64 " bytes are free, the reserve is %" PRIu64 " bytes (storage.min_free)",
+		        s->spool_dir, free_bytes, s->min_free_bytes);
+	return s->driver->ops->check(s->driver, err);
+}
+
+/* ---- objects ---- */
+
+int store_object_open(struct store *s, const char *key, uint64_t *ret_bytes, struct err *err)
+{
+	if (!s->driver->ops->open)
+		return err_set(err, ERR_STATE, "the %s store gives links of its own", s->driver->ops->name);
+	return s->driver->ops->open(s->driver, key, ret_bytes, err);
+}
+
+char *store_object_url(struct store *s, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
+{
+	return s->driver->ops->url ? s->driver->ops->url(s->driver, key, ttl_s, file_name, err) : NULL;
+}
+
+/* ---- what must go ---- */
+
+int store_clean(struct store *s, const char *job_id, struct err *err)
+{
+	if (spool_remove(s->spool_dir, job_id, err) < 0)
+		return -1;
+	return job_db_chunks_delete(s->db, job_id, err);
+}
+
+/* 1: the job has a folder in the spool, 0: it has none. */
+static int spool_has(const struct store *s, const char *job_id, struct err *err)
+{
+	struct err why = {0};
+	struct spool *sp = spool_open(s->spool_dir, job_id, &why);
+
+	spool_close(sp);
+	if (sp)
+		return 1;
+	if (why.code == ERR_NOT_FOUND)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
+}
+
+/* What the database knows of the job's upload; "" also when it does not know the job.  New string. */
+static char *upload_text_get(struct store *s, const char *job_id, struct err *err)
+{
+	struct err why = {0};
+	char *text = NULL;
+
+	if (job_db_upload_get(s->db, job_id, &text, &why) == 0)
+		return text;
+	if (why.code == ERR_NOT_FOUND) {
+		if (!(text = strdup("")))
+			err_nomem(err);
+	} else if (err) {
+		*err = why;
+	}
+	return text;
+}
+
+/* The object goes first and the records last: whatever fails, what is left can be found and erased again. */
+int store_erase(struct store *s, const char *job_id, const char *key, struct err *err)
+{
+	struct err why = {0};
+	char *text = NULL;
+	int has, rc = -1;
+
+	if (!id_is_valid(job_id))
+		return err_set(err, ERR_INPUT, "\"%s\" is not a job id", job_id);
+	if (key && key[0] && s->driver->ops->erase(s->driver, key, err) < 0)
+		return -1;
+	if ((has = spool_has(s, job_id, err)) < 0 || !(text = upload_text_get(s, job_id, err)))
+		goto out;
+	if (key && key[0] && (has || text[0]) && store_upload_undo(s, job_id, key, text, err) < 0)
+		goto out;
+	if (store_clean(s, job_id, err) < 0 || job_db_links_delete(s->db, job_id, err) < 0)
+		goto out;
+	if (job_db_upload_set(s->db, job_id, "", &why) < 0 && why.code != ERR_NOT_FOUND) {
+		if (err)
+			*err = why;
+		goto out;
+	}
+	rc = 0;
+out:
+	free(text);
+	return rc;
+}
+
+/* The key of an orphan is known no more; the driver only has to find what the job's upload left. */
+static int orphan_erase(struct store *s, const char *job_id, struct err *err)
+{
+	char *key = fs_path("orphans/%s", job_id);
+	int rc = -1;
+
+	if (!key)
+		return err_nomem(err);
+	if (store_upload_undo(s, job_id, key, "", err) == 0)
+		rc = store_clean(s, job_id, err);
+	free(key);
+	return rc < 0 ? err_in(err, "orphan %s", job_id) : 0;
+}
+
+int store_orphans(struct store *s, bool (*known)(void *ctx, const char *job_id), void *ctx, unsigned *ret_erased,
+        unsigned *ret_foreign, struct err *err)
+{
+	unsigned erased = 0, foreign = 0;
+	struct dirent *e;
+	struct stat st;
+	DIR *d = opendir(s->spool_dir);
+	int rc = 0;
+
+	if (!d)
+		return err_sys(err, errno, "spool %s", s->spool_dir);
+	while (rc == 0 && (errno = 0, e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (!id_is_valid(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		        !S_ISDIR(st.st_mode)) {
+			foreign++;
+		} else if (!known(ctx, e->d_name)) {
+			rc = orphan_erase(s, e->d_name, err);
+			erased += rc == 0;
+		}
+	}
+	if (rc == 0 && errno != 0)
+		rc = err_sys(err, errno, "spool %s", s->spool_dir);
+	closedir(d);
+	if (rc == 0) {
+		*ret_erased = erased;
+		*ret_foreign = foreign;
+	}
+	return rc;
+}

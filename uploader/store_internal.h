@@ -1,0 +1,110 @@
+/* store_internal.h - what the files of the store share: store.c (the store, objects), store_job.c (a running job: its writer), store_upload.c
+ * (chunks and object to the driver), recover.c (jobs of a process that died).  Units use it to set the pace of retries. */
+#ifndef PCAPLINE_UPLOADER_STORE_INTERNAL_H
+#define PCAPLINE_UPLOADER_STORE_INTERNAL_H
+
+#include "common/id.h"
+#include "uploader/chunk_note.h"
+#include "uploader/spool.h"
+#include "uploader/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Attempts at one call of the driver: waits grow from first_ms by doubling up to cap_ms, each shortened by up to half at random so that
+ * jobs do not come back all at once. */
+struct store_retry {
+	unsigned tries;
+	uint64_t first_ms, cap_ms, total_ms;
+};
+
+struct store {
+	char *spool_dir;
+	uint64_t chunk_bytes, job_bytes_max, min_free_bytes;
+	struct job_db *db;
+	struct driver *driver;
+	void (*on_event)(void *ctx, const char *job_id, const char *type, const char *text);
+	void *ctx;
+	struct store_retry retry;
+};
+
+/* One closed chunk. */
+struct job_part {
+	uint64_t bytes;
+	char sha256[DIGEST_SHA256_HEX_MAX];
+	struct chunk_note note;
+	char *part; /* the driver's text; NULL: not stored yet */
+};
+
+struct store_job {
+	/* fixed after the beginning */
+	struct store *store;
+	char id[ID_MAX];
+	char *key;
+	struct spool *spool;
+	void *upload;      /* the driver's; used by the upload thread while there is one */
+	char *upload_text; /* the driver's, to resume it */
+
+	/* the writer's */
+	struct chunk_note note;   /* of the stream so far */
+	struct digest *chunk_sum; /* of the open chunk; NULL: none is open */
+	uint64_t chunk_bytes;     /* of the open chunk */
+	uint64_t free_bytes;      /* what the disk had free at the last look, less what was written since */
+	uint64_t free_look_bytes; /* written since that look */
+	uint64_t lent_bytes;      /* of STORE_TAIL_BYTES: written although the disk reserve was reached */
+	bool stopped;             /* a write failed: the chunk was cut back, what is there can be finished */
+	struct err broken;        /* code set: closing a chunk failed, only recovery can sort that out */
+	_Atomic uint64_t bytes;   /* taken so far */
+
+	/* guarded by lock */
+	pthread_mutex_t lock;
+	pthread_cond_t cond; /* a part came, no more will come, cancelled */
+	struct job_part *parts;
+	uint32_t parts_n, parts_cap;
+	bool ended;     /* no more parts will come */
+	bool cancelled; /* stop trying */
+	bool failed;    /* the upload thread gave up: why */
+	struct err why;
+
+	bool threaded; /* thread runs or waits to be joined */
+	pthread_t thread;
+};
+
+/* ---- store_job.c ---- */
+struct store_job *store_job_new(struct store *s, const char *id, const char *key, struct err *err);
+void store_job_free(struct store_job *j); /* no thread may run */
+int store_job_open_chunk(struct store_job *j, struct err *err);
+int store_job_append(struct store_job *j, const void *p, size_t n, const struct frame *after, struct err *err);
+int store_job_close_chunk(struct store_job *j, bool last, struct err *err);
+
+/* A closed chunk joins the list; p->part is copied. */
+int store_job_add_part(struct store_job *j, const struct job_part *p, struct err *err);
+void store_job_discard(struct store_job *j); /* upload, spool and records of a job that came to nothing; frees j */
+
+/* The end of finishing and of recovering: no chunk is open, the rest goes to the driver, the object is completed, the spool cleaned. */
+int store_job_complete(struct store_job *j, struct driver_object *ret, struct err *err);
+
+/* ---- store_upload.c ---- */
+
+/* What stands in the database about the upload as a whole: the driver's text and, once all parts are stored, what the object must be. */
+struct upload_text {
+	bool complete; /* expect is known: all parts are stored */
+	struct driver_object expect;
+	const char *driver; /* borrowed */
+};
+int upload_text_parse(const char *text, struct upload_text *ret, struct err *err);
+
+int store_upload_begin(struct store_job *j, const struct driver_tags *tags, const char *resume_text, struct err *err);
+void store_upload_wake(struct store_job *j);                 /* a part was added: makes the thread when there is none */
+int store_upload_rest(struct store_job *j, struct err *err); /* no more parts: waits until all are stored */
+int store_upload_complete(struct store_job *j, const struct driver_object *expect, struct err *err);
+void store_upload_stop(struct store_job *j); /* cancels and joins */
+
+/* Takes back the upload that text (as in the database, "" : none) tells of. */
+int store_upload_undo(struct store *s, const char *job_id, const char *key, const char *text, struct err *err);
+
+/* ---- store.c ---- */
+int store_clean(struct store *s, const char *job_id, struct err *err); /* spool folder and chunk records */
+int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err);
+
+#endif
