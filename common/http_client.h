@@ -21,24 +21,24 @@
 struct http_call;
 
 struct http_call_options {
-	const char *method;            /* "GET", "POST"... */
-	const char *url;               /* its host is the name that the certificate must bear */
-	const char *dial;              /* "host:port" to connect to instead of the url's; NULL: as the url says */
-	const struct tls_files *tls;   /* NULL: system CAs, no client certificate; must outlive the call */
-	bool tls_insecure;             /* do not verify: only where the user said so */
-	bool use_proxy;                /* honour https_proxy and so on (the CLI does, the gateway never) */
-	const char *bearer;            /* token for Authorization; NULL: none */
-	const char *const *headers;    /* "Name: value", NULL-terminated, or NULL */
-	const void *body;              /* borrowed until the call is freed */
+	const char *method;          /* "GET", "POST"... */
+	const char *url;             /* its host is the name that the certificate must bear */
+	const char *dial;            /* "host:port" to connect to instead of the url's; NULL: as the url says */
+	const struct tls_files *tls; /* NULL: system CAs, no client certificate; must outlive the call */
+	bool tls_insecure;           /* do not verify: only where the user said so */
+	bool use_proxy;              /* honour https_proxy and so on (the CLI does, the gateway never) */
+	const char *bearer;          /* token for Authorization; NULL: none */
+	const char *const *headers;  /* "Name: value", NULL-terminated, or NULL */
+	const void *body;            /* borrowed until the call is freed */
 	size_t body_len;
-	const char *content_type;      /* of the body; NULL: application/json */
-	unsigned connect_timeout_ms;   /* resolve, connect and TLS; 0: 10 s */
-	unsigned answer_timeout_ms;    /* from start until the header block is in; 0: no limit */
-	unsigned total_timeout_ms;     /* 0: no limit */
-	unsigned idle_timeout_ms;      /* no byte received for so long: ERR_TIMEOUT; 0: no limit */
-	size_t body_bytes_max;         /* for a collected body; 0: 1 MiB */
-	int (*on_answer)(void *ctx, const struct http_call *call);           /* headers are in; -1 aborts; may be NULL */
-	int (*on_data)(void *ctx, const uint8_t *p, size_t n);               /* -1 aborts; may block; may be NULL */
+	const char *content_type;    /* of the body; NULL: application/json */
+	unsigned connect_timeout_ms; /* resolve, connect and TLS; 0: 10 s */
+	unsigned answer_timeout_ms;  /* from start until the header block is in; 0: no limit */
+	unsigned total_timeout_ms;   /* 0: no limit */
+	unsigned idle_timeout_ms;    /* no byte received for so long: ERR_TIMEOUT; 0: no limit */
+	size_t body_bytes_max;       /* for a collected body; 0: 1 MiB */
+	int (*on_answer)(void *ctx, const struct http_call *call); /* headers are in; -1 aborts; may be NULL */
+	int (*on_data)(void *ctx, const uint8_t *p, size_t n);     /* -1 aborts; may block; may be NULL */
 	void *ctx;
 };
 
@@ -54,10 +54,10 @@ int http_call_run(struct http_call *c, struct err *err);
 /* http_call_cancel: thread-safe, any time between new and free; run returns at once (when not inside a callback). */
 void http_call_cancel(struct http_call *c);
 
-int http_call_status(const struct http_call *c);                              /* 0: no answer (yet) */
-const char *http_call_header(const struct http_call *c, const char *name);    /* of the final answer; NULL: absent */
-const struct buf *http_call_body(const struct http_call *c);                  /* collected body */
-bool http_call_sent(const struct http_call *c);                               /* did the request leave (so it may have had effects)? */
+int http_call_status(const struct http_call *c);                           /* 0: no answer (yet) */
+const char *http_call_header(const struct http_call *c, const char *name); /* of the final answer; NULL: absent */
+const struct buf *http_call_body(const struct http_call *c);               /* collected body */
+bool http_call_sent(const struct http_call *c); /* did the request leave (so it may have had effects)? */
 
 /* http_call_error: for a status >= 400: err from the body's {"error":{code,message,field}} (code -> detail) or, when the body is none of ours,
  * "HTTP 502 from HOST"; kind by status.  Returns -1; 0 for a status < 400. */
