@@ -1,0 +1,80 @@
+/* Any bytes as the body that an agent gets, and as the options that a user sends: refused with a reason, or within every limit and the
+ * same after it was written and read again. */
+#include "common/json_in.h"
+#include "common/parse.h"
+#include "schema/capture_request.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void check_options(const struct capture_options *o)
+{
+	const size_t device_n = strnlen(o->device, sizeof(o->device)), filter_n = strnlen(o->filter, sizeof(o->filter));
+
+	assert(device_n >= 1 && device_n < sizeof(o->device));
+	assert(!strchr(o->device, '/') && strcmp(o->device, ".") != 0 && strcmp(o->device, "..") != 0);
+	assert(filter_n <= CAPTURE_FILTER_MAX && parse_is_text(o->filter, filter_n, true));
+	assert(o->snaplen >= CAPTURE_SNAPLEN_MIN && o->snaplen <= PCAPNG_SNAPLEN_MAX);
+	assert(o->max_duration_s <= CAPTURE_DURATION_MAX_S);
+	assert(o->max_bytes <= CAPTURE_BYTES_MAX && o->max_packets <= CAPTURE_PACKETS_MAX);
+}
+
+static void check_refusal(const struct err *err)
+{
+	assert(err->code == ERR_INPUT || err->code == ERR_LIMIT);
+	assert(err->msg[0]);
+}
+
+static void try_options(json_t *v)
+{
+	struct capture_options first, second;
+	struct err err = {0};
+	json_t *written;
+
+	if (capture_options_from_json(v, "options", &first, &err) < 0) {
+		check_refusal(&err);
+		assert(err.field[0]);
+		return;
+	}
+	check_options(&first);
+	written = capture_options_to_json(&first);
+	assert(written && capture_options_from_json(written, "options", &second, &err) == 0);
+	assert(memcmp(&first, &second, sizeof(first)) == 0);
+	json_decref(written);
+}
+
+static void try_request(json_t *v)
+{
+	static struct agent_request first, second;
+	struct err err = {0};
+	json_t *written;
+
+	if (agent_request_from_json(v, &first, &err) < 0) {
+		check_refusal(&err);
+		return;
+	}
+	check_options(&first.options);
+	assert(id_is_valid(first.id) && id_is_valid(first.job));
+	assert(first.excludes_n <= CAPTURE_EXCLUDES_MAX);
+	written = agent_request_to_json(&first);
+	assert(written && agent_request_from_json(written, &second, &err) == 0);
+	assert(memcmp(&first, &second, sizeof(first)) == 0);
+	json_decref(written);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct err err = {0};
+	json_t *v = json_in_parse(data, n, &err);
+
+	if (!v) {
+		check_refusal(&err);
+		return 0;
+	}
+	try_options(v);
+	try_request(v);
+	json_decref(v);
+	return 0;
+}
