@@ -61,9 +61,9 @@ static void test_write_then_read(void **state)
 
 	(void)state;
 	assert_int_equal(fs_write_new(path, "one", 3, 0640, &e), 0);
-	assert_int_equal(fs_write_new(path, "second", 6, 0600, &e), 0);
+	assert_int_equal(fs_write_new(path, "second", 6, 0644, &e), 0);
 	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_mode & 07777, 0644);
 	buf_init(&b, 100);
 	assert_int_equal(buf_add_str(&b, ">", &e), 0);
 	assert_int_equal(fs_read(path, &b, &e), 0);
@@ -106,6 +106,7 @@ static void test_read_bound(void **state)
 static void test_size_in_stat_is_a_hint(void **state)
 {
 	struct err e = {0};
+	struct buf b;
 	char *text;
 
 	(void)state;
@@ -117,6 +118,11 @@ static void test_size_in_stat_is_a_hint(void **state)
 	assert_null(fs_read_text("/proc/self/status", 10, &e));
 	assert_int_equal(e.code, ERR_LIMIT);
 	assert_string_equal(e.msg, "/proc/self/status is larger than the 10 bytes allowed");
+	buf_init(&b, 10);
+	assert_int_equal(buf_add_str(&b, ">>", &e), 0);
+	assert_int_equal(fs_read("/proc/self/status", &b, &e), -1);
+	assert_string_equal(buf_str(&b), ">>");
+	buf_done(&b);
 }
 
 static void test_text_edges(void **state)

@@ -170,6 +170,22 @@ static void test_refusals(void **state)
 	}
 }
 
+static void test_negative_is_not_a_great_number(void **state)
+{
+	json_t *v = parsed("{\"n\":-1}");
+	struct err e = {0};
+	struct json_in in;
+	uint64_t n = 42;
+
+	(void)state;
+	json_in_begin(&in, v, "", &e);
+	json_in_u64(&in, "n", 0, UINT64_MAX, &n);
+	assert_int_equal(json_in_end(&in), -1);
+	assert_string_equal(e.msg, "n: -1 is not within 0..18446744073709551615");
+	assert_int_equal(n, 42);
+	json_decref(v);
+}
+
 static void test_top_level_has_no_path(void **state)
 {
 	json_t *v = parsed("{\"bogus\":1}"), *w = parsed("{\"mode\":\"x\"}");
@@ -395,6 +411,7 @@ int main(void)
 	        cmocka_unit_test(test_absent_and_null_leave_results),
 	        cmocka_unit_test(test_bounds_are_inside),
 	        cmocka_unit_test(test_refusals),
+	        cmocka_unit_test(test_negative_is_not_a_great_number),
 	        cmocka_unit_test(test_top_level_has_no_path),
 	        cmocka_unit_test(test_required),
 	        cmocka_unit_test(test_own_refusal_sticks),

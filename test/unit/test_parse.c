@@ -288,6 +288,7 @@ static void test_is_text(void **state)
 			fail_msg("%s, with tabs", rows[i].what);
 	}
 	assert_false(parse_is_text("a\0b", 3, true));
+	assert_false(parse_is_text("\xc3\xa9", 1, true)); /* never looks past n */
 }
 
 static void test_format_bytes(void **state)
