@@ -1,0 +1,230 @@
+#include "gateway/api.h"
+
+#include "common/json_in.h"
+#include "common/log.h"
+#include "gateway/capture.h"
+#include "gateway/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define TOKEN_MAX 16384
+
+static const struct api_route routes[] = {
+        {"GET", "/healthz", API_OPEN, api_healthz},
+        {"GET", "/readyz", API_OPEN, api_readyz},
+        {"GET", "/v1/info", API_OPEN, api_info},
+        {"GET", "/v1/files/*", API_OPEN, api_file},
+        {"POST", "/v1/captures", API_USER, api_captures_start},
+        {"GET", "/v1/captures", API_USER, api_captures_list},
+        {"GET", "/v1/captures/*", API_USER, api_captures_show},
+        {"DELETE", "/v1/captures/*", API_USER, api_captures_delete},
+        {"GET", "/v1/captures/*/events", API_USER, api_events},
+        {"GET", "/v1/captures/*/live", API_USER, api_live},
+        {"POST", "/v1/captures/*/stop", API_USER, api_captures_stop},
+        {"POST", "/v1/captures/*/link", API_USER, api_link},
+        {"GET", "/v1/captures/*/download", API_USER, api_download},
+        {"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
+        {"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
+        {"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
+};
+
+/* ---- routing ---- */
+
+static bool path_matches(const char *pattern, const char *path, char *ret_param, size_t size)
+{
+	ret_param[0] = '\0';
+	while (*pattern && *path) {
+		if (*pattern == '*') {
+			size_t n = strcspn(path, "/");
+
+			if (n == 0 || n >= size)
+				return false;
+			memcpy(ret_param, path, n);
+			ret_param[n] = '\0';
+			path += n;
+			pattern++;
+		} else if (*pattern++ != *path++) {
+			return false;
+		}
+	}
+	return *pattern == *path;
+}
+
+/* The route, or NULL with the refusal given. */
+static const struct api_route *route_find(struct http_request *rq, char *ret_param, size_t size)
+{
+	char allow[64] = "";
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (!path_matches(routes[i].path, http_request_path(rq), ret_param, size))
+			continue;
+		if (strcmp(routes[i].method, http_request_method(rq)) == 0)
+			return &routes[i];
+		snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), "%s%s", allow[0] ? ", " : "",
+		        routes[i].method);
+	}
+	if (allow[0]) {
+		http_reply_header(rq, "Allow", allow);
+		http_reply_error(rq, 405, "method_not_allowed", NULL, "this path takes %s", allow);
+	} else {
+		http_reply_error(rq, 404, "not_found", NULL, "there is no such path in this API");
+	}
+	return NULL;
+}
+
+static int authenticate(struct api_call *a, struct err *err)
+{
+	const char *h = http_request_header(a->rq, "Authorization");
+
+	if (!h)
+		return err_set(err, ERR_AUTH, "an Authorization header with a bearer token is needed");
+	if (strncasecmp(h, "Bearer ", 7) != 0)
+		return err_set(err, ERR_AUTH, "the Authorization header must be \"Bearer TOKEN\"");
+	h += 7 + strspn(h + 7, " ");
+	if (!*h || strlen(h) > TOKEN_MAX)
+		return err_set(err, ERR_AUTH, "the token is not valid here");
+	if (a->gw->identities->ops->check(a->gw->identities, h, &a->who, err) < 0)
+		return -1;
+	if (a->route->access == API_OPERATOR && !a->who.is_operator)
+		return err_set(err, ERR_PERM, "this call is for operators");
+	return 0;
+}
+
+static void call_free(struct api_call *a)
+{
+	if (!a)
+		return;
+	identity_done(&a->who);
+	free(a);
+}
+
+void api_on_headers(void *ctx, struct http_request *rq)
+{
+	struct api_call *a = calloc(1, sizeof(*a));
+	struct err err = {0};
+
+	log_context_request(http_request_id(rq));
+	http_reply_header(rq, "X-Content-Type-Options", "nosniff");
+	http_reply_header(rq, "Cache-Control", "no-store");
+	if (!a) {
+		err_nomem(&err);
+		http_reply_err(rq, &err);
+		return;
+	}
+	a->gw = ctx;
+	a->rq = rq;
+	if (!(a->route = route_find(rq, a->param, sizeof(a->param)))) {
+		call_free(a);
+		return;
+	}
+	if (a->route->access != API_OPEN && authenticate(a, &err) < 0) {
+		log_err(LOG_LEVEL_INFO, "request.refused", &err,
+		        json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
+		                http_request_peer(rq)));
+		http_reply_err(rq, &err);
+		call_free(a);
+		return;
+	}
+	http_request_set_user(rq, a);
+}
+
+void api_on_request(void *ctx, struct http_request *rq)
+{
+	struct api_call *a = http_request_user(rq);
+
+	(void)ctx;
+	log_context_request(http_request_id(rq));
+	a->route->handle(a);
+}
+
+void api_on_done(void *ctx, struct http_request *rq)
+{
+	(void)ctx;
+	call_free(http_request_user(rq));
+	http_request_set_user(rq, NULL);
+	log_context_request(NULL);
+}
+
+/* ---- rights ---- */
+
+static bool is_shared(const struct api_call *a, const struct job *j)
+{
+	const char *share = a->gw->config.share;
+	bool same_org = j->org[0] && strcmp(j->org, a->who.org) == 0;
+
+	if (strcmp(share, "org") == 0)
+		return same_org;
+	if (strcmp(share, "space") == 0)
+		return same_org && j->space[0] && strcmp(j->space, a->who.space) == 0;
+	return false;
+}
+
+bool api_may_end(const struct api_call *a, const struct job *j)
+{
+	return strcmp(j->owner_user_id, a->who.user_id) == 0;
+}
+
+bool api_may_have(const struct api_call *a, const struct job *j)
+{
+	return api_may_end(a, j) || is_shared(a, j);
+}
+
+bool api_may_see(const struct api_call *a, const struct job *j)
+{
+	return api_may_have(a, j) || a->who.is_operator;
+}
+
+/* ---- shared ---- */
+
+struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, const struct job *))
+{
+	struct err err = {0};
+	struct job *j = id_is_valid(a->param) ? job_db_get(a->gw->db, a->param, &err) : NULL;
+
+	if (j && !api_may_see(a, j)) {
+		job_free(j);
+		j = NULL;
+	}
+	if (!j) {
+		if (err.code != ERR_NONE && err.code != ERR_NOT_FOUND)
+			http_reply_err(a->rq, &err);
+		else
+			http_reply_error(
+			        a->rq, 404, "not_found", NULL, "there is no capture of this id that you may see");
+		return NULL;
+	}
+	if (!may(a, j)) {
+		http_reply_error(a->rq, 403, "not_yours", NULL, "you may see this capture, but not this of it");
+		job_free(j);
+		return NULL;
+	}
+	return j;
+}
+
+json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief)
+{
+	struct capture *c = jobs_find(gw->jobs, j->id);
+	json_t *json;
+
+	if (!c)
+		return job_to_json(j, brief);
+	json = capture_to_json(c, brief);
+	capture_unref(c);
+	return json;
+}
+
+json_t *api_body(struct api_call *a)
+{
+	struct err err = {0};
+	size_t n;
+	const void *p = http_request_body(a->rq, &n);
+	json_t *body = n == 0 ? json_object() : json_in_parse(p, n, &err);
+
+	if (!body && err.code == ERR_NONE)
+		err_nomem(&err);
+	if (!body)
+		http_reply_err(a->rq, &err);
+	return body;
+}

@@ -1,0 +1,79 @@
+/* api.h - the gateway's HTTP API: which path is whose, who may call it, and what all handlers share.
+ * Nothing is done for a caller before the token is checked: the router refuses in the headers. */
+#ifndef PCAPLINE_GATEWAY_API_H
+#define PCAPLINE_GATEWAY_API_H
+
+#include "common/http_server.h"
+#include "gateway/gateway.h"
+#include "gateway/identity.h"
+#include "schema/job.h"
+
+#include <stdbool.h>
+
+/* One request on its way through a handler. */
+struct api_call {
+	struct gateway *gw;
+	struct http_request *rq;
+	const struct api_route *route;
+	struct identity who; /* empty for open calls */
+	char param[256];     /* what stood for the * in the path */
+};
+
+enum api_access { API_OPEN, API_USER, API_OPERATOR };
+
+struct api_route {
+	const char *method, *path; /* one whole segment may be "*" */
+	enum api_access access;
+	void (*handle)(struct api_call *a);
+};
+
+/* Callbacks for http_server_options; ctx is the gateway. */
+void api_on_headers(void *ctx, struct http_request *rq);
+void api_on_request(void *ctx, struct http_request *rq);
+void api_on_done(void *ctx, struct http_request *rq);
+
+/* ---- shared by handlers ---- */
+
+/* May this user see the job: own, shared by policy, or operator (the record, never the packets)? */
+bool api_may_see(const struct api_call *a, const struct job *j);
+/* May this user have the packets: own, or shared by policy? */
+bool api_may_have(const struct api_call *a, const struct job *j);
+/* May this user stop or delete it: own only. */
+bool api_may_end(const struct api_call *a, const struct job *j);
+
+/* api_job: the job named in the path when may() says so; else the 404 is already answered and NULL returned.  Caller frees. */
+struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, const struct job *));
+
+/* api_job_json: its newest figures, from the running capture when there is one. */
+json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief);
+
+/* api_body: the body as a JSON object ({} when empty); answered and NULL when it is none. Caller decrefs. */
+json_t *api_body(struct api_call *a);
+
+/* ---- handlers, by file ---- */
+void api_captures_start(struct api_call *a);
+void api_captures_list(struct api_call *a);
+void api_captures_show(struct api_call *a);
+void api_captures_stop(struct api_call *a);
+void api_captures_delete(struct api_call *a);
+void api_live(struct api_call *a);
+void api_events(struct api_call *a);
+void api_link(struct api_call *a);
+void api_download(struct api_call *a);
+void api_file(struct api_call *a);
+void api_info(struct api_call *a);
+void api_healthz(struct api_call *a);
+void api_readyz(struct api_call *a);
+void api_admin_list(struct api_call *a);
+void api_admin_kill(struct api_call *a);
+void api_admin_purge(struct api_call *a);
+
+/* api_list: GET of a list; admin: all users' jobs. */
+void api_list(struct api_call *a, bool admin);
+
+/* api_stream_reply: answers with a viewer's stream (taken). */
+struct live_viewer;
+void api_stream_reply(struct api_call *a, struct live_viewer *v, enum job_format format, const char *job_id,
+        uint64_t offset, size_t prelude_bytes);
+
+#endif

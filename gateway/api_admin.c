@@ -1,0 +1,157 @@
+/* What operators may: see all jobs, end captures at once, erase what is stored. */
+#include "common/clock.h"
+#include "common/json_in.h"
+#include "common/log.h"
+#include "gateway/api.h"
+#include "gateway/capture.h"
+#include "gateway/jobs.h"
+#include "gateway/retention.h"
+
+#include <string.h>
+
+#define AT_ONCE     1000u
+#define END_WAIT_MS 10000u
+
+void api_admin_list(struct api_call *a)
+{
+	api_list(a, true);
+}
+
+/* Which jobs are meant: {"all":true} or selectors that must all hold.  Strings are borrowed from body. */
+static int read_selector(json_t *body, struct job_filter *f, struct err *err)
+{
+	uint64_t older_than_s = 0;
+	struct json_in in;
+	bool all = false, any;
+
+	json_in_begin(&in, body, "", err);
+	json_in_bool(&in, "all", &all);
+	json_in_str(&in, "job", JSON_IN_OPTIONAL, 1, 64, &f->job);
+	json_in_str(&in, "user", JSON_IN_OPTIONAL, 1, 256, &f->user_id);
+	json_in_str(&in, "org", JSON_IN_OPTIONAL, 1, 256, &f->org);
+	json_in_str(&in, "space", JSON_IN_OPTIONAL, 1, 256, &f->space);
+	json_in_str(&in, "app", JSON_IN_OPTIONAL, 1, 256, &f->app);
+	json_in_str(&in, "deployment", JSON_IN_OPTIONAL, 1, 256, &f->deployment);
+	json_in_str(&in, "agent", JSON_IN_OPTIONAL, 1, 300, &f->agent);
+	json_in_u64(&in, "older_than_s", 1, UINT64_C(100) * 365 * 24 * 3600, &older_than_s);
+	if (json_in_end(&in) < 0)
+		return -1;
+	any = f->job || f->user_id || f->org || f->space || f->app || f->deployment || f->agent || older_than_s > 0;
+	if (all && any)
+		return err_set(err, ERR_INPUT, "all: stands alone; leave it out when other selectors are given");
+	if (!all && !any)
+		return err_set(err, ERR_INPUT,
+		        "name what is meant: \"all\": true, or job, user, org, space, app, deployment, agent, "
+		        "older_than_s");
+	if (older_than_s > 0) {
+		uint64_t now = clock_wall_ns();
+
+		f->before_ns = now / CLOCK_NS_PER_S > older_than_s ? now - older_than_s * CLOCK_NS_PER_S : 1;
+	}
+	return 0;
+}
+
+/* ---- kill ---- */
+
+static bool kill_one(struct api_call *a, const char *id)
+{
+	struct capture *c = jobs_find(a->gw->jobs, id);
+	bool killed = false;
+
+	if (c && !job_state_is_end(capture_state(c))) {
+		capture_kill(c, STOP_KILLED, a->who.user_name);
+		killed = true;
+	}
+	capture_unref(c);
+	return killed;
+}
+
+void api_admin_kill(struct api_call *a)
+{
+	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
+	struct job_filter f = {.states = unfinished, .states_n = 3};
+	struct err err = {0};
+	json_t *body = api_body(a), *killed = json_array();
+	struct job **jobs = NULL;
+	size_t n = 0;
+
+	if (!body) {
+		json_decref(killed);
+		return;
+	}
+	if (read_selector(body, &f, &err) < 0 || job_db_list(a->gw->db, &f, AT_ONCE, &jobs, &n, &err) < 0) {
+		json_decref(killed);
+		http_reply_err(a->rq, &err);
+	} else {
+		for (size_t i = 0; i < n; i++) {
+			if (kill_one(a, jobs[i]->id))
+				json_array_append_new(killed, json_string(jobs[i]->id));
+		}
+		log_event(LOG_LEVEL_WARNING, "admin.kill",
+		        json_pack("{s:s, s:O}", "by", a->who.user_id, "killed", killed));
+		job_db_list_free(jobs, n);
+		http_reply_json(a->rq, 200, json_pack("{s:o}", "killed", killed));
+	}
+	json_decref(body);
+}
+
+/* ---- purge ---- */
+
+static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t *failed, uint64_t *sum)
+{
+	struct capture *c = jobs_find(a->gw->jobs, id);
+	struct err err = {0};
+	uint64_t bytes = 0;
+
+	if (c) {
+		capture_kill(c, STOP_KILLED, a->who.user_name);
+		if (capture_wait_ended(c, END_WAIT_MS) < 0)
+			err_set(&err, ERR_UNAVAILABLE, "the capture is still being ended");
+		capture_unref(c);
+	}
+	if (err.code == ERR_NONE)
+		retention_erase(a->gw, id, JOB_PURGED, a->who.user_name, &bytes, &err);
+	if (err.code == ERR_NONE)
+		json_array_append_new(purged, json_pack("{s:s, s:I}", "job", id, "size_bytes", (json_int_t)bytes));
+	else
+		json_array_append_new(failed, json_pack("{s:s, s:s}", "job", id, "error", err.msg));
+	*sum += bytes;
+}
+
+void api_admin_purge(struct api_call *a)
+{
+	static const enum job_state erasable[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING, JOB_READY};
+	struct job_filter f = {.states = erasable, .states_n = 4};
+	json_t *body = api_body(a), *purged = json_array(), *failed = json_array();
+	struct job **jobs = NULL;
+	struct err err = {0};
+	uint64_t sum = 0;
+	size_t n = 0;
+	int rc;
+
+	if (!body)
+		goto out;
+	rc = read_selector(body, &f, &err);
+	while (rc == 0) {
+		if ((rc = job_db_list(a->gw->db, &f, AT_ONCE, &jobs, &n, &err)) < 0)
+			break;
+		for (size_t i = 0; i < n; i++)
+			purge_one(a, jobs[i]->id, purged, failed, &sum);
+		job_db_list_free(jobs, n);
+		/* What was erased has left the list, so the next look brings the rest; what failed would come again. */
+		if (n < AT_ONCE || json_array_size(failed) > 0)
+			break;
+	}
+	if (rc < 0) {
+		http_reply_err(a->rq, &err);
+		goto out;
+	}
+	log_event(LOG_LEVEL_WARNING, "admin.purge",
+	        json_pack("{s:s, s:O, s:O}", "by", a->who.user_id, "purged", purged, "failed", failed));
+	http_reply_json(a->rq, 200,
+	        json_pack("{s:O, s:O, s:I}", "purged", purged, "failed", failed, "size_bytes", (json_int_t)sum));
+out:
+	json_decref(purged);
+	json_decref(failed);
+	json_decref(body);
+}

@@ -1,0 +1,398 @@
+/* POST and GET /v1/captures, and what is done with one capture. */
+#include "common/clock.h"
+#include "common/json_in.h"
+#include "common/log.h"
+#include "common/parse.h"
+#include "gateway/api.h"
+#include "gateway/capture.h"
+#include "gateway/jobs.h"
+#include "gateway/retention.h"
+#include "gateway/start_request.h"
+#include "gateway/target.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_DEFAULT 50u
+#define LIST_MAX     1000u
+#define STATES_MAX   9u
+#define END_WAIT_MS  30000u /* DELETE waits so long for a running capture to let go */
+
+/* ---- start ---- */
+
+/* Which of live and store it becomes; -1 when it cannot. */
+static int choose_mode(struct api_call *a, const struct start_request *r, enum job_mode *ret, struct err *err)
+{
+	struct err store_err = {0};
+	int rc;
+
+	if (r->mode == START_LIVE) {
+		*ret = JOB_LIVE;
+		return 0;
+	}
+	if (!a->gw->store) {
+		rc = err_set(&store_err, ERR_PERM, "mode: storage is switched off on this gateway; live is offered");
+		err_detail(&store_err, "storage_off");
+	} else {
+		rc = store_check(a->gw->store, &store_err);
+		if (rc < 0 && store_err.code != ERR_FULL)
+			store_err.code = ERR_UNAVAILABLE;
+	}
+	if (rc < 0 && r->mode == START_STORE) {
+		*err = store_err;
+		return err_field(err, "mode");
+	}
+	*ret = rc < 0 ? JOB_LIVE : JOB_STORE;
+	return 0;
+}
+
+static int over(struct err *err, const char *field, const char *text, uint64_t limit)
+{
+	err_set(err, ERR_LIMIT, "%s: %s %" PRIu64 ", the limit of this gateway", field, text, limit);
+	err_field(err, field);
+	return err_detail(err, "over_limit");
+}
+
+/* The gateway's limits: what is asked for beyond them is refused, what is left open is set to them. */
+static int apply_limits(
+        const struct config_gateway *cfg, enum job_mode mode, struct capture_options *o, struct err *err)
+{
+	uint64_t duration_s = cfg->limit_duration_ms / 1000;
+
+	if (o->max_duration_s > duration_s)
+		return over(err, "options.max_duration_s", "is over", duration_s);
+	if (o->max_duration_s == 0)
+		o->max_duration_s = duration_s;
+	if (o->snaplen > cfg->limit_snaplen)
+		return over(err, "options.snaplen", "is over", cfg->limit_snaplen);
+	if (mode != JOB_STORE)
+		return 0;
+	if (o->max_bytes > cfg->storage_job_max_bytes)
+		return over(err, "options.max_bytes", "is over", cfg->storage_job_max_bytes);
+	if (o->max_bytes == 0)
+		o->max_bytes = cfg->storage_job_max_bytes;
+	return 0;
+}
+
+static struct job *make_job(
+        struct api_call *a, const struct start_request *r, enum job_mode mode, size_t instances, struct err *err)
+{
+	const struct identity *w = &a->who;
+	char *target = json_dumps(r->target, JSON_COMPACT | JSON_SORT_KEYS);
+	struct job *j = job_new(instances);
+
+	if (!target || !j) {
+		err_nomem(err);
+		goto fail;
+	}
+	id_new(j->id);
+	j->mode = mode;
+	j->format = r->format;
+	j->options = r->options;
+	j->created_at = clock_wall_ns();
+	if (apply_limits(&a->gw->config, mode, &j->options, err) < 0)
+		goto fail;
+	if (job_set(&j->owner_user_id, w->user_id, err) < 0 || job_set(&j->owner_user_name, w->user_name, err) < 0 ||
+	        job_set(&j->org, w->org, err) < 0 || job_set(&j->space, w->space, err) < 0 ||
+	        job_set(&j->target, target, err) < 0 || job_set(&j->note, r->note, err) < 0)
+		goto fail;
+	if (mode == JOB_STORE) {
+		char *key = store_key(a->gw->config.storage_prefix, w->org[0] ? w->org : w->user_id, j->created_at,
+		        j->id, job_format_name(r->format));
+
+		free(j->object_key);
+		if (!(j->object_key = key)) {
+			err_nomem(err);
+			goto fail;
+		}
+	}
+	free(target);
+	return j;
+fail:
+	free(target);
+	job_free(j);
+	return NULL;
+}
+
+/* The platform's own connections that no capture may show: this listener, and the agents'. */
+static size_t own_ends(struct api_call *a, struct capture_exclude ret[CAPTURE_EXCLUDES_MAX])
+{
+	size_t n = 1;
+
+	snprintf(ret[0].address, sizeof(ret[0].address), "%s", http_request_local(a->rq, &ret[0].port));
+	n += a->gw->targets->ops->agents(a->gw->targets, ret + n, CAPTURE_EXCLUDES_MAX - n);
+	return n;
+}
+
+static int resolve(struct api_call *a, const struct start_request *r, struct target_set *ret, struct err *err)
+{
+	struct target_source *s = a->gw->targets;
+
+	if (strcmp(r->target_type, s->type) != 0) {
+		char shown[40];
+
+		err_set(err, ERR_INPUT, "target.type: \"%s\" is not offered by this gateway; it offers \"%s\"",
+		        parse_printable(r->target_type, shown, sizeof(shown)), s->type);
+		return err_field(err, "target.type");
+	}
+	return s->ops->resolve(s, &a->who, r->target, a->gw->config.limit_instances, ret, err);
+}
+
+static struct capture *start(struct api_call *a, const struct start_request *r, struct err *err)
+{
+	struct capture_exclude *excludes = calloc(CAPTURE_EXCLUDES_MAX, sizeof(*excludes));
+	struct target_set targets = {0};
+	struct capture *c = NULL;
+	struct job *j = NULL;
+	enum job_mode mode = JOB_LIVE;
+
+	if (!excludes) {
+		err_nomem(err);
+		goto out;
+	}
+	if (choose_mode(a, r, &mode, err) < 0 || resolve(a, r, &targets, err) < 0 ||
+	        !(j = make_job(a, r, mode, targets.n, err)))
+		goto out;
+	if (jobs_reserve(a->gw->jobs, a->who.user_id, err) < 0)
+		goto out;
+	log_event(LOG_LEVEL_INFO, "capture.start",
+	        json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who.user_id, "org", a->who.org, "mode",
+	                job_mode_name(mode), "instances", (json_int_t)targets.n));
+	c = capture_start(a->gw, j, targets.instances, excludes, own_ends(a, excludes), err);
+	j = NULL;
+out:
+	job_free(j);
+	target_set_done(&targets);
+	free(excludes);
+	return c;
+}
+
+static void reply_started(struct api_call *a, struct capture *c, enum job_mode mode, enum job_format format)
+{
+	const struct config_gateway *cfg = &a->gw->config;
+	uint64_t wait_ms = cfg->agents_connect_ms + cfg->agents_start_ms + 1000, offset = 0;
+	struct live_viewer *v = NULL;
+	struct err err = {0};
+	char location[64];
+	size_t prelude = 0;
+
+	/* The viewer joins before anything flows, so that the stream it gets is the stream from its first byte. */
+	if (mode == JOB_LIVE && !(v = capture_attach(c, 0, http_request_fd(a->rq), &offset, &prelude, &err))) {
+		capture_kill(c, STOP_INTERNAL, NULL);
+		http_reply_err(a->rq, &err);
+		return;
+	}
+	http_reply_header(a->rq, "Pcap-Job", capture_id(c));
+	if (capture_wait_started(c, wait_ms, &err) < 0) {
+		if (v)
+			live_detach(v);
+		http_reply_err(a->rq, &err);
+	} else if (v) {
+		api_stream_reply(a, v, format, NULL, offset, prelude);
+	} else {
+		snprintf(location, sizeof(location), "/v1/captures/%s", capture_id(c));
+		http_reply_header(a->rq, "Location", location);
+		http_reply_json(a->rq, 202, capture_to_json(c, false));
+	}
+}
+
+void api_captures_start(struct api_call *a)
+{
+	struct start_request r;
+	struct capture *c;
+	struct err err = {0};
+	size_t n;
+	const void *body = http_request_body(a->rq, &n);
+
+	if (atomic_load(&a->gw->draining)) {
+		http_reply_header(a->rq, "Retry-After", "30");
+		http_reply_error(
+		        a->rq, 503, "draining", NULL, "this gateway is shutting down and takes no new captures");
+		return;
+	}
+	if (start_request_read(body, n, &r, &err) < 0) {
+		http_reply_err(a->rq, &err);
+		return;
+	}
+	if ((c = start(a, &r, &err))) {
+		reply_started(a, c, capture_mode(c), r.format);
+		capture_unref(c);
+	} else {
+		http_reply_err(a->rq, &err);
+	}
+	start_request_done(&r);
+}
+
+/* ---- list ---- */
+
+static int read_states(const char *text, enum job_state ret[STATES_MAX], size_t *ret_n, struct err *err)
+{
+	char *copy = strdup(text), *save = NULL;
+	int rc = 0;
+
+	*ret_n = 0;
+	if (!copy)
+		return err_nomem(err);
+	for (char *word = strtok_r(copy, ",", &save); word && rc == 0; word = strtok_r(NULL, ",", &save)) {
+		if (*ret_n == STATES_MAX || !job_state_parse(word, &ret[*ret_n])) {
+			char shown[40];
+
+			rc = err_set(err, ERR_INPUT,
+			        "state: \"%s\" is not one of starting, running, finishing, ready, streamed, failed, "
+			        "killed, expired, purged",
+			        parse_printable(word, shown, sizeof(shown)));
+		} else {
+			(*ret_n)++;
+		}
+	}
+	free(copy);
+	return rc < 0 ? err_field(err, "state") : 0;
+}
+
+/* A point in time, or how long ago. */
+static int read_since(const char *text, uint64_t *ret_ns, struct err *err)
+{
+	uint64_t ago_ms;
+
+	if (clock_parse_rfc3339(text, ret_ns, NULL) == 0)
+		return 0;
+	if (parse_duration_ms(text, 0, UINT64_C(400) * 24 * 3600 * 1000, &ago_ms, NULL) < 0) {
+		char shown[40];
+
+		err_set(err, ERR_INPUT, "since: \"%s\" is neither a time (2026-01-05T10:00:00Z) nor a duration (2h)",
+		        parse_printable(text, shown, sizeof(shown)));
+		return err_field(err, "since");
+	}
+	*ret_ns = clock_wall_ns() - ago_ms * CLOCK_NS_PER_MS;
+	return 0;
+}
+
+static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enum job_state states[STATES_MAX],
+        uint64_t *ret_limit, struct err *err)
+{
+	static const char *const user_names[] = {"state", "app", "deployment", "since", "limit", "cursor", NULL};
+	static const char *const admin_names[] = {
+	        "state", "app", "deployment", "since", "limit", "cursor", "user", "org", "space", "agent", NULL};
+	const char *state = http_request_query(a->rq, "state"), *since = http_request_query(a->rq, "since");
+	const char *limit = http_request_query(a->rq, "limit");
+
+	*ret_limit = LIST_DEFAULT;
+	if (http_request_query_known(a->rq, admin ? admin_names : user_names, err) < 0)
+		return -1;
+	if (state && read_states(state, states, &f->states_n, err) < 0)
+		return -1;
+	f->states = states;
+	if (since && read_since(since, &f->since_ns, err) < 0)
+		return -1;
+	if (limit && parse_u64(limit, 1, LIST_MAX, ret_limit, err) < 0) {
+		err_in(err, "limit");
+		return err_field(err, "limit");
+	}
+	f->after_id = http_request_query(a->rq, "cursor");
+	if (f->after_id && !id_is_valid(f->after_id)) {
+		err_set(err, ERR_INPUT, "cursor: is not one that a list gave out");
+		return err_field(err, "cursor");
+	}
+	f->app = http_request_query(a->rq, "app");
+	f->deployment = http_request_query(a->rq, "deployment");
+	if (admin) {
+		f->user_id = http_request_query(a->rq, "user");
+		f->org = http_request_query(a->rq, "org");
+		f->space = http_request_query(a->rq, "space");
+		f->agent = http_request_query(a->rq, "agent");
+	} else if (strcmp(a->gw->config.share, "none") == 0 || !a->who.org[0]) {
+		f->user_id = a->who.user_id;
+	}
+	return 0;
+}
+
+void api_list(struct api_call *a, bool admin)
+{
+	enum job_state states[STATES_MAX];
+	struct job_filter f = {0};
+	struct job **jobs = NULL;
+	struct err err = {0};
+	json_t *list = json_array(), *cursor;
+	uint64_t limit;
+	size_t n = 0;
+
+	if (!list)
+		err_nomem(&err);
+	if (!list || read_filter(a, admin, &f, states, &limit, &err) < 0 ||
+	        job_db_list(a->gw->db, &f, limit, &jobs, &n, &err) < 0) {
+		json_decref(list);
+		http_reply_err(a->rq, &err);
+		return;
+	}
+	/* The database narrows by user or not at all; who may see what is decided in one place. */
+	for (size_t i = 0; i < n; i++) {
+		if (admin || api_may_have(a, jobs[i]))
+			json_array_append_new(list, api_job_json(a->gw, jobs[i], true));
+	}
+	cursor = n == limit ? json_string(jobs[n - 1]->id) : json_null();
+	job_db_list_free(jobs, n);
+	http_reply_json(a->rq, 200, json_pack("{s:o, s:o}", "captures", list, "next_cursor", cursor));
+}
+
+void api_captures_list(struct api_call *a)
+{
+	api_list(a, false);
+}
+
+/* ---- one capture ---- */
+
+void api_captures_show(struct api_call *a)
+{
+	struct job *j = api_job(a, api_may_see);
+
+	if (j)
+		http_reply_json(a->rq, 200, api_job_json(a->gw, j, false));
+	job_free(j);
+}
+
+void api_captures_stop(struct api_call *a)
+{
+	struct job *j = api_job(a, api_may_end);
+	struct capture *c;
+	json_t *body;
+
+	if (!j)
+		return;
+	if (!(body = api_body(a))) {
+		job_free(j);
+		return;
+	}
+	json_decref(body);
+	c = jobs_find(a->gw->jobs, j->id);
+	if (c && !job_state_is_end(capture_state(c))) {
+		capture_stop(c, STOP_USER, a->who.user_name);
+		http_reply_json(a->rq, 202, capture_to_json(c, false));
+	} else {
+		http_reply_error(a->rq, 409, "job_ended", NULL, "the capture has ended already (%s)",
+		        job_state_name(c ? capture_state(c) : j->state));
+	}
+	capture_unref(c);
+	job_free(j);
+}
+
+void api_captures_delete(struct api_call *a)
+{
+	struct job *j = api_job(a, api_may_end);
+	struct capture *c;
+	struct err err = {0};
+
+	if (!j)
+		return;
+	if ((c = jobs_find(a->gw->jobs, j->id))) {
+		capture_kill(c, STOP_DELETED, a->who.user_name);
+		if (capture_wait_ended(c, END_WAIT_MS) < 0)
+			err_set(&err, ERR_UNAVAILABLE, "the capture is being ended; try again in a moment");
+		capture_unref(c);
+	}
+	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who.user_name, NULL, &err) == 0)
+		http_reply_empty(a->rq, 204);
+	else
+		http_reply_err(a->rq, &err);
+	job_free(j);
+}

@@ -1,0 +1,55 @@
+/* capture.h - one running capture: its streams from the agents, the merge, the output and its sinks, the job record and its events; one
+ * thread that owns all of it.  The states are those of schema/job.h.
+ *
+ * Life: capture_start; found through jobs.h while it runs and, with a live stream, for the grace period after; capture_unref by
+ * all who hold it.  All functions but capture_start may be called by any thread. */
+#ifndef PCAPLINE_GATEWAY_CAPTURE_H
+#define PCAPLINE_GATEWAY_CAPTURE_H
+
+#include "common/err.h"
+#include "gateway/live.h"
+#include "schema/job.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct gateway;
+struct target_instance;
+struct capture;
+
+/* capture_start: job (taken over also on failure) is filled but for state and times; its instances match targets one by one.  The place under the limits that
+ * was reserved for it (jobs_reserve) is taken over too, and given back when the capture ends or here on failure.
+ * excludes: ends of the platform's own connections, see capture_request.h.  Returns a reference. */
+struct capture *capture_start(struct gateway *gw, struct job *job, const struct target_instance *targets,
+        const struct capture_exclude *excludes, size_t excludes_n, struct err *err);
+
+struct capture *capture_ref(struct capture *c);
+void capture_unref(struct capture *c);
+const char *capture_id(const struct capture *c);
+const char *capture_user_id(const struct capture *c);
+enum job_mode capture_mode(const struct capture *c);
+enum job_state capture_state(struct capture *c);
+
+/* capture_wait_started: until an instance runs (0) or it is clear that none will (-1, err is what the instances said), at most ms (then 0: still trying). */
+int capture_wait_started(struct capture *c, uint64_t ms, struct err *err);
+
+/* capture_stop: graceful; the first reason counts. by: who, or NULL. */
+void capture_stop(struct capture *c, enum stop_reason reason, const char *by);
+
+/* capture_kill: at once; nothing stored is kept.  STOP_KILLED or STOP_DELETED. */
+void capture_kill(struct capture *c, enum stop_reason reason, const char *by);
+
+/* capture_wait_ended: until nothing of it runs any more; -1 when it still does after ms. */
+int capture_wait_ended(struct capture *c, uint64_t ms);
+
+/* A new reference to the job as it stands (JSON as the API shows it). */
+json_t *capture_to_json(struct capture *c, bool brief);
+
+/* capture_attach: a viewer of the live stream.  offset as in live_attach; *ret_prelude_bytes of the answer are not numbered. */
+struct live_viewer *capture_attach(struct capture *c, int64_t offset, int peer_fd, uint64_t *ret_offset,
+        size_t *ret_prelude_bytes, struct err *err);
+
+/* capture_wait_event: until there may be an event after seq or the capture has ended, at most ms. True: it has ended. */
+bool capture_wait_event(struct capture *c, uint64_t seq, uint64_t ms);
+
+#endif

@@ -1,0 +1,36 @@
+/* gateway.h - what the parts of the running gateway share.  Made once by main.c; everything in it but the marked fields is fixed
+ * after the start. */
+#ifndef PCAPLINE_GATEWAY_GATEWAY_H
+#define PCAPLINE_GATEWAY_GATEWAY_H
+
+#include "common/http_server.h"
+#include "common/id.h"
+#include "common/tls_files.h"
+#include "schema/config_gateway.h"
+#include "schema/job_db.h"
+#include "uploader/link.h"
+#include "uploader/store.h"
+
+#include <stdatomic.h>
+
+struct identity_source;
+struct target_source;
+struct jobs;
+
+struct gateway {
+	struct config_gateway config;
+	char id[ID_MAX];             /* of this process, in the jobs it runs */
+	struct tls_files server_tls; /* public listener; empty: plain, loopback */
+	struct tls_files agents_tls; /* towards the agents */
+	struct job_db *db;
+	struct store *store; /* NULL: storage is switched off */
+	struct link_key link_key;
+	struct identity_source *identities; /* who is it? */
+	struct target_source *targets;      /* what may they capture, and where is it? */
+	struct jobs *jobs;                  /* running captures */
+	struct http_server *server;
+	char *public_url;     /* base of links, without a slash at the end */
+	atomic_bool draining; /* no new captures */
+};
+
+#endif

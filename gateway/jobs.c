@@ -1,0 +1,214 @@
+#include "gateway/jobs.h"
+
+#include "common/clock.h"
+#include "gateway/capture.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A place under the limits, and the capture in it once there is one. */
+struct place {
+	struct place *next;
+	char *user_id;
+	struct capture *capture; /* NULL: reserved */
+	bool counted;
+};
+
+struct jobs {
+	uint64_t captures_max, captures_per_user_max;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct place *places; /* by lock */
+	size_t counted;       /* by lock */
+};
+
+struct jobs *jobs_new(uint64_t captures_max, uint64_t captures_per_user_max, struct err *err)
+{
+	struct jobs *j = calloc(1, sizeof(*j));
+
+	if (!j || pthread_mutex_init(&j->lock, NULL) != 0) {
+		free(j);
+		err_nomem(err);
+		return NULL;
+	}
+	if (clock_cond_init(&j->changed) != 0) {
+		pthread_mutex_destroy(&j->lock);
+		free(j);
+		err_nomem(err);
+		return NULL;
+	}
+	j->captures_max = captures_max;
+	j->captures_per_user_max = captures_per_user_max;
+	return j;
+}
+
+void jobs_free(struct jobs *j)
+{
+	struct place *p;
+
+	if (!j)
+		return;
+	while ((p = j->places)) {
+		j->places = p->next;
+		free(p->user_id);
+		free(p);
+	}
+	pthread_cond_destroy(&j->changed);
+	pthread_mutex_destroy(&j->lock);
+	free(j);
+}
+
+int jobs_reserve(struct jobs *j, const char *user_id, struct err *err)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	uint64_t mine = 0;
+	int rc = 0;
+
+	if (!p || !(p->user_id = strdup(user_id))) {
+		free(p);
+		return err_nomem(err);
+	}
+	pthread_mutex_lock(&j->lock);
+	for (const struct place *q = j->places; q; q = q->next)
+		mine += q->counted && strcmp(q->user_id, user_id) == 0;
+	if (mine >= j->captures_per_user_max) {
+		rc = err_set(err, ERR_BUSY,
+		        "you have %" PRIu64 " captures running, which is the limit (captures_per_user)", mine);
+	} else if (j->counted >= j->captures_max) {
+		rc = err_set(err, ERR_BUSY, "%zu captures are running on this gateway, which is the limit (captures)",
+		        j->counted);
+	} else {
+		p->counted = true;
+		j->counted++;
+		p->next = j->places;
+		j->places = p;
+	}
+	pthread_mutex_unlock(&j->lock);
+	if (rc < 0) {
+		err_detail(err, "too_many_captures");
+		free(p->user_id);
+		free(p);
+	}
+	return rc;
+}
+
+static void place_uncount(struct jobs *j, struct place *p)
+{
+	if (p->counted)
+		j->counted--;
+	p->counted = false;
+}
+
+/* Takes the first place out that holds c (NULL: a reservation of user_id).  The lock is held. */
+static void place_drop(struct jobs *j, const struct capture *c, const char *user_id)
+{
+	for (struct place **at = &j->places; *at; at = &(*at)->next) {
+		struct place *p = *at;
+
+		if (p->capture != c || (user_id && strcmp(p->user_id, user_id) != 0))
+			continue;
+		place_uncount(j, p);
+		*at = p->next;
+		free(p->user_id);
+		free(p);
+		pthread_cond_broadcast(&j->changed);
+		return;
+	}
+}
+
+void jobs_release(struct jobs *j, const char *user_id)
+{
+	pthread_mutex_lock(&j->lock);
+	place_drop(j, NULL, user_id);
+	pthread_mutex_unlock(&j->lock);
+}
+
+void jobs_add(struct jobs *j, struct capture *c)
+{
+	pthread_mutex_lock(&j->lock);
+	for (struct place *p = j->places; p; p = p->next) {
+		if (!p->capture && strcmp(p->user_id, capture_user_id(c)) == 0) {
+			p->capture = capture_ref(c);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&j->lock);
+}
+
+void jobs_idle(struct jobs *j, struct capture *c)
+{
+	pthread_mutex_lock(&j->lock);
+	for (struct place *p = j->places; p; p = p->next) {
+		if (p->capture == c)
+			place_uncount(j, p);
+	}
+	pthread_mutex_unlock(&j->lock);
+}
+
+void jobs_remove(struct jobs *j, struct capture *c)
+{
+	pthread_mutex_lock(&j->lock);
+	place_drop(j, c, NULL);
+	pthread_mutex_unlock(&j->lock);
+	capture_unref(c);
+}
+
+struct capture *jobs_find(struct jobs *j, const char *id)
+{
+	struct capture *found = NULL;
+
+	pthread_mutex_lock(&j->lock);
+	for (const struct place *p = j->places; p && !found; p = p->next) {
+		if (p->capture && strcmp(capture_id(p->capture), id) == 0)
+			found = capture_ref(p->capture);
+	}
+	pthread_mutex_unlock(&j->lock);
+	return found;
+}
+
+struct capture **jobs_all(struct jobs *j, size_t *ret_n)
+{
+	struct capture **all = NULL;
+	size_t n = 0;
+
+	pthread_mutex_lock(&j->lock);
+	for (const struct place *p = j->places; p; p = p->next)
+		n += p->capture != NULL;
+	if (n > 0 && (all = calloc(n, sizeof(*all)))) {
+		n = 0;
+		for (const struct place *p = j->places; p; p = p->next) {
+			if (p->capture)
+				all[n++] = capture_ref(p->capture);
+		}
+	}
+	pthread_mutex_unlock(&j->lock);
+	*ret_n = all ? n : 0;
+	return all;
+}
+
+size_t jobs_running(struct jobs *j)
+{
+	size_t n;
+
+	pthread_mutex_lock(&j->lock);
+	n = j->counted;
+	pthread_mutex_unlock(&j->lock);
+	return n;
+}
+
+int jobs_wait_empty(struct jobs *j, uint64_t ms)
+{
+	struct timespec until = clock_deadline(ms);
+	int rc = 0;
+
+	pthread_mutex_lock(&j->lock);
+	while (j->places && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&j->changed, &j->lock, &until);
+	rc = j->places ? -1 : 0;
+	pthread_mutex_unlock(&j->lock);
+	return rc;
+}

@@ -1,0 +1,35 @@
+/* jobs.h - the captures that run in this process: found by id, counted against the limits, drained at the end. */
+#ifndef PCAPLINE_GATEWAY_JOBS_H
+#define PCAPLINE_GATEWAY_JOBS_H
+
+#include "common/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct capture;
+struct jobs;
+
+struct jobs *jobs_new(uint64_t captures_max, uint64_t captures_per_user_max, struct err *err);
+void jobs_free(struct jobs *j); /* must be empty */
+
+/* jobs_reserve: a place under both limits for this user, or ERR_BUSY (detail too_many_captures). jobs_add turns it into an entry,
+ * jobs_release gives it back. */
+int jobs_reserve(struct jobs *j, const char *user_id, struct err *err);
+void jobs_release(struct jobs *j, const char *user_id);
+
+void jobs_add(struct jobs *j, struct capture *c);  /* takes a reference of its own */
+void jobs_idle(struct jobs *j, struct capture *c); /* it has ended: gives its place back, stays findable */
+void jobs_remove(
+        struct jobs *j, struct capture *c); /* and its reference; also gives the place back if that was not done */
+
+struct capture *jobs_find(struct jobs *j, const char *id); /* new reference or NULL */
+
+/* jobs_all: an array of *ret_n new references; the caller unrefs each and frees the array. NULL with *ret_n 0: none, or no memory. */
+struct capture **jobs_all(struct jobs *j, size_t *ret_n);
+size_t jobs_running(struct jobs *j);
+
+/* jobs_wait_empty: until no capture is left, at most ms. 0, or -1 when some are. */
+int jobs_wait_empty(struct jobs *j, uint64_t ms);
+
+#endif

@@ -1,0 +1,405 @@
+/* pcap-gateway: the public door.  Loads the configuration, opens state and store, finishes what a former process left, serves, and drains
+ * when told to end. */
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/http_client.h"
+#include "common/log.h"
+#include "common/parse.h"
+#include "common/version.h"
+#include "gateway/api.h"
+#include "gateway/capture.h"
+#include "gateway/gateway.h"
+#include "gateway/identity.h"
+#include "gateway/jobs.h"
+#include "gateway/retention.h"
+#include "gateway/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEADER_BYTES_MAX (32u * 1024)
+#define STREAM_BYTES     (256u * 1024)
+#define BODY_TIMEOUT_S   20u
+#define KILL_WAIT_MS     10000u
+
+static const char usage[] = "usage: pcap-gateway --config FILE [--check-config]\n"
+                            "       pcap-gateway --config-help | --version | --help\n"
+                            "\n"
+                            "Lets users capture packets on the instances that they may see.\n"
+                            "\n"
+                            "  -c, --config FILE    configuration (YAML)\n"
+                            "      --check-config   read it with all files it names, say what is wrong, and end\n"
+                            "      --config-help    print all configuration keys with defaults and ranges\n"
+                            "  -V, --version        print the version\n"
+                            "  -h, --help           print this\n"
+                            "\n"
+                            "SIGTERM and SIGINT drain: captures end gracefully, then the program.  SIGHUP reads\n"
+                            "inventory and tokens again.  Logs are JSON lines on stderr.\n";
+
+struct arguments {
+	const char *config;
+	bool check;
+};
+
+/* 0: go on; 1: done, exit 0; 2: usage error. */
+static int read_arguments(int argc, char **argv, struct arguments *ret)
+{
+	static const struct option options[] = {
+	        {"config", required_argument, NULL, 'c'},
+	        {"check-config", no_argument, NULL, 'C'},
+	        {"config-help", no_argument, NULL, 'H'},
+	        {"version", no_argument, NULL, 'V'},
+	        {"help", no_argument, NULL, 'h'},
+	        {NULL, 0, NULL, 0},
+	};
+	int o;
+
+	while ((o = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+		switch (o) {
+		case 'c':
+			ret->config = optarg;
+			break;
+		case 'C':
+			ret->check = true;
+			break;
+		case 'H':
+			config_help(config_gateway_keys, config_gateway_keys_n, stdout);
+			return 1;
+		case 'V':
+			printf("pcap-gateway %s\n", PCAPLINE_VERSION);
+			return 1;
+		case 'h':
+			fputs(usage, stdout);
+			return 1;
+		default:
+			fputs("see pcap-gateway --help\n", stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "pcap-gateway: unexpected argument \"%s\"; see --help\n", argv[optind]);
+		return 2;
+	}
+	if (!ret->config) {
+		fputs("pcap-gateway: --config FILE is needed; see --help\n", stderr);
+		return 2;
+	}
+	return 0;
+}
+
+/* ---- opening ---- */
+
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static int load_files(struct gateway *gw, struct err *err)
+{
+	struct config_gateway *c = &gw->config;
+
+	if (tls_files_load(&gw->agents_tls, c->agents_certificate, c->agents_private_key, c->agents_ca, err) < 0)
+		return err_in(err, "agents");
+	if (tls_files_load(&gw->server_tls, or_null(c->tls_certificate), or_null(c->tls_private_key), NULL, err) < 0)
+		return err_in(err, "tls");
+	if (!(gw->identities = identity_static_new(c->tokens_file, err)))
+		return err_in(err, "tokens");
+	if (!(gw->targets = target_host_new(c->inventory_file, c->agents_name, err)))
+		return err_in(err, "inventory");
+	return 0;
+}
+
+/* Becomes another user for good, who then owns the state folder. */
+static int become(const char *user, const char *state_dir, struct err *err)
+{
+	const struct passwd *p;
+
+	if (!user[0])
+		return 0;
+	if (geteuid() != 0)
+		return err_set(err, ERR_PERM, "run_as: only root can become \"%s\"", user);
+	errno = 0;
+	if (!(p = getpwnam(user)))
+		return err_set(err, ERR_INPUT, "run_as: there is no user \"%s\"", user);
+	if (chown(state_dir, p->pw_uid, p->pw_gid) < 0)
+		return err_sys(err, errno, "%s", state_dir);
+	if (setgroups(0, NULL) < 0 || setgid(p->pw_gid) < 0 || setuid(p->pw_uid) < 0)
+		return err_sys(err, errno, "run_as: become \"%s\"", user);
+	return 0;
+}
+
+/* One gateway per state folder: a second one would take the first one's captures for left over. */
+static int lock_state(const char *dir, struct err *err)
+{
+	char *path = fs_path("%s/lock", dir);
+	int fd;
+
+	if (!path)
+		return err_nomem(err);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		err_sys(err, errno, "%s", path);
+	else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		err_set(err, ERR_STATE, "%s is held: another pcap-gateway uses this state_dir", path);
+	else
+		goto out; /* kept open until the process ends */
+	fs_close(fd);
+	fd = -1;
+out:
+	free(path);
+	return fd < 0 ? -1 : 0;
+}
+
+static char *below(const char *dir, const char *configured, const char *name, struct err *err)
+{
+	char *path = configured[0] ? strdup(configured) : fs_path("%s/%s", dir, name);
+
+	if (!path)
+		err_nomem(err);
+	return path;
+}
+
+static void on_store_event(void *ctx, const char *job_id, const char *type, const char *text)
+{
+	struct gateway *gw = ctx;
+	json_t *data = json_pack("{s:s}", "text", text);
+	char *dump = data ? json_dumps(data, JSON_COMPACT) : NULL;
+	uint64_t seq;
+
+	log_event(LOG_LEVEL_WARNING, "storage.event",
+	        json_pack("{s:s, s:s, s:s}", "job", job_id, "type", type, "text", text));
+	job_db_event_add(gw->db, job_id, clock_wall_ns(), type, dump ? dump : "{}", &seq, NULL);
+	free(dump);
+	json_decref(data);
+}
+
+static int open_store(struct gateway *gw, struct err *err)
+{
+	const struct config_gateway *c = &gw->config;
+	char *objects = below(c->state_dir, c->storage_path, "objects", err);
+	char *spool = objects ? below(c->state_dir, c->storage_spool, "spool", err) : NULL;
+	struct store_options o = {
+	        .spool_dir = spool,
+	        .chunk_bytes = c->storage_chunk_bytes,
+	        .job_bytes_max = c->storage_job_max_bytes,
+	        .min_free_bytes = c->storage_min_free_bytes,
+	        .db = gw->db,
+	        .on_event = on_store_event,
+	        .ctx = gw,
+	};
+
+	if (spool && (o.driver = driver_file_new(objects, err)))
+		gw->store = store_open(&o, err);
+	free(objects);
+	free(spool);
+	return gw->store ? 0 : err_in(err, "storage");
+}
+
+static int open_state(struct gateway *gw, struct err *err)
+{
+	const struct config_gateway *c = &gw->config;
+	char *db = NULL, *key = NULL;
+	int rc = -1;
+
+	if (fs_mkdir_p(c->state_dir, 0700, err) < 0 || become(c->run_as, c->state_dir, err) < 0 ||
+	        lock_state(c->state_dir, err) < 0)
+		goto out;
+	if (!(db = fs_path("%s/jobs.db", c->state_dir)) ||
+	        !(key = below(c->state_dir, c->link_key_file, "link.key", err))) {
+		err_nomem(err);
+		goto out;
+	}
+	if (!(gw->db = job_db_open(db, err)) || link_key_load(key, &gw->link_key, err) < 0)
+		goto out;
+	if (!(gw->jobs = jobs_new(c->limit_captures, c->limit_captures_per_user, err)))
+		goto out;
+	rc = c->storage_enabled ? open_store(gw, err) : 0;
+out:
+	free(db);
+	free(key);
+	return rc;
+}
+
+static int open_server(struct gateway *gw, struct err *err)
+{
+	const struct config_gateway *c = &gw->config;
+	bool tls = c->tls_certificate[0] != '\0';
+	struct http_server_options o = {
+	        .address = c->listen_address,
+	        .port = (uint16_t)c->listen_port,
+	        .tls = tls ? &gw->server_tls : NULL,
+	        .connections_max = (unsigned)c->limit_connections,
+	        .connections_per_address_max = (unsigned)c->limit_connections_per_address,
+	        .idle_timeout_s = (unsigned)((c->limit_idle_ms + 999) / 1000),
+	        .header_timeout_s = (unsigned)((c->limit_header_ms + 999) / 1000),
+	        .body_timeout_s = BODY_TIMEOUT_S,
+	        .header_bytes_max = HEADER_BYTES_MAX,
+	        .body_bytes_max = CAPTURE_BODY_MAX,
+	        .stream_block_bytes = STREAM_BYTES,
+	        .on_headers = api_on_headers,
+	        .on_request = api_on_request,
+	        .on_done = api_on_done,
+	        .ctx = gw,
+	};
+	char where[300];
+
+	if (!(gw->server = http_server_start(&o, err)))
+		return err_in(err, "listen");
+	parse_join_host_port(c->listen_address, http_server_port(gw->server), where, sizeof(where));
+	gw->public_url = c->public_url[0] ? strdup(c->public_url) : fs_path("%s://%s", tls ? "https" : "http", where);
+	if (!gw->public_url)
+		return err_nomem(err);
+	while (strlen(gw->public_url) > 1 && gw->public_url[strlen(gw->public_url) - 1] == '/')
+		gw->public_url[strlen(gw->public_url) - 1] = '\0';
+	log_event(LOG_LEVEL_INFO, "gateway.listening",
+	        json_pack("{s:s, s:b, s:b, s:s}", "address", where, "tls", tls, "storage", gw->store != NULL, "version",
+	                PCAPLINE_VERSION));
+	return 0;
+}
+
+static void close_all(struct gateway *gw)
+{
+	http_server_stop(gw->server);
+	jobs_free(gw->jobs);
+	store_close(gw->store);
+	job_db_close(gw->db);
+	if (gw->targets)
+		gw->targets->ops->free(gw->targets);
+	if (gw->identities)
+		gw->identities->ops->free(gw->identities);
+	tls_files_done(&gw->server_tls);
+	tls_files_done(&gw->agents_tls);
+	digest_wipe(&gw->link_key, sizeof(gw->link_key));
+	free(gw->public_url);
+	config_gateway_done(&gw->config);
+}
+
+/* ---- running ---- */
+
+static void reload(struct gateway *gw)
+{
+	struct err err = {0};
+
+	if (identity_static_reload(gw->identities, &err) < 0 || target_host_reload(gw->targets, &err) < 0)
+		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
+	else
+		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);
+}
+
+static void end_captures(struct gateway *gw, bool kill)
+{
+	size_t n;
+	struct capture **all = jobs_all(gw->jobs, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (kill)
+			capture_kill(all[i], STOP_GATEWAY_SHUTDOWN, NULL);
+		else
+			capture_stop(all[i], STOP_GATEWAY_SHUTDOWN, NULL);
+		capture_unref(all[i]);
+	}
+	free(all);
+}
+
+static void drain(struct gateway *gw)
+{
+	log_event(
+	        LOG_LEVEL_INFO, "gateway.draining", json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
+	atomic_store(&gw->draining, true);
+	end_captures(gw, false);
+	if (jobs_wait_empty(gw->jobs, gw->config.drain_ms) < 0) {
+		log_event(LOG_LEVEL_WARNING, "gateway.drain_timeout",
+		        json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
+		end_captures(gw, true);
+		jobs_wait_empty(gw->jobs, KILL_WAIT_MS);
+	}
+	http_server_quiesce(gw->server);
+}
+
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void serve(struct gateway *gw, const sigset_t *signals)
+{
+	int sig = 0;
+
+	while (sigwait(signals, &sig) == 0 && sig == SIGHUP)
+		reload(gw);
+	drain(gw);
+}
+
+static int run(struct gateway *gw, bool check, const sigset_t *signals, struct err *err)
+{
+	struct retention *retention;
+
+	if (load_files(gw, err) < 0)
+		return -1;
+	if (check)
+		return 0;
+	if (open_state(gw, err) < 0)
+		return -1;
+	retention_recover(gw);
+	if (!(retention = retention_start(gw, err)))
+		return -1;
+	if (open_server(gw, err) < 0) {
+		retention_stop(retention);
+		return -1;
+	}
+	serve(gw, signals);
+	retention_stop(retention);
+	log_event(LOG_LEVEL_INFO, "gateway.ended", NULL);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = {0};
+	enum log_level level = LOG_LEVEL_INFO;
+	struct gateway gw = {0};
+	struct err err = {0};
+	sigset_t signals;
+	int rc = read_arguments(argc, argv, &args);
+
+	if (rc != 0)
+		return rc == 1 ? 0 : 2;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* keys and packets are in this memory */
+	umask(077);
+	log_init("pcap-gateway", level);
+	block_signals(&signals);
+	id_new(gw.id);
+	if (config_gateway_load(args.config, &gw.config, &err) < 0) {
+		fprintf(stderr, "pcap-gateway: %s\n", err.msg);
+		return 1;
+	}
+	log_level_parse(gw.config.log_level, &level);
+	log_init("pcap-gateway", level);
+	rc = http_client_global_init(&err);
+	if (rc == 0)
+		rc = run(&gw, args.check, &signals, &err);
+	close_all(&gw);
+	if (rc < 0) {
+		fprintf(stderr, "pcap-gateway: %s\n", err.msg);
+		return 1;
+	}
+	if (args.check)
+		puts("configuration is good");
+	return 0;
+}

@@ -1,0 +1,309 @@
+#include "gateway/retention.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "gateway/capture.h"
+#include "gateway/gateway.h"
+#include "gateway/jobs.h"
+#include "schema/pcapng.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT_ONCE 200u
+
+struct retention {
+	struct gateway *gw;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stopping; /* by lock */
+};
+
+static void add_event(struct gateway *gw, const struct job *j, const char *type, json_t *data)
+{
+	char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+	struct err err = {0};
+	uint64_t seq;
+
+	if (job_db_event_add(gw->db, j->id, clock_wall_ns(), type, text ? text : "{}", &seq, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, "retention.event_lost", &err, json_pack("{s:s}", "job", j->id));
+	free(text);
+	json_decref(data);
+}
+
+static void save(struct gateway *gw, const struct job *j)
+{
+	struct err err = {0};
+
+	if (job_db_save(gw->db, j, &err) < 0)
+		log_err(LOG_LEVEL_ERROR, "retention.save_failed", &err, json_pack("{s:s}", "job", j->id));
+}
+
+/* ---- erasing ---- */
+
+int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by, uint64_t *ret_bytes,
+        struct err *err)
+{
+	struct job *j = job_db_get(gw->db, job_id, err);
+	int rc = -1;
+
+	if (!j)
+		return -1;
+	if (ret_bytes)
+		*ret_bytes = j->object_bytes;
+	if (j->state == JOB_PURGED) {
+		rc = 0;
+		goto out;
+	}
+	if (gw->store && store_erase(gw->store, j->id, j->object_key, err) < 0)
+		goto out;
+	if (!gw->store && j->object_key[0]) {
+		err_set(err, ERR_UNAVAILABLE,
+		        "storage is switched off on this gateway; the capture's file cannot be reached to erase it");
+		goto out;
+	}
+	j->state = state;
+	j->object_bytes = 0;
+	j->object_sha256[0] = '\0';
+	if (j->ended_at == 0)
+		j->ended_at = clock_wall_ns();
+	if (job_set(&j->object_key, "", err) < 0 || job_db_links_delete(gw->db, j->id, err) < 0 ||
+	        job_db_save(gw->db, j, err) < 0)
+		goto out;
+	add_event(gw, j, job_state_name(state), by ? json_pack("{s:s}", "by", by) : NULL);
+	rc = 0;
+out:
+	job_free(j);
+	return rc;
+}
+
+/* ---- finishing what a former process left ---- */
+
+static int tail_write(void *ctx, uint32_t interfaces_n, uint8_t *dst, size_t room, size_t *ret_n, struct err *err)
+{
+	const struct job *j = ctx;
+	char note[STOP_NOTE_MAX];
+	size_t used = 0;
+
+	(void)err;
+	*ret_n = 0;
+	if (j->stop_reason != STOP_INTERRUPTED)
+		return 0; /* the stream had its end already; only its upload was missing */
+	stop_note_format(
+	        STOP_INTERRUPTED, "the gateway ended unexpectedly; packets after this point are missing", note);
+	for (uint32_t i = 0; i < interfaces_n; i++) {
+		struct pcapng_stats s = {.interface_id = i, .ts_ns = clock_wall_ns(), .comment = note};
+
+		used += pcapng_write_stats(dst + used, room - used, &s);
+	}
+	*ret_n = used;
+	return 0;
+}
+
+static void finish_lost(struct gateway *gw, struct job *j, const char *why)
+{
+	j->state = JOB_FAILED;
+	j->ended_at = clock_wall_ns();
+	job_set(&j->object_key, "", NULL);
+	job_set(&j->error_code, "interrupted", NULL);
+	job_set(&j->error, why, NULL);
+	save(gw, j);
+	add_event(gw, j, "failed", json_pack("{s:s, s:s}", "reason", stop_reason_name(j->stop_reason), "error", why));
+}
+
+static void finish_stored(struct gateway *gw, struct job *j)
+{
+	struct driver_tags tags = {
+	        .job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
+	struct driver_object object;
+	struct err err = {0};
+
+	if (store_recover(gw->store, j->id, j->object_key, &tags, tail_write, j, &object, &err) == 0) {
+		j->state = JOB_READY;
+		j->ended_at = clock_wall_ns();
+		j->expires_at = j->ended_at + gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+		j->object_bytes = j->bytes = object.bytes;
+		memcpy(j->object_sha256, object.sha256, sizeof(object.sha256));
+		job_set(&j->error_code, "", NULL);
+		job_set(&j->error, "", NULL);
+		save(gw, j);
+		add_event(gw, j, "ready",
+		        json_pack("{s:I, s:s, s:b}", "size_bytes", (json_int_t)object.bytes, "sha256", object.sha256,
+		                "interrupted", j->stop_reason == STOP_INTERRUPTED));
+		log_event(LOG_LEVEL_INFO, "retention.recovered",
+		        json_pack("{s:s, s:I}", "job", j->id, "bytes", (json_int_t)object.bytes));
+	} else if (err.code == ERR_NOT_FOUND) {
+		finish_lost(gw, j, "the gateway ended before anything was stored");
+	} else {
+		j->state = JOB_FINISHING;
+		job_set(&j->error_code, "storage_failed", NULL);
+		job_set(&j->error, err.msg, NULL);
+		save(gw, j);
+		log_err(LOG_LEVEL_ERROR, "retention.recover_failed", &err, json_pack("{s:s}", "job", j->id));
+	}
+}
+
+static void finish(struct gateway *gw, struct job *j)
+{
+	if (j->stop_reason == STOP_NONE) {
+		j->stop_reason = STOP_INTERRUPTED;
+		for (size_t n = 0; n < j->instances_n; n++) {
+			struct job_instance *i = &j->instances[n];
+
+			if (i->state == INSTANCE_STARTING || i->state == INSTANCE_RUNNING) {
+				i->state = i->state == INSTANCE_RUNNING ? INSTANCE_ENDED : INSTANCE_FAILED;
+				i->stop_reason = STOP_INTERRUPTED;
+			}
+		}
+	}
+	if (j->mode == JOB_LIVE)
+		finish_lost(gw, j, "the gateway ended while it streamed");
+	else if (gw->store)
+		finish_stored(gw, j);
+}
+
+static bool job_is_known(void *ctx, const char *id)
+{
+	struct gateway *gw = ctx;
+	struct err err = {0};
+	struct job *j = job_db_get(gw->db, id, &err);
+	bool known = j || err.code != ERR_NOT_FOUND;
+
+	job_free(j);
+	return known;
+}
+
+/* Unfinished jobs that no capture of this process runs. */
+static void finish_unfinished(struct gateway *gw)
+{
+	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
+	struct job_filter f = {.states = unfinished, .states_n = 3};
+	struct job **jobs = NULL;
+	struct err err = {0};
+	size_t n = 0;
+
+	if (job_db_list(gw->db, &f, 1000, &jobs, &n, &err) < 0) {
+		log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct capture *c = jobs_find(gw->jobs, jobs[i]->id);
+		struct job *j;
+
+		/* Not one that has begun or ended while we looked: the record tells once it has left the running ones. */
+		if (!c && (j = job_db_get(gw->db, jobs[i]->id, NULL))) {
+			if (!job_state_is_end(j->state))
+				finish(gw, j);
+			job_free(j);
+		}
+		capture_unref(c);
+	}
+	job_db_list_free(jobs, n);
+}
+
+void retention_recover(struct gateway *gw)
+{
+	unsigned erased = 0, foreign = 0;
+	struct err err = {0};
+
+	finish_unfinished(gw);
+	if (!gw->store)
+		return;
+	if (store_orphans(gw->store, job_is_known, gw, &erased, &foreign, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, "retention.orphans_failed", &err, NULL);
+	if (erased > 0 || foreign > 0)
+		log_event(LOG_LEVEL_WARNING, "retention.spool_leftovers",
+		        json_pack("{s:i, s:i}", "erased", (int)erased, "foreign", (int)foreign));
+}
+
+/* ---- sweeping ---- */
+
+static void expire(struct gateway *gw)
+{
+	static const enum job_state ready[] = {JOB_READY};
+	struct job_filter f = {.states = ready, .states_n = 1, .expires_before_ns = clock_wall_ns()};
+	struct job **jobs = NULL;
+	struct err err = {0};
+	size_t n = 0;
+
+	if (job_db_list(gw->db, &f, AT_ONCE, &jobs, &n, &err) < 0) {
+		log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		err = (struct err){0};
+		if (retention_erase(gw, jobs[i]->id, JOB_EXPIRED, NULL, NULL, &err) < 0)
+			log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err,
+			        json_pack("{s:s}", "job", jobs[i]->id));
+	}
+	job_db_list_free(jobs, n);
+}
+
+static void sweep(struct gateway *gw)
+{
+	uint64_t now = clock_wall_ns(), forgotten = 0, history = gw->config.storage_history_ms * CLOCK_NS_PER_MS;
+	struct err err = {0};
+
+	expire(gw);
+	finish_unfinished(gw);
+	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
+	        (now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
+		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
+}
+
+static void *run(void *arg)
+{
+	struct retention *r = arg;
+
+	pthread_mutex_lock(&r->lock);
+	while (!r->stopping) {
+		struct timespec until = clock_deadline(r->gw->config.storage_sweep_ms);
+
+		pthread_cond_timedwait(&r->wake, &r->lock, &until);
+		if (r->stopping)
+			break;
+		pthread_mutex_unlock(&r->lock);
+		sweep(r->gw);
+		pthread_mutex_lock(&r->lock);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+struct retention *retention_start(struct gateway *gw, struct err *err)
+{
+	struct retention *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r || pthread_mutex_init(&r->lock, NULL) != 0) {
+		free(r);
+		err_nomem(err);
+		return NULL;
+	}
+	r->gw = gw;
+	if ((rc = clock_cond_init(&r->wake)) == 0) {
+		if ((rc = pthread_create(&r->thread, NULL, run, r)) == 0)
+			return r;
+		pthread_cond_destroy(&r->wake);
+	}
+	err_sys(err, rc, "retention thread");
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	return NULL;
+}
+
+void retention_stop(struct retention *r)
+{
+	if (!r)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->stopping = true;
+	pthread_cond_signal(&r->wake);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->thread, NULL);
+	pthread_cond_destroy(&r->wake);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}

@@ -1,0 +1,238 @@
+#include "common/json_in.h"
+#include "common/parse.h"
+#include "gateway/target.h"
+#include "schema/config_gateway.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TARGET_NAMES_MAX 1000
+
+struct target_host {
+	struct target_source source;
+	char *path;
+	char *agent_name;
+	pthread_mutex_t lock;
+	struct inventory inventory; /* by lock */
+};
+
+void target_set_done(struct target_set *t)
+{
+	free(t->instances);
+	t->instances = NULL;
+	t->n = 0;
+}
+
+static bool listed(const struct config_list *l, const char *text)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (text[0] && strcmp(l->items[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool may(const struct inventory_group *g, const struct identity *who)
+{
+	return listed(&g->users, who->user_id) || listed(&g->users, who->user_name) || listed(&g->orgs, who->org);
+}
+
+static bool has(const struct target_set *t, const char *name)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (strcmp(t->instances[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int add(const struct target_host *s, const struct inventory_group *g, const struct inventory_instance *i,
+        size_t max, struct target_set *ret, struct err *err)
+{
+	struct target_instance t = {.port = i->port}, *more;
+
+	snprintf(t.name, sizeof(t.name), "%s/%s", g->name, i->id);
+	snprintf(t.host, sizeof(t.host), "%s", i->host);
+	snprintf(t.agent_name, sizeof(t.agent_name), "%s",
+	        i->agent_name && i->agent_name[0] ? i->agent_name : s->agent_name);
+	if (has(ret, t.name))
+		return 0;
+	if (ret->n >= max) {
+		err_set(err, ERR_LIMIT,
+		        "target.instances: more than %zu instances, the limit of one capture here; name fewer", max);
+		err_field(err, "target.instances");
+		return err_detail(err, "too_many_instances");
+	}
+	if (!(more = realloc(ret->instances, (ret->n + 1) * sizeof(*more))))
+		return err_nomem(err);
+	ret->instances = more;
+	ret->instances[ret->n++] = t;
+	return 0;
+}
+
+/* Adds what name ("group" or "group/id", NULL: everything) stands for, as far as the user may. */
+static int select_named(const struct target_host *s, const struct identity *who, const char *name, size_t max,
+        struct target_set *ret, struct err *err)
+{
+	const char *slash = name ? strchr(name, '/') : NULL;
+	bool found = false;
+
+	for (size_t n = 0; n < s->inventory.groups_n; n++) {
+		const struct inventory_group *g = &s->inventory.groups[n];
+		size_t len = strlen(g->name);
+
+		if (!may(g, who))
+			continue;
+		if (name && (strncmp(name, g->name, len) != 0 || (slash ? name + len != slash : name[len] != '\0')))
+			continue;
+		for (size_t i = 0; i < g->instances_n; i++) {
+			if (slash && strcmp(slash + 1, g->instances[i].id) != 0)
+				continue;
+			found = true;
+			if (add(s, g, &g->instances[i], max, ret, err) < 0)
+				return -1;
+		}
+	}
+	if (found)
+		return 0;
+	if (name) {
+		char shown[80];
+
+		err_set(err, ERR_NOT_FOUND,
+		        "target.instances: there is no group or instance \"%s\" that you may capture from",
+		        parse_printable(name, shown, sizeof(shown)));
+	} else {
+		err_set(err, ERR_NOT_FOUND, "target: there is nothing that you may capture from");
+	}
+	return err_field(err, name ? "target.instances" : "target");
+}
+
+static int select_all(struct target_host *s, const struct identity *who, json_t *names, size_t max,
+        struct target_set *ret, struct err *err)
+{
+	json_t *item;
+	size_t n;
+
+	if (!names)
+		return select_named(s, who, NULL, max, ret, err);
+	if (json_array_size(names) == 0) {
+		err_set(err, ERR_INPUT, "target.instances: is empty; leave it out for all instances, or name some");
+		return err_field(err, "target.instances");
+	}
+	json_array_foreach(names, n, item)
+	{
+		const char *name = json_string_value(item);
+
+		if (!name || strlen(name) != json_string_length(item) || !name[0] || strlen(name) >= CAPTURE_NAME_MAX) {
+			err_set(err, ERR_INPUT,
+			        "target.instances: item %zu is not the name of a group (\"web\") or an instance "
+			        "(\"web/1\")",
+			        n + 1);
+			return err_field(err, "target.instances");
+		}
+		if (select_named(s, who, name, max, ret, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int resolve(struct target_source *source, const struct identity *who, json_t *target, size_t max,
+        struct target_set *ret, struct err *err)
+{
+	struct target_host *s = (struct target_host *)source;
+	struct json_in in;
+	const char *type = NULL;
+	json_t *names = NULL;
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	json_in_begin(&in, target, "target", err);
+	json_in_str(&in, "type", JSON_IN_REQUIRED, 1, 16, &type);
+	json_in_array(&in, "instances", JSON_IN_OPTIONAL, TARGET_NAMES_MAX, &names);
+	if (json_in_end(&in) < 0)
+		return -1;
+	pthread_mutex_lock(&s->lock);
+	rc = select_all(s, who, names, max, ret, err);
+	pthread_mutex_unlock(&s->lock);
+	if (rc < 0)
+		target_set_done(ret);
+	return rc;
+}
+
+static size_t agents(struct target_source *source, struct capture_exclude *ret, size_t max)
+{
+	struct target_host *s = (struct target_host *)source;
+	unsigned char raw[sizeof(struct in6_addr)];
+	size_t got = 0;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t n = 0; n < s->inventory.groups_n; n++) {
+		const struct inventory_group *g = &s->inventory.groups[n];
+
+		for (size_t i = 0; i < g->instances_n && got < max; i++) {
+			const char *host = g->instances[i].host;
+
+			if (strlen(host) >= sizeof(ret->address) ||
+			        (inet_pton(AF_INET, host, raw) != 1 && inet_pton(AF_INET6, host, raw) != 1))
+				continue; /* a DNS name: its agent leaves its own listener out by itself */
+			snprintf(ret[got].address, sizeof(ret[got].address), "%s", host);
+			ret[got++].port = g->instances[i].port;
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return got;
+}
+
+static void source_free(struct target_source *source)
+{
+	struct target_host *s = (struct target_host *)source;
+
+	inventory_done(&s->inventory);
+	pthread_mutex_destroy(&s->lock);
+	free(s->agent_name);
+	free(s->path);
+	free(s);
+}
+
+static const struct target_source_ops ops = {.resolve = resolve, .agents = agents, .free = source_free};
+
+struct target_source *target_host_new(const char *path, const char *default_agent_name, struct err *err)
+{
+	struct target_host *s = calloc(1, sizeof(*s));
+
+	if (!s || !(s->path = strdup(path)) || !(s->agent_name = strdup(default_agent_name)) ||
+	        pthread_mutex_init(&s->lock, NULL) != 0) {
+		if (s) {
+			free(s->path);
+			free(s->agent_name);
+		}
+		free(s);
+		err_nomem(err);
+		return NULL;
+	}
+	s->source.ops = &ops;
+	s->source.type = "host";
+	if (target_host_reload(&s->source, err) < 0) {
+		source_free(&s->source);
+		return NULL;
+	}
+	return &s->source;
+}
+
+int target_host_reload(struct target_source *source, struct err *err)
+{
+	struct target_host *s = (struct target_host *)source;
+	struct inventory fresh = {0}, old;
+
+	if (s->path[0] && inventory_load(s->path, &fresh, err) < 0)
+		return -1;
+	pthread_mutex_lock(&s->lock);
+	old = s->inventory;
+	s->inventory = fresh;
+	pthread_mutex_unlock(&s->lock);
+	inventory_done(&old);
+	return 0;
+}
