@@ -137,13 +137,14 @@ static void log_path(struct yaml_log *log, const char *name, bool is_entry)
 /* "  in mapping field 'limits' (line: 7, column: 3)": backtrace, innermost first. */
 static void log_place(struct yaml_log *log, const char *line)
 {
-	const char *name = strchr(line, '\''), *at = strstr(line, "(line: ");
-	char text[64];
-	size_t row, column;
+	static const char row_head[] = "(line: ", column_head[] = ", column: ";
+	const char *name = strchr(line, '\''), *at = strstr(line, row_head);
+	char text[64], *end;
 
-	if (at && log->line == 0 && sscanf(at, "(line: %zu, column: %zu)", &row, &column) == 2) {
-		log->line = row;
-		log->column = column;
+	if (at && log->line == 0) {
+		log->line = strtoul(at + sizeof(row_head) - 1, &end, 10);
+		if (!strncmp(end, column_head, sizeof(column_head) - 1))
+			log->column = strtoul(end + sizeof(column_head) - 1, NULL, 10);
 	}
 	if (name) {
 		size_t n = strcspn(name + 1, "'");
