@@ -21,7 +21,7 @@ static char dir[64];
 static int make_dir(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/pcapline-fs-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/pcapline-fs-XXXXXX");
 	return mkdtemp(dir) != NULL ? 0 : -1;
 }
 

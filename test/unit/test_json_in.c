@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "common/buf.h"
 #include "common/json_in.h"
 
 #include <stdio.h>
@@ -348,14 +349,18 @@ static void test_parse_refuses(void **state)
 /* levels times '[' or {"a":, and as many ends. */
 static char *nested(const char *open, const char *close, int levels)
 {
-	char *text = calloc(1, (strlen(open) + strlen(close)) * (size_t)levels + 2);
+	struct buf b;
+	char *text;
 
+	buf_init(&b, 1000000);
+	for (int i = 0; i < levels; i++)
+		assert_int_equal(buf_add_str(&b, open, NULL), 0);
+	assert_int_equal(buf_add_str(&b, "1", NULL), 0);
+	for (int i = 0; i < levels; i++)
+		assert_int_equal(buf_add_str(&b, close, NULL), 0);
+	text = strdup(buf_str(&b));
 	assert_non_null(text);
-	for (int i = 0; i < levels; i++)
-		strcat(text, open);
-	strcat(text, "1");
-	for (int i = 0; i < levels; i++)
-		strcat(text, close);
+	buf_done(&b);
 	return text;
 }
 

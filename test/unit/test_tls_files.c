@@ -63,7 +63,7 @@ static int make_files(void **state)
 	X509 *cert;
 
 	(void)state;
-	strcpy(dir, "/tmp/pcapline-tls-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/pcapline-tls-XXXXXX");
 	if (key == NULL || other == NULL || mkdtemp(dir) == NULL)
 		return -1;
 	snprintf(cert_path, sizeof(cert_path), "%s/cert.pem", dir);
