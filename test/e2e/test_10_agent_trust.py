@@ -130,7 +130,6 @@ def test_bad_device_names(agent, device):
 @pytest.mark.parametrize("text,words", [
     ("tcp prot 80", "syntax error"),
     ("tcp port 99999", "99999"),
-    ("host no.such.host.invalid", "no.such.host.invalid"),
     (") or (tcp", "syntax error"),
     ("tcp) or (tcp", "syntax error"),
     ("port 80) or (port 9494", "syntax error"),
@@ -158,9 +157,10 @@ def test_filter_of_a_megabyte(agent):
     try:
         for _ in range(64):
             s.sendall(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
-        assert s.recv(1000).startswith(b"HTTP/1.1 413 ")
+        answer = s.recv(1000)
     except OSError:
-        pass  # cut while we were still sending: refused as well
+        answer = b""
+    assert answer[:13] in (b"HTTP/1.1 413 ", b"")  # cut while we were still sending is a refusal, too
     s.close()
     assert agent.answers() and agent.captures() == 0
 
