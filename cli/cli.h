@@ -1,0 +1,84 @@
+/* cli.h - what the files of the command `pcap` share: how a subcommand is described, the exit codes, the talk on errors.
+ * A subcommand is one file with one struct command; main.c lists them, cli.c reads the options and calls them. */
+#ifndef PCAPLINE_CLI_CLI_H
+#define PCAPLINE_CLI_CLI_H
+
+#include "cli/api.h"
+#include "cli/args.h"
+#include "common/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* Stable: scripts depend on them.  `pcap help exit-codes` explains them. */
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_REFUSED = 3,
+	CLI_NOT_FOUND = 4,
+	CLI_LIMIT = 5,
+	CLI_UNREACHABLE = 6,
+	CLI_INCOMPLETE = 7,
+	CLI_STATE = 8,
+};
+
+/* Options that every subcommand takes. */
+struct cli_globals {
+	const char *gateway;
+	const char *cacert;
+	bool json;
+	bool help;
+};
+extern const struct arg_option cli_global_options[];
+
+struct cli;
+
+struct command {
+	const char *name;
+	const char *words;   /* what stands after the name in the usage line */
+	const char *summary; /* half a line for the list */
+	const char *details; /* paragraphs for its own help; NULL: none */
+	const struct arg_option *options;
+	size_t values_size; /* of the struct that options write to, at most CLI_VALUES_MAX */
+	size_t words_least, words_most;
+	int (*run)(struct cli *cli, const struct args *args, const void *values); /* returns an enum cli_exit */
+	const struct command *const *subs; /* NULL-terminated list of subcommands instead of run; NULL: none */
+};
+#define CLI_VALUES_MAX 512
+
+struct cli {
+	const struct command *const *commands; /* NULL-terminated */
+	struct cli_globals globals;
+};
+
+/* cli_main: the whole program behind main(). */
+int cli_main(const struct command *const *commands, int argc, char *const *argv);
+
+/* cli_fail: says "pcap: field: message" on stderr; returns the exit code that fits the kind. */
+int cli_fail(const struct err *err);
+int cli_exit_code(const struct err *err);
+int cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* says it, returns CLI_USAGE */
+
+/* cli_api: the gateway as options and environment name it; with a token unless it is not needed. */
+int cli_api(const struct cli *cli, bool token, struct api *ret, struct err *err);
+
+/* cli_check_job: a job id as a user typed it.  ERR_INPUT when it cannot be one. */
+int cli_check_job(const char *text, struct err *err);
+
+/* cli_print_json: one value and a newline on stdout.  Returns CLI_OK, or CLI_FAILED when stdout cannot be written. */
+int cli_print_json(const json_t *value);
+int cli_flush_stdout(void); /* the same check after other output */
+
+/* cli_confirm: asks on the terminal; without one, or at any other answer than yes, refuses. */
+bool cli_confirm(const char *question);
+
+void cli_help_command(FILE *to, const struct command *parent, const struct command *c);
+void cli_help_list(FILE *to, const struct command *const *commands);
+
+extern const struct command cmd_host, cmd_jobs, cmd_show, cmd_follow, cmd_stop, cmd_link, cmd_download, cmd_rm,
+        cmd_info, cmd_version, cmd_help, cmd_completion, cmd_admin, cmd_admin_jobs, cmd_admin_kill, cmd_admin_purge;
+
+#endif

@@ -1,0 +1,54 @@
+/* cmd_admin_kill.c - pcap admin kill: end running captures at once, whoever's they are. */
+#include "cli/cli.h"
+#include "cli/select.h"
+#include "cli/talk.h"
+#include "cli/text.h"
+
+static int show(const json_t *answer)
+{
+	json_t *killed = json_object_get(answer, "killed"), *id;
+	char clean[64], text[64];
+	size_t i;
+
+	json_array_foreach(killed, i, id)
+	        printf("%s\n", text_clean(json_string_value(id) ? json_string_value(id) : "", clean, sizeof(clean)));
+	talk_say("%s killed", text_count(json_array_size(killed), "capture", "captures", text, sizeof(text)));
+	return cli_flush_stdout();
+}
+
+static int run(struct cli *cli, const struct args *args, const void *values)
+{
+	const struct select_values *v = values;
+	struct err err = {0};
+	json_t *body, *answer = NULL;
+	struct api api;
+	int rc;
+
+	(void)args;
+	if (!(body = select_body(v, &err)))
+		return cli_fail(&err);
+	if (v->all && !v->yes && !cli_confirm("kill all running captures of all users")) {
+		json_decref(body);
+		return CLI_FAILED;
+	}
+	if (cli_api(cli, true, &api, &err) < 0) {
+		json_decref(body);
+		return cli_fail(&err);
+	}
+	if (api_call(&api, "POST", "/v1/admin/kill", body, &answer, &err) < 0)
+		rc = cli_fail(&err);
+	else
+		rc = cli->globals.json ? cli_print_json(answer) : show(answer);
+	json_decref(answer);
+	api_close(&api);
+	return rc;
+}
+
+const struct command cmd_admin_kill = {
+        .name = "kill",
+        .words = "",
+        .summary = "end running captures at once",
+        .options = select_options,
+        .values_size = sizeof(struct select_values),
+        .run = run,
+};

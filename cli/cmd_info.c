@@ -1,0 +1,64 @@
+/* cmd_info.c - pcap info: what the gateway is and offers; needs no token. */
+#include "cli/cli.h"
+#include "cli/talk.h"
+#include "cli/text.h"
+#include "common/version.h"
+
+#include <stdlib.h>
+
+/* Whatever a later gateway tells more is shown as well: members as "name.name  value". */
+static void show(const json_t *value, const char *path)
+{
+	char name[256], clean[1024];
+	const char *key;
+	json_t *member;
+
+	if (json_is_object(value)) {
+		json_object_foreach((json_t *)value, key, member)
+		{
+			snprintf(name, sizeof(name), "%s%s%s", path, *path ? "." : "", text_clean(key, clean, 64));
+			show(member, name);
+		}
+	} else if (json_is_string(value)) {
+		printf("%-36s %s\n", path, text_clean(json_string_value(value), clean, sizeof(clean)));
+	} else if (!json_is_null(value)) {
+		char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+		printf("%-36s %s\n", path, text ? text : "");
+		free(text);
+	}
+}
+
+static int run(struct cli *cli, const struct args *args, const void *values)
+{
+	struct err err = {0};
+	json_t *info = NULL;
+	struct api api;
+	int rc;
+
+	(void)args;
+	(void)values;
+	if (cli_api(cli, false, &api, &err) < 0)
+		return cli_fail(&err);
+	if (api_call(&api, "GET", "/v1/info", NULL, &info, &err) < 0) {
+		rc = cli_fail(&err);
+	} else if (cli->globals.json) {
+		rc = cli_print_json(info);
+	} else {
+		printf("%-36s %s\n", "gateway", api.base);
+		show(info, "");
+		rc = cli_flush_stdout();
+		if (json_count(info, "api_level") > PCAPLINE_API_LEVEL)
+			talk_say("the gateway is newer than this command (API level %d)", PCAPLINE_API_LEVEL);
+	}
+	json_decref(info);
+	api_close(&api);
+	return rc;
+}
+
+const struct command cmd_info = {
+        .name = "info",
+        .words = "",
+        .summary = "version, limits and storage of the gateway",
+        .run = run,
+};

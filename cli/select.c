@@ -1,0 +1,54 @@
+/* select.c - see select.h. */
+#include "cli/select.h"
+
+#include <stddef.h>
+
+#define AT(member)    offsetof(struct select_values, member)
+#define OLDER_MOST_MS (UINT64_C(3650) * 24 * 3600 * 1000)
+
+const struct arg_option select_options[] = {
+        {0, "all", NULL, ARG_FLAG, AT(all), 0, 0, "every one"},
+        {0, "job", "ID", ARG_TEXT, AT(job), 0, 0, "this one"},
+        {0, "user", "USER", ARG_TEXT, AT(user), 0, 0, "those of this user (name or id)"},
+        {0, "org", "ORG", ARG_TEXT, AT(org), 0, 0, "those of this org"},
+        {0, "space", "SPACE", ARG_TEXT, AT(space), 0, 0, "those of this space"},
+        {0, "agent", "HOST[:PORT]", ARG_TEXT, AT(agent), 0, 0, "those with an instance on this agent"},
+        {0, "older-than", "TIME", ARG_DURATION, AT(older_ms), 1000, OLDER_MOST_MS,
+                "those created before that (2h, 7d)"},
+        {'y', "yes", NULL, ARG_FLAG, AT(yes), 0, 0, "do not ask"},
+        {0},
+};
+
+json_t *select_body(const struct select_values *v, struct err *err)
+{
+	const struct {
+		const char *key, *value;
+	} texts[] = {{"job", v->job}, {"user", v->user}, {"org", v->org}, {"space", v->space}, {"agent", v->agent}};
+	json_t *body = json_object();
+	int bad = 0;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		if (texts[i].value)
+			bad |= json_object_set_new(body, texts[i].key, json_string(texts[i].value));
+	if (v->older_ms.given)
+		bad |= json_object_set_new(body, "older_than_s", json_integer((json_int_t)(v->older_ms.value / 1000)));
+	if (bad) {
+		err_set(err, ERR_INPUT, "names must be UTF-8 text");
+		goto bad;
+	}
+	if (v->all && json_object_size(body)) {
+		err_set(err, ERR_INPUT, "--all and a selection exclude each other");
+		goto bad;
+	}
+	if (!v->all && !json_object_size(body)) {
+		err_set(err, ERR_INPUT,
+		        "which captures? --all, --job, --user, --org, --space, --agent or --older-than");
+		goto bad;
+	}
+	if (v->all)
+		json_object_set_new(body, "all", json_true());
+	return body;
+bad:
+	json_decref(body);
+	return NULL;
+}
