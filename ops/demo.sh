@@ -143,6 +143,7 @@ mkdir "$dir/www"
 seq 2000 >"$dir/www/numbers.txt"
 # shellcheck disable=SC2086
 background www ${inside[0]} python3 -m http.server "$PORT" --bind "${hosts[0]}" --directory "$dir/www"
+wait_until "the web server" curl -sS --noproxy '*' -o /dev/null "http://${hosts[0]}:$PORT/"
 # shellcheck disable=SC2086,SC2016
 background client ${inside[1]} sh -c 'while sleep 0.2; do curl -sS --noproxy "*" -o /dev/null "$1"; done' client "http://${hosts[0]}:$PORT/numbers.txt"
 
@@ -202,8 +203,7 @@ jobs = jobs.get("captures", jobs.get("jobs")) if isinstance(jobs, dict) else job
 print(next(j["id"] for j in jobs if j["state"] == "ready"))')
 
 say "A signed link: whoever holds it can fetch the file, without an account, until it expires"
-run "$pcap" link "$job"
-url=$("$pcap" link --json "$job" | python3 -c 'import json, sys; print(json.load(sys.stdin)["url"])')
+url=$(run "$pcap" link "$job" | tee /dev/stderr | tail -n 1)
 run curl -sS --noproxy '*' -o "$dir/stored.pcapng" "$url"
 
 say "What came out"
