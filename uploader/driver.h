@@ -55,8 +55,9 @@ struct driver_ops {
 	/* url: a signed URL of the store's own, new string; NULL member: links are the gateway's business. */
 	char *(*url)(struct driver *d, const char *key, uint64_t ttl_s, const char *file_name, struct err *err);
 
-	int (*erase)(struct driver *d, const char *key,
-	        struct err *err);                        /* and verifies that it is gone; already gone is success */
+	/* erase: and verifies that it is gone; already gone is success. */
+	int (*erase)(struct driver *d, const char *key, struct err *err);
+
 	int (*check)(struct driver *d, struct err *err); /* reachable, writable? */
 	void (*free)(struct driver *d);
 };

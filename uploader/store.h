@@ -45,9 +45,9 @@ char *store_key(const char *prefix, const char *owner, uint64_t created_ns, cons
 
 /* ---- a running job: one writer thread (store_job_bytes: any) ---- */
 
-/* store_job_begin: spool folder and upload; the job must be in the database.  ERR_STATE: spool or object of that job are there already. */
-struct store_job *store_job_begin(
-        struct store *s, const char *key, const struct driver_tags *tags, struct err *err); /* tags->job is the id */
+/* store_job_begin: spool folder and upload.  tags->job is the id; the job must be in the database.  ERR_STATE: spool or object of that
+ * job are there already. */
+struct store_job *store_job_begin(struct store *s, const char *key, const struct driver_tags *tags, struct err *err);
 
 /* store_write: whole pcapng blocks, or the header and whole records of classic pcap (one format per job).  -1: ERR_FULL (disk, budget,
  * job_bytes_max: nothing of these bytes was taken; finish what there is), ERR_IO, or ERR_INTERNAL (not whole blocks).
@@ -84,8 +84,8 @@ int store_orphans(struct store *s, bool (*known)(void *ctx, const char *job_id),
         unsigned *ret_foreign, struct err *err);
 
 /* ---- objects ---- */
-int store_object_open(
-        struct store *s, const char *key, uint64_t *ret_bytes, struct err *err); /* descriptor, caller closes */
+/* store_object_open: a descriptor, caller closes. */
+int store_object_open(struct store *s, const char *key, uint64_t *ret_bytes, struct err *err);
 /* A URL of the store's own, or NULL without err set when links are the gateway's business. */
 char *store_object_url(struct store *s, const char *key, uint64_t ttl_s, const char *file_name, struct err *err);
 

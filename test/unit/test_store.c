@@ -235,6 +235,7 @@ static void test_disk_reserve(void **state)
 
 	store_rig_stream_make(&s, FRAME_PCAPNG, 7, 800);
 	assert_true(s.n > STORE_TAIL_BYTES);
+	r->chunk_bytes = 65536;
 	store_rig_open(r);
 	r->store->min_free_bytes = UINT64_MAX;
 	assert_null(store_job_begin(r->store, r->key, &tags, &err));
