@@ -15,25 +15,26 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define CAPTURE_DEVICE_MAX      16     /* IFNAMSIZ, with the terminator */
-#define CAPTURE_FILTER_MAX      8192   /* bytes of filter text (bosh pcap takes 5000) */
+#define CAPTURE_DEVICE_MAX      16   /* IFNAMSIZ, with the terminator */
+#define CAPTURE_FILTER_MAX      8192 /* bytes of filter text (bosh pcap takes 5000) */
 #define CAPTURE_DURATION_MAX_S  (7u * 24 * 3600)
 #define CAPTURE_BYTES_MAX       (UINT64_C(1) << 50)
 #define CAPTURE_PACKETS_MAX     (UINT64_C(1) << 53)
 #define CAPTURE_SNAPLEN_MIN     16u
 #define CAPTURE_SNAPLEN_DEFAULT 65535u
 #define CAPTURE_EXCLUDES_MAX    64
-#define CAPTURE_NAME_MAX        256    /* name of an instance, "web/3" */
-#define CAPTURE_BODY_MAX        65536  /* bytes of a start request's JSON */
+#define CAPTURE_NAME_MAX        256   /* name of an instance, "web/3" */
+#define CAPTURE_BODY_MAX        65536 /* bytes of a start request's JSON */
 
 /* Zero-initialised is not valid: capture_options_init sets the defaults. */
 struct capture_options {
-	char device[CAPTURE_DEVICE_MAX];     /* default "eth0"; [A-Za-z0-9._:@-]{1,15}, not "." or ".." */
-	char filter[CAPTURE_FILTER_MAX + 1]; /* "" : everything.  Plain text without control characters but space and tab */
-	uint32_t snaplen;                    /* CAPTURE_SNAPLEN_MIN..PCAPNG_SNAPLEN_MAX; 0 in JSON means the largest */
-	uint64_t max_duration_s;             /* 0: no limit of its own */
-	uint64_t max_bytes;                  /* of the pcapng stream; 0: none */
-	uint64_t max_packets;                /* 0: none */
+	char device[CAPTURE_DEVICE_MAX]; /* default "eth0"; [A-Za-z0-9._:@-]{1,15}, not "." or ".." */
+	/* "" : everything.  Plain text without control characters but tab */
+	char filter[CAPTURE_FILTER_MAX + 1];
+	uint32_t snaplen;        /* CAPTURE_SNAPLEN_MIN..PCAPNG_SNAPLEN_MAX; 0 in JSON means the largest */
+	uint64_t max_duration_s; /* 0: no limit of its own */
+	uint64_t max_bytes;      /* of the pcapng stream; 0: none */
+	uint64_t max_packets;    /* 0: none */
 };
 
 void capture_options_init(struct capture_options *o);
@@ -50,15 +51,17 @@ struct capture_exclude {
 
 /* What the gateway sends to an agent. */
 struct agent_request {
-	char id[ID_MAX];              /* of the capture, unique per instance */
-	char job[ID_MAX];             /* for the agent's log */
-	char name[CAPTURE_NAME_MAX];  /* of the instance, for the agent's log */
+	char id[ID_MAX];             /* of the capture, unique per instance */
+	char job[ID_MAX];            /* for the agent's log */
+	char name[CAPTURE_NAME_MAX]; /* of the instance, for the agent's log */
 	struct capture_options options;
 	size_t excludes_n;
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
 };
 
-int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err); /* {"id","job","name","target":{"type":"host"},"options","exclude":[{"address","port"}]} */
+/* {"id","job","name","target":{"type":"host"},"options","exclude":[{"address","port"}]}; options and exclude may be left out.
+ * On failure what is at ret means nothing. */
+int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err);
 json_t *agent_request_to_json(const struct agent_request *r);
 
 #endif

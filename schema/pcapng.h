@@ -26,10 +26,10 @@
 #define PCAPNG_BLOCK_STATS     0x00000005u
 #define PCAPNG_BLOCK_PACKET    0x00000006u
 
-#define PCAPNG_SNAPLEN_MAX     262144u           /* libpcap's MAXIMUM_SNAPLEN */
-#define PCAPNG_BLOCK_BYTES_MAX (1024u * 1024u)   /* a packet of the largest snaplen with room for its options */
-#define PCAPNG_INTERFACES_MAX  4096u             /* per section */
-#define PCAPNG_TEXT_MAX        1023u             /* bytes of one text option, in and out (longer input is cut) */
+#define PCAPNG_SNAPLEN_MAX     262144u         /* libpcap's MAXIMUM_SNAPLEN */
+#define PCAPNG_BLOCK_BYTES_MAX (1024u * 1024u) /* a packet of the largest snaplen with room for its options */
+#define PCAPNG_INTERFACES_MAX  4096u           /* per section */
+#define PCAPNG_TEXT_MAX        1023u           /* bytes of one text option, in and out (longer input is cut) */
 
 enum pcapng_kind { PCAPNG_SECTION, PCAPNG_INTERFACE, PCAPNG_PACKET, PCAPNG_STATS, PCAPNG_OTHER };
 
@@ -39,51 +39,51 @@ struct pcapng_section {
 
 struct pcapng_interface {
 	uint16_t link_type;
-	uint32_t snaplen;         /* 0: no limit */
+	uint32_t snaplen;                                                  /* 0: no limit */
 	const char *name, *description, *filter, *os, *hardware, *comment; /* NULL: absent */
-	uint64_t speed_bps;       /* 0: unknown */
-	uint64_t units_per_s;     /* read only: from if_tsresol; 1000000 when absent.  We write 10^9 always. */
-	int64_t offset_s;         /* read only: if_tsoffset */
+	uint64_t speed_bps;                                                /* 0: unknown */
+	uint64_t units_per_s; /* read only: from if_tsresol; 1000000 when absent.  We write 10^9 always. */
+	int64_t offset_s;     /* read only: if_tsoffset */
 };
 
 struct pcapng_packet {
 	uint32_t interface_id;
-	uint64_t ts_ns;           /* since 1970-01-01 UTC, whatever the file's resolution; 0 in a Simple Packet Block */
-	uint32_t caplen;          /* bytes at data */
-	uint32_t len;             /* bytes on the wire; read: never under caplen */
+	uint64_t ts_ns;  /* since 1970-01-01 UTC, whatever the file's resolution; 0 in a Simple Packet Block */
+	uint32_t caplen; /* bytes at data */
+	uint32_t len;    /* bytes on the wire; read: never under caplen */
 	const uint8_t *data;
-	const char *comment;      /* written when not NULL; read: NULL (use options) */
-	uint32_t flags;           /* epb_flags, 0: absent */
+	const char *comment; /* written when not NULL; read: NULL (use options) */
+	uint32_t flags;      /* epb_flags, 0: absent */
 };
 
-#define PCAPNG_STATS_START    0x01u
-#define PCAPNG_STATS_END      0x02u
-#define PCAPNG_STATS_RECEIVED 0x04u
-#define PCAPNG_STATS_IFDROP   0x08u
-#define PCAPNG_STATS_ACCEPTED 0x10u
-#define PCAPNG_STATS_OSDROP   0x20u
+#define PCAPNG_STATS_START     0x01u
+#define PCAPNG_STATS_END       0x02u
+#define PCAPNG_STATS_RECEIVED  0x04u
+#define PCAPNG_STATS_IFDROP    0x08u
+#define PCAPNG_STATS_ACCEPTED  0x10u
+#define PCAPNG_STATS_OSDROP    0x20u
 #define PCAPNG_STATS_DELIVERED 0x40u
 
 struct pcapng_stats {
 	uint32_t interface_id;
 	uint64_t ts_ns;
-	unsigned have;            /* PCAPNG_STATS_*: which of the following are there */
+	unsigned have; /* PCAPNG_STATS_*: which of the following are there */
 	uint64_t start_ns, end_ns;
-	uint64_t received;        /* isb_ifrecv */
+	uint64_t received;          /* isb_ifrecv */
 	uint64_t dropped_interface; /* isb_ifdrop */
-	uint64_t accepted;        /* isb_filteraccept */
-	uint64_t dropped_os;      /* isb_osdrop */
-	uint64_t delivered;       /* isb_usrdeliv */
-	const char *comment;      /* NULL: absent */
+	uint64_t accepted;          /* isb_filteraccept */
+	uint64_t dropped_os;        /* isb_osdrop */
+	uint64_t delivered;         /* isb_usrdeliv */
+	const char *comment;        /* NULL: absent */
 };
 
 struct pcapng_block {
 	enum pcapng_kind kind;
 	uint32_t type;
-	const uint8_t *raw;       /* the whole block as it stood, in the sender's byte order */
+	const uint8_t *raw; /* the whole block as it stood, in the sender's byte order */
 	uint32_t raw_len;
-	uint64_t offset;          /* of its first byte in the stream */
-	union {                   /* by kind; everything borrowed until the callback returns */
+	uint64_t offset; /* of its first byte in the stream */
+	union {          /* by kind; everything borrowed until the callback returns */
 		struct pcapng_section section;
 		struct pcapng_interface interface;
 		struct pcapng_packet packet;

@@ -40,6 +40,16 @@ static void taken(const char *text)
 		fail_msg("%s: %s", text, err.msg);
 }
 
+static void same_options(const struct capture_options *a, const struct capture_options *b)
+{
+	assert_string_equal(a->device, b->device);
+	assert_string_equal(a->filter, b->filter);
+	assert_int_equal(a->snaplen, b->snaplen);
+	assert_int_equal(a->max_duration_s, b->max_duration_s);
+	assert_int_equal(a->max_bytes, b->max_bytes);
+	assert_int_equal(a->max_packets, b->max_packets);
+}
+
 static void refused(const char *text, const char *field, const char *says)
 {
 	const struct capture_options before = options;
@@ -50,7 +60,7 @@ static void refused(const char *text, const char *field, const char *says)
 	assert_string_equal(err.field, field);
 	if (says)
 		assert_string_equal(err.msg, says);
-	assert_memory_equal(&options, &before, sizeof(before));
+	same_options(&options, &before);
 }
 
 /* ---- options ---- */
@@ -206,7 +216,7 @@ static void test_options_read_back(void **state)
 	assert_non_null(v);
 	memset(&options, 0xff, sizeof(options));
 	assert_int_equal(capture_options_from_json(v, "options", &options, NULL), 0);
-	assert_memory_equal(&options, &before, sizeof(before));
+	same_options(&options, &before);
 	json_decref(v);
 }
 
@@ -247,7 +257,15 @@ static void test_request(void **state)
 	v = agent_request_to_json(&request);
 	assert_non_null(v);
 	assert_int_equal(agent_request_from_json(v, &again, NULL), 0);
-	assert_memory_equal(&again, &request, sizeof(request));
+	same_options(&again.options, &request.options);
+	assert_string_equal(again.id, request.id);
+	assert_string_equal(again.job, request.job);
+	assert_string_equal(again.name, request.name);
+	assert_int_equal(again.excludes_n, request.excludes_n);
+	for (size_t i = 0; i < request.excludes_n; i++) {
+		assert_string_equal(again.excludes[i].address, request.excludes[i].address);
+		assert_int_equal(again.excludes[i].port, request.excludes[i].port);
+	}
 	json_decref(v);
 }
 
