@@ -584,10 +584,10 @@ static void links_are_swept_and_deleted(void **state)
 /* ---- threads ---- */
 
 #define THREADS 4
-#define ROUNDS  50
+#define ROUNDS  500
 
 struct racer {
-	struct rig *rig;
+	struct job_db *db;
 	unsigned won, failed;
 };
 
@@ -599,25 +599,28 @@ static void *race(void *arg)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		snprintf(nonce, sizeof(nonce), "n%d", i);
-		if (job_db_link_use(me->rig->db, nonce, ID_A, &err) == 0)
+		if (job_db_link_use(me->db, nonce, ID_A, &err) == 0)
 			me->won++;
 		else if (err.code != ERR_NOT_FOUND)
 			me->failed++;
-		if (job_db_event_add(me->rig->db, ID_A, 1, "tick", "{}", NULL, &err) < 0)
+		if (job_db_event_add(me->db, ID_A, 1, "tick", "{}", NULL, &err) < 0)
 			me->failed++;
 	}
 	return NULL;
 }
 
+/* Two connections with two threads each, as if two gateways shared the file. */
 static void of_many_threads_one_wins_each_link(void **state)
 {
 	struct rig *r = *state;
+	struct job_db *other = job_db_open(r->file.path, &r->err);
 	struct racer racers[THREADS] = {{0}};
 	pthread_t threads[THREADS];
 	struct job_event *list = NULL;
 	unsigned won = 0;
 	size_t n = 0;
 
+	assert_non_null(other);
 	three_jobs(r);
 	for (int i = 0; i < ROUNDS; i++) {
 		char nonce[16];
@@ -626,7 +629,7 @@ static void of_many_threads_one_wins_each_link(void **state)
 		ok(r, job_db_link_add(r->db, nonce, ID_A, 1, &r->err));
 	}
 	for (int i = 0; i < THREADS; i++) {
-		racers[i].rig = r;
+		racers[i].db = i % 2 ? other : r->db;
 		assert_int_equal(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++) {
@@ -635,10 +638,11 @@ static void of_many_threads_one_wins_each_link(void **state)
 		won += racers[i].won;
 	}
 	assert_int_equal(won, ROUNDS);
-	ok(r, job_db_events(r->db, ID_A, 0, 1000, &list, &n, &r->err));
+	ok(r, job_db_events(r->db, ID_A, 0, 10000, &list, &n, &r->err));
 	assert_int_equal(n, THREADS * ROUNDS);
 	assert_int_equal(list[n - 1].seq, n);
 	job_db_events_free(list, n);
+	job_db_close(other);
 }
 
 /* ---- the file ---- */
@@ -682,6 +686,18 @@ static void sql(const char *path, const char *text)
 	assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
 }
 
+/* As a program leaves it that was killed: its last change is in the write-ahead log only. */
+static void sql_crashed(const char *path)
+{
+	sqlite3 *sqlite = NULL;
+
+	assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
+	assert_int_equal(sqlite3_db_config(sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL), SQLITE_OK);
+	assert_int_equal(
+	        sqlite3_exec(sqlite, "PRAGMA journal_mode = WAL; CREATE TABLE t (a)", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
+}
+
 /* Opening fails so, and changes not one byte. */
 static void assert_refused(struct rig *r, const char *what, const char *says)
 {
@@ -704,6 +720,10 @@ static void assert_refused(struct rig *r, const char *what, const char *says)
 	buf_done(&before);
 	buf_done(&after);
 	unlink(r->file.path);
+	snprintf(expected, sizeof(expected), "%s-wal", r->file.path);
+	unlink(expected);
+	snprintf(expected, sizeof(expected), "%s-shm", r->file.path);
+	unlink(expected);
 }
 
 static void foreign_files_are_refused_untouched(void **state)
@@ -722,6 +742,8 @@ static void foreign_files_are_refused_untouched(void **state)
 	assert_refused(r, "other tables", other);
 	sql(r->file.path, "PRAGMA journal_mode = WAL; CREATE TABLE t (a)");
 	assert_refused(r, "other tables in WAL mode", other);
+	sql_crashed(r->file.path);
+	assert_refused(r, "other tables, after a crash", other);
 	sql(r->file.path, "CREATE VIEW v AS SELECT 1");
 	assert_refused(r, "a view", other);
 	sql(r->file.path, "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (1)");
