@@ -231,6 +231,12 @@ void http_reply_stream(
 		ops->close(stream_ctx);
 		return;
 	}
+	if (rq->is_head) { /* libmicrohttpd would send the last chunk of a body that there is not */
+		ops->close(stream_ctx);
+		http_reply_header(rq, "Content-Type", content_type);
+		http_reply_empty(rq, status);
+		return;
+	}
 	st = calloc(1, sizeof(*st));
 	if (!st) {
 		ops->close(stream_ctx);

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,11 +207,13 @@ static int http_run(struct http_server *s, const struct tls_files *tls, struct e
 {
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
 	                 MHD_USE_ERROR_LOG | MHD_USE_ITC;
+	/* Ours (http_guard_add) is connections_max; libmicrohttpd also counts those that are about to end. */
+	unsigned limit = s->o.connections_max < UINT_MAX / 4 ? 2 * s->o.connections_max + 64 : UINT_MAX / 2;
 	struct MHD_OptionItem options[HTTP_OPTIONS_MAX] = {0};
 	size_t n = 0;
 
 	options[n++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, s->listen_fd, NULL};
-	options[n++] = (struct MHD_OptionItem){MHD_OPTION_CONNECTION_LIMIT, s->o.connections_max, NULL};
+	options[n++] = (struct MHD_OptionItem){MHD_OPTION_CONNECTION_LIMIT, limit, NULL};
 	options[n++] =
 	        (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->o.connections_per_address_max, NULL};
 	options[n++] = (struct MHD_OptionItem){MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)s->pool_bytes, NULL};
@@ -315,7 +318,7 @@ unsigned http_server_connections(const struct http_server *s)
 	unsigned n;
 
 	pthread_mutex_lock(&w->lock);
-	n = w->conns_n;
+	n = w->live_n;
 	pthread_mutex_unlock(&w->lock);
 	return n;
 }

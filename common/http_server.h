@@ -35,18 +35,19 @@ struct http_server_options {
 	const char *address;         /* numeric IPv4 or IPv6; "0.0.0.0", "::" */
 	uint16_t port;               /* 0: the kernel chooses, see http_server_port */
 	const struct tls_files *tls; /* NULL: plain HTTP, refused unless address is loopback */
-	const char *client_name;     /* DNS name the client's certificate must bear; NULL: no client certificate asked */
-	unsigned connections_max;    /* further ones wait in the kernel's queue or are closed at once */
+	const char *client_name;  /* DNS name the client's certificate must bear; NULL: no client certificate asked */
+	unsigned connections_max; /* further ones wait in the kernel's queue or are closed at once */
 	unsigned connections_per_address_max; /* 0: no such limit */
-	unsigned idle_timeout_s;     /* kept-alive connections without a request; a peer that takes no byte of an answer */
-	unsigned header_timeout_s;   /* a whole header block, from accept or from its first byte on a kept-alive connection */
-	unsigned body_timeout_s;     /* a whole body */
-	size_t header_bytes_max;     /* request line and headers */
+	unsigned idle_timeout_s; /* kept-alive connections without a request; a peer that takes no byte of an answer */
+	unsigned
+	        header_timeout_s; /* a whole header block, from accept or from its first byte on a kept-alive connection */
+	unsigned body_timeout_s; /* a whole body */
+	size_t header_bytes_max; /* request line and headers */
 	size_t body_bytes_max;
-	size_t stream_block_bytes;   /* how much a stream's read may fill at once */
+	size_t stream_block_bytes;                              /* how much a stream's read may fill at once */
 	void (*on_headers)(void *ctx, struct http_request *rq); /* may be NULL */
 	void (*on_request)(void *ctx, struct http_request *rq);
-	void (*on_done)(void *ctx, struct http_request *rq);    /* may be NULL */
+	void (*on_done)(void *ctx, struct http_request *rq); /* may be NULL */
 	void *ctx;
 };
 
@@ -58,7 +59,7 @@ void http_server_quiesce(struct http_server *s);
 void http_server_stop(struct http_server *s); /* frees; accepts NULL */
 
 /* ---- what was asked.  Strings live as long as the request. ---- */
-const char *http_request_id(const struct http_request *rq);     /* X-Vcap-Request-Id when it looks like one, else fresh */
+const char *http_request_id(const struct http_request *rq); /* X-Vcap-Request-Id when it looks like one, else fresh */
 const char *http_request_method(const struct http_request *rq); /* "HEAD" is given as "GET"; see http_request_is_head */
 bool http_request_is_head(const struct http_request *rq);
 const char *http_request_path(const struct http_request *rq); /* percent-decoded, without the query */
@@ -68,9 +69,9 @@ const char *http_request_query(const struct http_request *rq, const char *name);
 int http_request_query_known(const struct http_request *rq, const char *const *names, struct err *err);
 const char *http_request_header(const struct http_request *rq, const char *name);
 const void *http_request_body(const struct http_request *rq, size_t *ret_len);
-const char *http_request_peer(const struct http_request *rq);  /* "203.0.113.7", "2001:db8::1" (v4-mapped shown as v4) */
+const char *http_request_peer(const struct http_request *rq); /* "203.0.113.7", "2001:db8::1" (v4-mapped shown as v4) */
 const char *http_request_local(const struct http_request *rq, uint16_t *ret_port); /* our end of this connection */
-int http_request_fd(const struct http_request *rq);            /* the socket, borrowed: to poll for the peer's hang-up */
+int http_request_fd(const struct http_request *rq); /* the socket, borrowed: to poll for the peer's hang-up */
 void http_request_set_user(struct http_request *rq, void *user);
 void *http_request_user(const struct http_request *rq);
 bool http_request_answered(const struct http_request *rq);
@@ -87,7 +88,7 @@ void http_reply_text(struct http_request *rq, int status, const char *content_ty
 /* http_reply_error: {"error":{"code","message","field","request_id"}}; field may be NULL (left out then).
  * 401 also carries WWW-Authenticate: Bearer. */
 void http_reply_error(struct http_request *rq, int status, const char *code, const char *field, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+        __attribute__((format(printf, 5, 6)));
 
 /* http_reply_err: the same from an err; the status by its kind: INPUT 400, AUTH 401, PERM 403, NOT_FOUND 404, STATE 409, LIMIT 413, BUSY 429
  * (with Retry-After: 1 unless a header was added), NET/TIMEOUT 502, UNAVAILABLE/FULL 503, else 500 whose message is not shown but logged. */
@@ -106,7 +107,7 @@ struct http_stream {
 };
 #define HTTP_STREAM_END   (-1)
 #define HTTP_STREAM_ABORT (-2)
-void http_reply_stream(struct http_request *rq, int status, const char *content_type, const struct http_stream *ops,
-	void *stream_ctx);
+void http_reply_stream(
+        struct http_request *rq, int status, const char *content_type, const struct http_stream *ops, void *stream_ctx);
 
 #endif

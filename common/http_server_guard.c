@@ -6,7 +6,6 @@
 
 #include <linux/sockios.h>
 #include <linux/tcp.h> /* the kernel's: glibc's struct tcp_info ends before the byte counters */
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -48,6 +47,8 @@ static void guard_cut(struct http_conn *c)
 	if (c->cut)
 		return;
 	c->cut = true;
+	c->server->live_n--;
+	c->server->cut_n++;
 	/* Who does not take what we send would keep it in the kernel for minutes after the close. */
 	if (c->phase == HTTP_PHASE_ANSWER)
 		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -156,8 +157,10 @@ static void guard_make_room(struct http_server *s, const struct http_conn *newes
 
 void http_guard_add(struct http_conn *c)
 {
+	const struct timespec moment = {.tv_nsec = CLOCK_NS_PER_MS};
 	struct http_server *s = c->server;
-	unsigned crowded = s->o.connections_max - s->o.connections_max / 8;
+	unsigned max = s->o.connections_max, crowded = max - max / 8;
+	bool lagging;
 
 	pthread_mutex_lock(&s->lock);
 	guard_enter(c, HTTP_PHASE_HEADERS, clock_mono_ns());
@@ -165,14 +168,20 @@ void http_guard_add(struct http_conn *c)
 	if (c->next)
 		c->next->prev = c;
 	s->conns = c;
-	s->conns_n++;
+	s->live_n++;
 	/* The last eighth of the places is kept free at the cost of those who only hold theirs: a flood of silent
 	 * connections pushes itself out, and the next honest client finds a place at once. */
-	if (s->conns_n > crowded)
+	if (s->live_n > crowded)
 		guard_make_room(s, c);
-	if (s->conns_n == 1)
+	if (s->live_n > max)
+		guard_cut(c);
+	lagging = s->cut_n > HTTP_CUT_MAX;
+	if (!c->next)
 		pthread_cond_broadcast(&s->changed); /* the guard sleeps */
 	pthread_mutex_unlock(&s->lock);
+	/* This is the thread that accepts: those behind wait in the kernel while the cut ones' threads come to their end. */
+	if (lagging)
+		nanosleep(&moment, NULL);
 }
 
 void http_guard_remove(struct http_conn *c)
@@ -186,7 +195,10 @@ void http_guard_remove(struct http_conn *c)
 		s->conns = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
-	s->conns_n--;
+	if (c->cut)
+		s->cut_n--;
+	else
+		s->live_n--;
 	if (s->stopping)
 		pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);

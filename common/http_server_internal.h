@@ -21,6 +21,7 @@
 #define HTTP_EXTRA_MAX     16  /* headers added by http_reply_header */
 #define HTTP_GUARD_TICK_MS 200 /* how often the guard looks: the precision of the timeouts */
 #define HTTP_STOP_DRAIN_S  30  /* answers under way get so long to end when the server stops */
+#define HTTP_CUT_MAX       16  /* connections about to end before accepting slows down */
 #define HTTP_FILE_BLOCK    (64 * 1024)
 #define HTTP_ID_HEADER     "X-Vcap-Request-Id"
 
@@ -69,8 +70,8 @@ struct http_server {
 
 	/* guarded by lock */
 	struct http_conn *conns;
-	unsigned conns_n;
-	int listen_fd; /* ours to close once quiesced, else -1 */
+	unsigned live_n, cut_n; /* in conns: being served or waited for; about to end */
+	int listen_fd;          /* ours to close once quiesced, else -1 */
 	bool quiesced;
 	bool stopping; /* cut everything that is not being served */
 	bool guard_stop;

@@ -104,14 +104,14 @@ static void rig_reply_echo(struct http_request *rq)
 	const char *auth = http_request_header(rq, "Authorization"), *type = http_request_header(rq, "Content-Type");
 	const char *q = http_request_query(rq, "q");
 	uint16_t port = 0;
+	const char *local = http_request_local(rq, &port);
 	size_t n = 0;
 	const char *body = http_request_body(rq, &n);
 
 	http_reply_json(rq, 200,
 	        json_pack("{s:s, s:b, s:s, s:s?, s:s%, s:s, s:s, s:i, s:s?, s:s?}", "method", http_request_method(rq),
 	                "head", http_request_is_head(rq), "path", http_request_path(rq), "q", q, "body", body, n,
-	                "peer", http_request_peer(rq), "local", http_request_local(rq, &port), "port", (int)port,
-	                "auth", auth, "type", type));
+	                "peer", http_request_peer(rq), "local", local, "port", (int)port, "auth", auth, "type", type));
 }
 
 static void rig_reply_file(struct http_request *rq)
