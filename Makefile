@@ -61,17 +61,22 @@ $(call lib_file,$(1)): $(call obj_of,$(call lib_srcs,$(1)))
 endef
 $(foreach l,$(LIBS_OURS),$(eval $(call lib_rule,$(l))))
 
+# A program is linked with the rooms that it may use and no others.
 define program_rule
-$(BUILD)/$(1): $(BUILD)/$($(1)_ROOM)/main.o $(ALL_LIBS)
+$(BUILD)/$(1): $(BUILD)/$($(1)_ROOM)/main.o $(foreach l,$($(1)_LIBS),$(call lib_file,$(l)))
 	$(call say,LD,$$@)
-	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $$@ $$< $(LINK_OURS) -Wl,--as-needed $(OUR_LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) -Wl,--as-needed $(OUR_LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
-$(BUILD)/unit/%: $(BUILD)/test/unit/%.o $(call obj_of,$(UNIT_HELP)) $(ALL_LIBS)
+# What several units share is linked only where it is used.
+$(BUILD)/libunit.a: $(call obj_of,$(UNIT_HELP))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/unit/%: $(BUILD)/test/unit/%.o $(BUILD)/libunit.a $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $@ $(filter %.o,$^) $(LINK_OURS) $(OUR_LDLIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LINK_OURS) $(OUR_LDLIBS) -lcmocka
 
 $(BUILD)/fuzz/%: $(BUILD)/test/fuzz/%.o $(BUILD)/test/fuzz/replay_main.o $(ALL_LIBS)
 	@mkdir -p $(@D)

@@ -2,3 +2,4 @@
 LIBS_OURS += cli
 PROGRAMS += pcap
 pcap_ROOM := cli
+pcap_LIBS := cli schema common

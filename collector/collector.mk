@@ -2,3 +2,4 @@
 LIBS_OURS += collector
 PROGRAMS += pcap-agent
 pcap-agent_ROOM := collector
+pcap-agent_LIBS := collector schema common

@@ -2,3 +2,4 @@
 LIBS_OURS += gateway
 PROGRAMS += pcap-gateway
 pcap-gateway_ROOM := gateway
+pcap-gateway_LIBS := gateway uploader schema common
