@@ -7,7 +7,7 @@ import pytest
 
 from rig import Agent, Cli, Gateway, Net, Pki, Session
 from rig.net import remove_stale
-from rig.wait import SLOW
+from rig.wait import SANITIZED, SLOW
 
 _session = {}
 
@@ -15,6 +15,12 @@ _session = {}
 def pytest_configure(config):
     if os.geteuid() != 0:
         raise pytest.UsageError("these tests make network namespaces: run them as root")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if SANITIZED and item.get_closest_marker("memory"):
+            item.add_marker(pytest.mark.skip(reason="a sanitizer's own memory hides the program's"))
 
 
 @pytest.hookimpl(hookwrapper=True)

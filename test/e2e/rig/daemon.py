@@ -113,7 +113,8 @@ class Daemon:
     # ---- its memory and work ----
 
     def rss_kb(self):
-        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{self.pid}/status").read_text()).group(1))
+        """Memory of its own; a mapped packet ring is the kernel's."""
+        return int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{self.pid}/status").read_text()).group(1))
 
     def threads(self):
         return int(re.search(r"Threads:\s+(\d+)", pathlib.Path(f"/proc/{self.pid}/status").read_text()).group(1))

@@ -3,7 +3,9 @@ import os
 import time
 
 # Sanitizer builds are several times slower; limits are generous, they only end what would hang.
-SLOW = 4 if "build-" in os.path.basename(os.environ.get("PCAPLINE_BUILD", "build")) else 1
+_BUILD = os.path.basename(os.environ.get("PCAPLINE_BUILD", "build"))
+SLOW = 4 if any(name in _BUILD for name in ("address", "thread", "undefined", "memory")) else 1
+SANITIZED = SLOW > 1
 
 
 def wait_for(predicate, what="", timeout_s=30, every_s=0.02):
