@@ -117,11 +117,11 @@ static void slot_free(struct slot *s)
 static struct slot *slot_new(struct agent *a, const struct agent_request *r, int fd, struct err *err)
 {
 	const struct capture_settings settings = {
-	        .request = r,
-	        .duration_max_ms = a->config->duration_max_ms,
-	        .ring_bytes = a->config->ring_bytes,
-	        .block_timeout_ms = a->config->block_timeout_ms,
-	        .stats_interval_ms = a->config->stats_interval_ms,
+		.request = r,
+		.duration_max_ms = a->config->duration_max_ms,
+		.ring_bytes = a->config->ring_bytes,
+		.block_timeout_ms = a->config->block_timeout_ms,
+		.stats_interval_ms = a->config->stats_interval_ms,
 	};
 	struct slot *s = calloc(1, sizeof(*s));
 
@@ -292,7 +292,7 @@ out:
 static void refuse_start(struct http_request *rq, const struct err *err)
 {
 	log_event(LOG_LEVEL_INFO, "capture.refused",
-	        json_pack("{s:s, s:s}", "code", err_api_code(err), "field", err->field));
+		json_pack("{s:s, s:s}", "code", err_api_code(err), "field", err->field));
 	http_reply_err(rq, err);
 }
 
@@ -345,9 +345,9 @@ static void handle_info(struct agent *a, struct http_request *rq)
 	n = a->slots_n;
 	pthread_mutex_unlock(&a->lock);
 	http_reply_json(rq, 200,
-	        json_pack("{s:s, s:i, s:[s], s:I, s:I}", "version", PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL,
-	                "targets", "host", "captures", (json_int_t)n, "captures_max",
-	                (json_int_t)a->config->captures_max));
+		json_pack("{s:s, s:i, s:[s], s:I, s:I}", "version", PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL,
+			"targets", "host", "captures", (json_int_t)n, "captures_max",
+			(json_int_t)a->config->captures_max));
 }
 
 static void on_request(void *ctx, struct http_request *rq)
@@ -415,20 +415,20 @@ struct agent *agent_start(const struct config_agent *config, const struct tls_fi
 {
 	struct agent *a = agent_new(config, err);
 	const struct http_server_options o = {
-	        .address = config->listen_address,
-	        .port = (uint16_t)config->listen_port,
-	        .tls = tls,
-	        .client_name = config->tls_client_name,
-	        .connections_max = (unsigned)config->connections_max,
-	        .idle_timeout_s = (unsigned)((config->peer_timeout_ms + 999) / 1000),
-	        .header_timeout_s = HEADER_TIMEOUT_S,
-	        .body_timeout_s = BODY_TIMEOUT_S,
-	        .header_bytes_max = HEADER_BYTES_MAX,
-	        .body_bytes_max = CAPTURE_BODY_MAX,
-	        .stream_block_bytes = STREAM_BLOCK_BYTES,
-	        .on_headers = on_headers,
-	        .on_request = on_request,
-	        .ctx = a,
+		.address = config->listen_address,
+		.port = (uint16_t)config->listen_port,
+		.tls = tls,
+		.client_name = config->tls_client_name,
+		.connections_max = (unsigned)config->connections_max,
+		.idle_timeout_s = (unsigned)((config->peer_timeout_ms + 999) / 1000),
+		.header_timeout_s = HEADER_TIMEOUT_S,
+		.body_timeout_s = BODY_TIMEOUT_S,
+		.header_bytes_max = HEADER_BYTES_MAX,
+		.body_bytes_max = CAPTURE_BODY_MAX,
+		.stream_block_bytes = STREAM_BLOCK_BYTES,
+		.on_headers = on_headers,
+		.on_request = on_request,
+		.ctx = a,
 	};
 
 	if (!a)
@@ -475,7 +475,7 @@ bool agent_stop(struct agent *a)
 		for (size_t i = 0; i < a->slots_n; i++)
 			(void)shutdown(a->slots[i]->fd, SHUT_RDWR);
 		log_event(LOG_LEVEL_WARNING, "agent.captures_cut",
-		        json_pack("{s:I}", "captures", (json_int_t)a->slots_n));
+			json_pack("{s:I}", "captures", (json_int_t)a->slots_n));
 		pthread_mutex_unlock(&a->lock);
 		if (!wait_empty(a, CUT_WAIT_MS))
 			return false;

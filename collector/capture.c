@@ -87,7 +87,7 @@ struct capture *capture_new(const struct capture_settings *s, struct err *err)
 		goto fail;
 	}
 	if (stream_out_init(&c->out, pcapng_packet_bytes(PCAPNG_SNAPLEN_MAX) + (size_t)2 * PCAPNG_META_BYTES_MAX, err) <
-	        0)
+		0)
 		goto fail;
 	return c;
 fail:
@@ -159,11 +159,11 @@ static void put_header(struct capture *c)
 	struct utsname u;
 	const struct pcapng_section section = {.os = os, .application = "pcap-agent " PCAPLINE_VERSION};
 	const struct pcapng_interface interface = {
-	        .link_type = device_link_type(c->device),
-	        .snaplen = device_snaplen(c->device),
-	        .name = c->options.device,
-	        .description = *c->description ? c->description : NULL,
-	        .filter = *c->options.filter ? c->options.filter : NULL,
+		.link_type = device_link_type(c->device),
+		.snaplen = device_snaplen(c->device),
+		.name = c->options.device,
+		.description = *c->description ? c->description : NULL,
+		.filter = *c->options.filter ? c->options.filter : NULL,
 	};
 	size_t n;
 
@@ -180,12 +180,12 @@ static void put_stats(struct capture *c, const char *note)
 	uint8_t block[PCAPNG_META_BYTES_MAX];
 	uint64_t now = clock_wall_ns();
 	struct pcapng_stats s = {
-	        .ts_ns = now,
-	        .start_ns = c->started_wall_ns,
-	        .end_ns = now,
-	        .comment = note,
-	        .have = PCAPNG_STATS_START | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_IFDROP | PCAPNG_STATS_ACCEPTED |
-	                PCAPNG_STATS_OSDROP | PCAPNG_STATS_DELIVERED | (note ? PCAPNG_STATS_END : 0),
+		.ts_ns = now,
+		.start_ns = c->started_wall_ns,
+		.end_ns = now,
+		.comment = note,
+		.have = PCAPNG_STATS_START | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_IFDROP | PCAPNG_STATS_ACCEPTED |
+			PCAPNG_STATS_OSDROP | PCAPNG_STATS_DELIVERED | (note ? PCAPNG_STATS_END : 0),
 	};
 
 	read_counts(c);
@@ -211,10 +211,10 @@ static bool take_packet(void *ctx, const struct device_packet *p)
 {
 	struct capture *c = ctx;
 	const struct pcapng_packet packet = {
-	        .ts_ns = p->ts_ns,
-	        .caplen = p->caplen < PCAPNG_SNAPLEN_MAX ? p->caplen : PCAPNG_SNAPLEN_MAX,
-	        .len = p->len,
-	        .data = p->data,
+		.ts_ns = p->ts_ns,
+		.caplen = p->caplen < PCAPNG_SNAPLEN_MAX ? p->caplen : PCAPNG_SNAPLEN_MAX,
+		.len = p->len,
+		.data = p->data,
 	};
 	const size_t n = pcapng_packet_bytes(packet.caplen);
 	uint8_t *dst;
@@ -242,12 +242,12 @@ static bool take_packet(void *ctx, const struct device_packet *p)
 int capture_open(struct capture *c, const char *own_traffic, int peer_fd, struct err *err)
 {
 	const struct device_options o = {
-	        .name = c->options.device,
-	        .filter = c->options.filter,
-	        .own_traffic = own_traffic,
-	        .snaplen = c->options.snaplen,
-	        .ring_bytes = c->ring_bytes,
-	        .block_timeout_ms = c->block_timeout_ms,
+		.name = c->options.device,
+		.filter = c->options.filter,
+		.own_traffic = own_traffic,
+		.snaplen = c->options.snaplen,
+		.ring_bytes = c->ring_bytes,
+		.block_timeout_ms = c->block_timeout_ms,
 	};
 	uint64_t now;
 
@@ -309,9 +309,9 @@ static int wait_until(struct capture *c, uint64_t until_ns)
 {
 	/* Once the end has begun a stop adds nothing, and its eventfd stays readable. */
 	struct pollfd fds[] = {
-	        {.fd = device_fd(c->device), .events = POLLIN},
-	        {.fd = c->peer_fd, .events = POLLRDHUP},
-	        {.fd = c->state == CAPTURE_RUNNING ? c->stop_fd : -1, .events = POLLIN},
+		{.fd = device_fd(c->device), .events = POLLIN},
+		{.fd = c->peer_fd, .events = POLLRDHUP},
+		{.fd = c->state == CAPTURE_RUNNING ? c->stop_fd : -1, .events = POLLIN},
 	};
 	uint64_t now = clock_mono_ns();
 	uint64_t ms = until_ns > now ? least((until_ns - now) / CLOCK_NS_PER_MS + 1, 60 * 1000) : 0;

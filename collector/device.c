@@ -1,5 +1,6 @@
 #include "collector/device.h"
 
+#include "collector/filter.h"
 #include "collector/own_traffic.h"
 #include "collector/packet_socket.h"
 #include "common/clock.h"
@@ -43,7 +44,7 @@ static int refuse_device(struct err *err, const char *name, int status, const ch
 	case PCAP_ERROR_PERM_DENIED:
 	case PCAP_ERROR_PROMISC_PERM_DENIED:
 		err_set(err, ERR_PERM, "the agent may not capture on \"%s\": it lacks CAP_NET_RAW%s%s", name,
-		        *text ? ": " : "", text);
+			*text ? ": " : "", text);
 		err_detail(err, "no_permission");
 		break;
 	case PCAP_ERROR_IFACE_NOT_UP:
@@ -104,13 +105,6 @@ static int open_handle(struct device *d, const struct device_options *o, struct 
 	return 0;
 }
 
-/* No lock around pcap_compile: it is safe in several threads since libpcap 1.8, and a host name in somebody's filter, which it resolves
- * then and there, must not hold up other captures' starts. */
-static int compile(struct device *d, const char *text, bpf_u_int32 netmask, struct bpf_program *ret)
-{
-	return pcap_compile(d->pcap, ret, text, 1, netmask);
-}
-
 static bpf_u_int32 netmask_of(const char *name)
 {
 	char errbuf[PCAP_ERRBUF_SIZE];
@@ -135,36 +129,53 @@ static int attach(struct device *d, struct bpf_program *p, struct err *err)
 	return 0;
 }
 
+/* The user's filter alone; whatever is wrong with it, that option is at fault. */
+static int compile_user(struct device *d, const struct device_options *o, struct bpf_program *ret, struct err *err)
+{
+	struct err cause = {0};
+
+	if (filter_compile(d->pcap, o->filter, netmask_of(o->name), ret, &cause) == 0)
+		return 0;
+	return fail(
+		err, cause.code, cause.code == ERR_INPUT ? "bad_filter" : "device_error", "options.filter", cause.msg);
+}
+
+/* Without the exclusion a capture may feed itself: a link type that libpcap cannot filter is refused.  The text is our own, so it is
+ * compiled right here; pcap_compile is safe in several threads since libpcap 1.8. */
+static int compile_own(struct device *d, const struct device_options *o, struct bpf_program *ret, struct err *err)
+{
+	if (pcap_compile(d->pcap, ret, o->own_traffic, 1, PCAP_NETMASK_UNKNOWN) == 0)
+		return 0;
+	refuse_device(err, o->name, PCAP_ERROR, pcap_geterr(d->pcap));
+	return err_in(err, "leaving out the platform's own traffic");
+}
+
+static int combine(
+	const struct bpf_program *own, const struct bpf_program *user, struct bpf_program *ret, struct err *err)
+{
+	struct err cause = {0};
+
+	if (own_traffic_combine(own, user, ret, &cause) == 0)
+		return 0;
+	if (cause.code == ERR_LIMIT) /* 400 and not 413: it is the filter and not the request that is too large */
+		return fail(err, ERR_INPUT, "bad_filter", "options.filter", cause.msg);
+	return fail(err, cause.code, "", "options.filter", cause.msg);
+}
+
 static int set_filter(struct device *d, const struct device_options *o, struct err *err)
 {
 	struct bpf_program user = {0}, own = {0}, both = {0};
 	int rc = -1;
 
-	if (compile(d, o->filter, netmask_of(o->name), &user) < 0)
-		return fail(err, ERR_INPUT, "bad_filter", "options.filter", pcap_geterr(d->pcap));
-	if (!own_traffic_possible(pcap_datalink(d->pcap))) {
+	if (compile_user(d, o, &user, err) < 0)
+		return -1;
+	if (!own_traffic_possible(pcap_datalink(d->pcap)))
 		rc = attach(d, &user, err);
-		goto out;
-	}
-	if (compile(d, o->own_traffic, PCAP_NETMASK_UNKNOWN, &own) < 0) {
-		/* Without the exclusion a capture may feed itself: a link type that libpcap cannot filter is refused. */
-		refuse_device(err, o->name, PCAP_ERROR, pcap_geterr(d->pcap));
-		err_in(err, "leaving out the platform's own traffic");
-		goto out;
-	}
-	if (own_traffic_combine(&own, &user, &both, err) < 0) {
-		if (err && err->code == ERR_LIMIT) {
-			err->code = ERR_INPUT;
-			err_detail(err, "bad_filter");
-			err_field(err, "options.filter");
-		}
-		goto out;
-	}
-	rc = attach(d, &both, err);
-	own_traffic_program_done(&both);
-out:
-	pcap_freecode(&user);
+	else if (compile_own(d, o, &own, err) == 0 && combine(&own, &user, &both, err) == 0)
+		rc = attach(d, &both, err);
 	pcap_freecode(&own);
+	filter_done(&user);
+	own_traffic_program_done(&both);
 	return rc;
 }
 
@@ -213,10 +224,10 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *d
 {
 	struct device *d = (struct device *)(void *)user;
 	struct device_packet p = {
-	        .ts_ns = (uint64_t)h->ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)h->ts.tv_usec * d->fraction_ns,
-	        .caplen = h->caplen,
-	        .len = h->len,
-	        .data = data,
+		.ts_ns = (uint64_t)h->ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)h->ts.tv_usec * d->fraction_ns,
+		.caplen = h->caplen,
+		.len = h->len,
+		.data = data,
 	};
 
 	if (!d->fn(d->ctx, &p)) {

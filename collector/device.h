@@ -20,7 +20,7 @@ struct device_options {
 	uint32_t snaplen;
 	uint64_t ring_bytes;
 	uint64_t
-	        block_timeout_ms; /* a block of the ring that is not full is handed over after this, or up to twice this */
+		block_timeout_ms; /* a block of the ring that is not full is handed over after this, or up to twice this */
 };
 
 struct device_packet {
@@ -55,7 +55,7 @@ bool device_is_gone(const struct device *d);
 bool device_filters_in_kernel(const struct device *d);
 
 uint16_t device_link_type(
-        const struct device *d); /* as files name it (LINKTYPE_), which is not always libpcap's DLT_ */
+	const struct device *d); /* as files name it (LINKTYPE_), which is not always libpcap's DLT_ */
 uint32_t device_snaplen(const struct device *d);
 
 #endif

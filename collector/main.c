@@ -20,16 +20,16 @@
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
-        "usage: pcap-agent --config FILE [--check-config]\n"
-        "       pcap-agent --config-help | --version | --help\n"
-        "\n"
-        "Captures packets of this host for a pcap-gateway, over mutual TLS.\n"
-        "\n"
-        "  --config FILE    the configuration, YAML\n"
-        "  --check-config   read it and the files that it names, say what is wrong, and end\n"
-        "  --config-help    print all keys with their defaults\n"
-        "\n"
-        "Needs CAP_NET_RAW and gives up everything else.  SIGTERM ends running captures gracefully.\n";
+	"usage: pcap-agent --config FILE [--check-config]\n"
+	"       pcap-agent --config-help | --version | --help\n"
+	"\n"
+	"Captures packets of this host for a pcap-gateway, over mutual TLS.\n"
+	"\n"
+	"  --config FILE    the configuration, YAML\n"
+	"  --check-config   read it and the files that it names, say what is wrong, and end\n"
+	"  --config-help    print all keys with their defaults\n"
+	"\n"
+	"Needs CAP_NET_RAW and gives up everything else.  SIGTERM ends running captures gracefully.\n";
 
 struct arguments {
 	const char *config_path;
@@ -41,12 +41,12 @@ enum next { NEXT_RUN, NEXT_DONE, NEXT_USAGE };
 static enum next read_arguments(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"check-config", no_argument, NULL, 'k'},
-	        {"config-help", no_argument, NULL, 'H'},
-	        {"version", no_argument, NULL, 'v'},
-	        {"help", no_argument, NULL, 'h'},
-	        {NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, 'k'},
+		{"config-help", no_argument, NULL, 'H'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int o;
 
@@ -102,9 +102,9 @@ static void log_ready(const struct agent *a, const struct config_agent *config)
 	char caps[256];
 
 	log_event(LOG_LEVEL_INFO, "agent.ready",
-	        json_pack("{s:s, s:s, s:i, s:i, s:i, s:s}", "version", PCAPLINE_VERSION, "address",
-	                config->listen_address, "port", (int)agent_port(a), "pid", (int)getpid(), "uid", (int)geteuid(),
-	                "capabilities", privileges_text(caps, sizeof(caps))));
+		json_pack("{s:s, s:s, s:i, s:i, s:i, s:s}", "version", PCAPLINE_VERSION, "address",
+			config->listen_address, "port", (int)agent_port(a), "pid", (int)getpid(), "uid", (int)geteuid(),
+			"capabilities", privileges_text(caps, sizeof(caps))));
 }
 
 /* Key files are read before privileges go, for the user we become need not be able to read them; the port is bound after it, for
@@ -112,8 +112,8 @@ static void log_ready(const struct agent *a, const struct config_agent *config)
 static int run(const struct config_agent *config, const struct tls_files *tls, struct err *err)
 {
 	const struct privileges_options privileges = {
-	        .run_as = config->run_as,
-	        .low_port = config->listen_port > 0 && config->listen_port < LOW_PORT_END,
+		.run_as = config->run_as,
+		.low_port = config->listen_port > 0 && config->listen_port < LOW_PORT_END,
 	};
 	struct agent *agent;
 	sigset_t signals;

@@ -119,7 +119,7 @@ static int add_exclude(struct buf *b, const struct capture_exclude *x, struct er
 	}
 	for (enum end end = END_SOURCE; end <= END_DESTINATION; end++) {
 		if (buf_addf(b, err, " or (tcp %s port %u and %s %s host %s)", end_words[end], x->port,
-		            a.v6 ? "ip6" : "ip", end_words[end], a.text) < 0)
+			    a.v6 ? "ip6" : "ip", end_words[end], a.text) < 0)
 			return -1;
 	}
 	return 0;
@@ -132,7 +132,7 @@ int own_traffic_text(const struct own_traffic *o, struct buf *b, struct err *err
 	if (local_addresses(o, &local, err) < 0)
 		return -1;
 	if (add_agent(b, END_SOURCE, o->port, &local, err) < 0 || buf_add_str(b, " or ", err) < 0 ||
-	        add_agent(b, END_DESTINATION, o->port, &local, err) < 0)
+		add_agent(b, END_DESTINATION, o->port, &local, err) < 0)
 		return -1;
 	for (size_t i = 0; i < o->excludes_n; i++) {
 		if (add_exclude(b, &o->excludes[i], err) < 0)
@@ -142,16 +142,16 @@ int own_traffic_text(const struct own_traffic *o, struct buf *b, struct err *err
 }
 
 int own_traffic_combine(
-        const struct bpf_program *own, const struct bpf_program *user, struct bpf_program *ret, struct err *err)
+	const struct bpf_program *own, const struct bpf_program *user, struct bpf_program *ret, struct err *err)
 {
 	struct bpf_insn *insns;
 	size_t n;
 
 	if (own->bf_len > OWN_TRAFFIC_INSNS_MAX || user->bf_len > OWN_TRAFFIC_INSNS_MAX - own->bf_len)
 		return err_set(err, ERR_LIMIT,
-		        "too long: it compiles to %u instructions; with the %u that keep the platform's own "
-		        "traffic out, at most %u are possible",
-		        user->bf_len, own->bf_len, OWN_TRAFFIC_INSNS_MAX);
+			"too long: it compiles to %u instructions; with the %u that keep the platform's own "
+			"traffic out, at most %u are possible",
+			user->bf_len, own->bf_len, OWN_TRAFFIC_INSNS_MAX);
 	n = (size_t)own->bf_len + user->bf_len;
 	insns = calloc(n ? n : 1, sizeof(*insns));
 	if (!insns)
@@ -167,7 +167,7 @@ int own_traffic_combine(
 		if (BPF_RVAL(insns[i].code) != BPF_K) {
 			free(insns);
 			return err_set(
-			        err, ERR_INTERNAL, "exclusion of own traffic: instruction %u returns no constant", i);
+				err, ERR_INTERNAL, "exclusion of own traffic: instruction %u returns no constant", i);
 		}
 		if (insns[i].k == 0)
 			insns[i] = (struct bpf_insn)BPF_STMT(BPF_JMP | BPF_JA, own->bf_len - i - 1);

@@ -40,7 +40,7 @@ int own_traffic_text(const struct own_traffic *o, struct buf *b, struct err *err
  * is the caller's to free (own_traffic_program_done).  -1: ERR_LIMIT when the sum is over OWN_TRAFFIC_INSNS_MAX, ERR_INTERNAL when a program does not
  * look like the compiler's, or the sum fails bpf_validate. */
 int own_traffic_combine(
-        const struct bpf_program *own, const struct bpf_program *user, struct bpf_program *ret, struct err *err);
+	const struct bpf_program *own, const struct bpf_program *user, struct bpf_program *ret, struct err *err);
 void own_traffic_program_done(struct bpf_program *p);
 
 /* own_traffic_possible: can packets of this link type (a DLT) carry IP?  CAN or netlink, say, cannot, and need no exclusion. */

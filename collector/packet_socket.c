@@ -53,11 +53,11 @@ bool packet_socket_filtered(int fd)
 int packet_socket_skip_outgoing(int fd, unsigned ifindex, struct err *err)
 {
 	const struct sock_filter head[] = {
-	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 3),
-	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX)),
-	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ifindex, 0, 1),
-	        BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ifindex, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	const size_t head_n = sizeof(head) / sizeof(head[0]);
 	size_t body_n = filter_length(fd);
@@ -68,7 +68,7 @@ int packet_socket_skip_outgoing(int fd, unsigned ifindex, struct err *err)
 
 	if (body_n == 0 || body_n > BPF_MAXINSNS - head_n)
 		return err_set(
-		        err, ERR_LIMIT, "a filter of %zu instructions leaves no room for %zu more", body_n, head_n);
+			err, ERR_LIMIT, "a filter of %zu instructions leaves no room for %zu more", body_n, head_n);
 	all = calloc(head_n + body_n, sizeof(*all));
 	if (!all)
 		return err_nomem(err);

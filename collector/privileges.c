@@ -62,8 +62,8 @@ static int choose_capabilities(bool low_port, struct err *err)
 	bind = capng_have_capability(CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
 	if (!raw)
 		return err_set(err, ERR_PERM,
-		        "missing capability CAP_NET_RAW, without which nothing can be captured (start as root, or with "
-		        "setcap cap_net_raw+ep, or AmbientCapabilities=CAP_NET_RAW)");
+			"missing capability CAP_NET_RAW, without which nothing can be captured (start as root, or with "
+			"setcap cap_net_raw+ep, or AmbientCapabilities=CAP_NET_RAW)");
 	capng_clear(CAPNG_SELECT_ALL);
 	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_RAW) < 0)
 		return err_set(err, ERR_PERM, "cannot keep CAP_NET_RAW");
@@ -92,7 +92,7 @@ static int become(const struct account *a, const char *name, bool bounds, struct
 
 	if (rc < 0)
 		return err_set(
-		        err, ERR_PERM, "run_as: becoming \"%s\" failed (step %d): %s", name, rc, strerror(errno));
+			err, ERR_PERM, "run_as: becoming \"%s\" failed (step %d): %s", name, rc, strerror(errno));
 	return 0;
 }
 

@@ -39,7 +39,8 @@ size_t tcp_packet_build(const struct tcp_packet *p, uint8_t ret[TCP_PACKET_MAX])
 	int v6 = strchr(p->from, ':') != NULL;
 	size_t n;
 
-	if (inet_pton(v6 ? AF_INET6 : AF_INET, p->from, from) != 1 || inet_pton(v6 ? AF_INET6 : AF_INET, p->to, to) != 1)
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, p->from, from) != 1 ||
+		inet_pton(v6 ? AF_INET6 : AF_INET, p->to, to) != 1)
 		abort();
 	memset(ret, 0, TCP_PACKET_MAX);
 	n = build_link(p->dlt, v6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP, ret);

@@ -8,8 +8,8 @@
 #define TCP_PACKET_MAX 128
 
 struct tcp_packet {
-	int dlt;         /* DLT_EN10MB, DLT_LINUX_SLL2 or DLT_RAW */
-	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	int dlt;               /* DLT_EN10MB, DLT_LINUX_SLL2 or DLT_RAW */
+	uint8_t protocol;      /* IPPROTO_TCP or IPPROTO_UDP */
 	const char *from, *to; /* numeric, both of one family */
 	uint16_t from_port, to_port;
 };

@@ -40,7 +40,8 @@ static int setup(void **state)
 	f->from = socket(AF_INET, SOCK_DGRAM, 0);
 	f->to = socket(AF_INET, SOCK_DGRAM, 0);
 	if (f->from < 0 || f->to < 0 || bind(f->to, (struct sockaddr *)&in, sizeof(in)) < 0 ||
-		getsockname(f->to, (struct sockaddr *)&in, &n) < 0 || connect(f->from, (struct sockaddr *)&in, sizeof(in)) < 0)
+		getsockname(f->to, (struct sockaddr *)&in, &n) < 0 ||
+		connect(f->from, (struct sockaddr *)&in, sizeof(in)) < 0)
 		return -1;
 	snprintf(f->filter, sizeof(f->filter), "udp dst port %u", ntohs(in.sin_port));
 	*state = f;
@@ -71,8 +72,11 @@ static void send_packets(struct fixture *f, uint32_t n)
 static struct capture *make(const struct capture_options *o)
 {
 	struct agent_request r = {.options = *o, .name = "web/0"};
-	const struct capture_settings s = {
-		.request = &r, .duration_max_ms = 60 * 1000, .ring_bytes = 16u << 20, .block_timeout_ms = 20, .stats_interval_ms = 60 * 1000};
+	const struct capture_settings s = {.request = &r,
+		.duration_max_ms = 60 * 1000,
+		.ring_bytes = 16u << 20,
+		.block_timeout_ms = 20,
+		.stats_interval_ms = 60 * 1000};
 	struct err err = {0};
 	struct capture *c = capture_new(&s, &err);
 

@@ -47,7 +47,8 @@ static void test_steps(void **state)
 
 		capture_stats_add(&s, &(struct capture_counts){cases[i].from, cases[i].from, cases[i].from});
 		capture_stats_add(&s, &(struct capture_counts){cases[i].to, cases[i].to, cases[i].to});
-		if (s.received != cases[i].step || s.dropped_os != cases[i].step || s.dropped_interface != cases[i].step)
+		if (s.received != cases[i].step || s.dropped_os != cases[i].step ||
+			s.dropped_interface != cases[i].step)
 			fail_msg("%s: %llu", cases[i].what, (unsigned long long)s.received);
 	}
 }

@@ -23,8 +23,10 @@ static const struct capture_exclude excludes[] = {
 	{"2001:db8::7", GATEWAY_PORT},
 	{"::ffff:198.51.100.8", GATEWAY_PORT},
 };
-static const struct own_traffic own = {
-	.port = AGENT_PORT, .local = "192.0.2.1", .excludes = excludes, .excludes_n = sizeof(excludes) / sizeof(excludes[0])};
+static const struct own_traffic own = {.port = AGENT_PORT,
+	.local = "192.0.2.1",
+	.excludes = excludes,
+	.excludes_n = sizeof(excludes) / sizeof(excludes[0])};
 
 static const int dlts[] = {DLT_EN10MB, DLT_LINUX_SLL2, DLT_RAW};
 
@@ -87,7 +89,8 @@ static const struct {
 	{"another port of ours", IPPROTO_TCP, "203.0.113.9", "192.0.2.1", 40000, AGENT_PORT + 1, false},
 	{"another port of the gateway's", IPPROTO_TCP, "203.0.113.9", "198.51.100.7", 40000, GATEWAY_PORT - 1, false},
 	{"the gateway's port at another host", IPPROTO_TCP, "203.0.113.9", "198.51.100.9", 40000, GATEWAY_PORT, false},
-	{"the gateway as a client of that port elsewhere", IPPROTO_TCP, "198.51.100.7", "203.0.113.9", 40000, GATEWAY_PORT, false},
+	{"the gateway as a client of that port elsewhere", IPPROTO_TCP, "198.51.100.7", "203.0.113.9", 40000,
+		GATEWAY_PORT, false},
 };
 
 static void test_own_packets_and_no_others(void **state)
@@ -98,11 +101,12 @@ static void test_own_packets_and_no_others(void **state)
 
 		assert_true(build(dlts[d], "", &program));
 		for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
-			const struct tcp_packet p = {dlts[d], packets[i].protocol, packets[i].from, packets[i].to, packets[i].from_port,
-				packets[i].to_port};
+			const struct tcp_packet p = {dlts[d], packets[i].protocol, packets[i].from, packets[i].to,
+				packets[i].from_port, packets[i].to_port};
 
 			if (passes(&program, &p) == packets[i].ours)
-				fail_msg("link type %d: %s: %s", dlts[d], packets[i].what, packets[i].ours ? "captured" : "left out");
+				fail_msg("link type %d: %s: %s", dlts[d], packets[i].what,
+					packets[i].ours ? "captured" : "left out");
 		}
 		own_traffic_program_done(&program);
 	}
@@ -112,11 +116,36 @@ static void test_own_packets_and_no_others(void **state)
 static void test_no_filter_reaches_own_packets(void **state)
 {
 	static const char *const filters[] = {
-		"tcp port 9494", "host 192.0.2.1", "not not tcp", "len > 0", "ip[0] & 1 = 0 or not ip[0] & 1 = 0", ") or (tcp", "tcp) or (tcp",
-		"tcp or (", "vlan or tcp", "vlan and tcp or tcp", "not vlan and tcp", "mpls or tcp", "pppoes or tcp", "not mpls 5 or tcp port 9494",
-		"tcp[0:2] = 9494 or tcp[2:2] = 9494", "ether[0] >= 0", "link[0] >= 0 or 1 = 1", "1 = 1", "0 = 1 or 1 = 1", "inbound or outbound",
-		"ip6 or ip or arp", "greater 1", "less 65535", "portrange 1-65535", "tcp # comment", "tcp; or", "tcp\tor\tudp", "-1 = -1",
-		"ip proto \\tcp or ip6 proto \\tcp", "net 0.0.0.0/0 or net ::/0",
+		"tcp port 9494",
+		"host 192.0.2.1",
+		"not not tcp",
+		"len > 0",
+		"ip[0] & 1 = 0 or not ip[0] & 1 = 0",
+		") or (tcp",
+		"tcp) or (tcp",
+		"tcp or (",
+		"vlan or tcp",
+		"vlan and tcp or tcp",
+		"not vlan and tcp",
+		"mpls or tcp",
+		"pppoes or tcp",
+		"not mpls 5 or tcp port 9494",
+		"tcp[0:2] = 9494 or tcp[2:2] = 9494",
+		"ether[0] >= 0",
+		"link[0] >= 0 or 1 = 1",
+		"1 = 1",
+		"0 = 1 or 1 = 1",
+		"inbound or outbound",
+		"ip6 or ip or arp",
+		"greater 1",
+		"less 65535",
+		"portrange 1-65535",
+		"tcp # comment",
+		"tcp; or",
+		"tcp\tor\tudp",
+		"-1 = -1",
+		"ip proto \\tcp or ip6 proto \\tcp",
+		"net 0.0.0.0/0 or net ::/0",
 	};
 
 	(void)state;
@@ -127,11 +156,12 @@ static void test_no_filter_reaches_own_packets(void **state)
 			if (!build(dlts[d], filters[f], &program))
 				continue;
 			for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
-				const struct tcp_packet p = {dlts[d], packets[i].protocol, packets[i].from, packets[i].to,
-					packets[i].from_port, packets[i].to_port};
+				const struct tcp_packet p = {dlts[d], packets[i].protocol, packets[i].from,
+					packets[i].to, packets[i].from_port, packets[i].to_port};
 
 				if (packets[i].ours && passes(&program, &p))
-					fail_msg("link type %d: filter \"%s\" reaches %s", dlts[d], filters[f], packets[i].what);
+					fail_msg("link type %d: filter \"%s\" reaches %s", dlts[d], filters[f],
+						packets[i].what);
 			}
 			own_traffic_program_done(&program);
 		}
@@ -212,7 +242,8 @@ static void test_strange_programs_are_refused(void **state)
 
 static void test_excludes_are_addresses_of_hosts(void **state)
 {
-	static const char *const bad[] = {"", "0.0.0.0", "::", "::ffff:0.0.0.0", "gateway.example", "10.0.0.1 or tcp", "1.2.3", "fe80::1%eth0"};
+	static const char *const bad[] = {
+		"", "0.0.0.0", "::", "::ffff:0.0.0.0", "gateway.example", "10.0.0.1 or tcp", "1.2.3", "fe80::1%eth0"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

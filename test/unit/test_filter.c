@@ -1,0 +1,129 @@
+/* test_filter.c - collector/filter.c: the child compiles what libpcap compiles, says what libpcap says, and is not waited for without end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "collector/filter.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define SNAPLEN 65535
+
+static int setup(void **state)
+{
+	*state = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+	return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	pcap_close(*state);
+	return 0;
+}
+
+static void test_same_program_as_libpcap(void **state)
+{
+	static const char *const filters[] = {
+		"", "tcp port 80", "host 10.0.0.1 and not port 22", "ip6 and udp", "ip[6:2] & 0x1fff = 0"};
+	pcap_t *pcap = *state;
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		struct bpf_program ours = {0}, theirs;
+		struct err err = {0};
+
+		if (filter_compile(pcap, filters[i], PCAP_NETMASK_UNKNOWN, &ours, &err) < 0)
+			fail_msg("\"%s\": %s", filters[i], err.msg);
+		assert_int_equal(pcap_compile(pcap, &theirs, filters[i], 1, PCAP_NETMASK_UNKNOWN), 0);
+		assert_int_equal(ours.bf_len, theirs.bf_len);
+		assert_memory_equal(ours.bf_insns, theirs.bf_insns, ours.bf_len * sizeof(struct bpf_insn));
+		pcap_freecode(&theirs);
+		filter_done(&ours);
+	}
+}
+
+static void test_refusal_in_libpcaps_words(void **state)
+{
+	static const struct {
+		const char *filter, *says;
+	} cases[] = {
+		{"tcp port (", "syntax error"},
+		{"tcp) or (udp", "syntax error"},
+		{"port 70000", "70000"},
+		{"ip and ip6 and arp", "rejects all packets"},
+		{"ip broadcast", "netmask not known"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bpf_program p = {0};
+		struct err err = {0};
+
+		assert_int_equal(filter_compile(*state, cases[i].filter, PCAP_NETMASK_UNKNOWN, &p, &err), -1);
+		assert_int_equal(err.code, ERR_INPUT);
+		if (!strstr(err.msg, cases[i].says))
+			fail_msg("\"%s\": \"%s\" does not say \"%s\"", cases[i].filter, err.msg, cases[i].says);
+		assert_null(p.bf_insns);
+	}
+}
+
+/* Minutes of work for libpcap. */
+static void test_endless_work_is_cut_off(void **state)
+{
+	static char filter[8192];
+	struct bpf_program p = {0};
+	struct err err = {0};
+	size_t n = 0;
+
+	for (int i = 1; n < sizeof(filter) - 16; i++)
+		n += (size_t)snprintf(filter + n, sizeof(filter) - n, "%sport %d", i > 1 ? " or " : "", i);
+	assert_int_equal(filter_compile(*state, filter, PCAP_NETMASK_UNKNOWN, &p, &err), -1);
+	assert_int_equal(err.code, ERR_INPUT);
+	if (!strstr(err.msg, "takes more than"))
+		fail_msg("%s", err.msg);
+}
+
+static unsigned open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void test_nothing_is_left_behind(void **state)
+{
+	unsigned before = open_files();
+
+	for (int i = 0; i < 50; i++) {
+		struct bpf_program p = {0};
+
+		if (filter_compile(*state, i % 2 ? "tcp" : "tcp (", PCAP_NETMASK_UNKNOWN, &p, NULL) == 0)
+			filter_done(&p);
+	}
+	assert_int_equal(open_files(), before);
+	errno = 0;
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_same_program_as_libpcap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusal_in_libpcaps_words, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_endless_work_is_cut_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_is_left_behind, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
