@@ -72,7 +72,7 @@ static size_t shape_section(struct shape *s, const char *section, size_t at)
 
 static int shape_sections(struct shape *s, struct err *err)
 {
-	if (!(s->sections = calloc(s->keys_n, sizeof(*s->sections))))
+	if (!(s->sections = calloc(s->keys_n + 1, sizeof(*s->sections))))
 		return err_nomem(err);
 	for (size_t i = 0; i < s->keys_n; i++) {
 		const char *section = s->keys[i].section;

@@ -24,7 +24,7 @@ enum config_type {
 	CONFIG_DURATION, /* uint64_t milliseconds */
 	CONFIG_BOOL,     /* bool */
 	CONFIG_CHOICE,   /* char *: one of the words in `choices`, separated by '|' */
-	CONFIG_LIST,     /* struct config_list */
+	CONFIG_LIST,     /* struct config_list: empty unless given */
 };
 
 struct config_list {
@@ -33,14 +33,14 @@ struct config_list {
 };
 
 struct config_key {
-	const char *section, *key;   /* "limits", "captures"; section "" : at the top */
+	const char *section, *key; /* "limits", "captures"; section "" : at the top */
 	enum config_type type;
-	size_t offset;               /* of the member in the program's struct */
-	const char *default_text;    /* as one would write it; NULL: must be given */
-	uint64_t least, most;        /* numbers; for text: bytes */
+	size_t offset;            /* of the member in the program's struct */
+	const char *default_text; /* as one would write it; NULL: must be given */
+	uint64_t least, most;     /* numbers; for text: bytes */
 	const char *choices;
-	const char *unit;            /* "bytes", "captures"..., "" : none */
-	const char *text;            /* one sentence */
+	const char *unit; /* "bytes", "captures"..., "" : none */
+	const char *text; /* one sentence */
 };
 
 /* config_load: fills the struct at ret (zeroed first).  On failure nothing is left allocated. path NULL: all defaults (fails when one is required). */

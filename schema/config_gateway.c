@@ -16,7 +16,7 @@
 #define AT(field)      offsetof(struct config_gateway, field)
 
 const struct config_key config_gateway_keys[] = {
-        {"", "public_url", CONFIG_TEXT, AT(public_url), "", 0, 1024, NULL, "",
+        {"", "public_url", CONFIG_TEXT, AT(public_url), "", 0, 512, NULL, "",
                 "Base of the links that users get; empty: http or https, listen.address and listen.port"},
         {"", "state_dir", CONFIG_TEXT, AT(state_dir), "/var/lib/pcap-gateway", 1, PATH_MAX_BYTES, NULL, "",
                 "Folder of the database, the spool, the objects and the link key"},

@@ -5,59 +5,61 @@
 #include "schema/config.h"
 
 struct config_gateway {
-	char *listen_address;         /* listen.address "127.0.0.1" */
-	uint64_t listen_port;         /* listen.port 8780, 0..65535 */
-	char *public_url;             /* public_url "": base of links; "" : http(s)://listen.address:port */
-	char *tls_certificate;        /* tls.certificate "": "" : plain HTTP, loopback only */
-	char *tls_private_key;        /* tls.private_key "" */
-	char *agents_ca;              /* agents.ca (required path) */
-	char *agents_certificate;     /* agents.certificate (required path): our client certificate */
-	char *agents_private_key;     /* agents.private_key (required path) */
-	char *agents_name;            /* agents.name "pcap-agent": DNS SAN an agent's certificate must bear */
-	uint64_t agents_connect_ms;   /* agents.connect_timeout "5s", 100ms..60s */
-	uint64_t agents_start_ms;     /* agents.start_timeout "10s", 100ms..60s: until the agent's answer to a start */
-	uint64_t agents_idle_ms;      /* agents.idle_timeout "15s", 3s..5m: an agent that sends nothing (not even statistics) is lost */
-	uint64_t agents_stop_ms;      /* agents.stop_timeout "10s", 1s..60s: grace for the rest of its packets after a stop */
-	char *state_dir;              /* state_dir "/var/lib/pcap-gateway": database, spool, objects, keys live below it */
-	char *run_as;                 /* run_as "": user to become when started as root */
-	char *log_level;              /* log_level "info" */
-	bool storage_enabled;         /* storage.enabled true */
-	char *storage_driver;         /* storage.driver "file" file */
-	char *storage_path;           /* storage.path "": objects; "" : state_dir/objects */
-	char *storage_spool;          /* storage.spool "": "" : state_dir/spool */
-	uint64_t storage_chunk_bytes; /* storage.chunk "8MiB", 64KiB..1GiB */
-	uint64_t storage_job_max_bytes; /* storage.job_max "10GiB": largest stored capture */
-	uint64_t storage_min_free_bytes; /* storage.min_free "256MiB": below this much free disk captures to store end or are refused */
-	uint64_t storage_retention_ms; /* storage.retention "24h", 1s..365d */
-	uint64_t storage_sweep_ms;    /* storage.sweep_interval "60s", 100ms..1h */
-	uint64_t storage_history_ms;  /* storage.history "30d": how long ended jobs without an object are remembered */
-	char *storage_prefix;         /* storage.prefix "captures" */
-	uint64_t link_ttl_ms;         /* links.ttl "15m", 1s..7d */
-	uint64_t link_ttl_max_ms;     /* links.ttl_max "24h", 1s..7d */
-	char *link_key_file;          /* links.key_file "": "" : state_dir/link.key, made at first start */
-	uint64_t live_backlog_bytes;  /* live.backlog "32MiB", 1MiB..4GiB, per live job */
-	uint64_t live_grace_ms;       /* live.grace "30s", 0..1h */
-	uint64_t merge_window_ms;     /* merge.window "200ms", 1ms..10s */
-	uint64_t merge_queue_bytes;   /* merge.queue "8MiB", 256KiB..1GiB, per instance */
-	uint64_t limit_captures;      /* limits.captures 100, 1..10000 */
-	uint64_t limit_captures_per_user; /* limits.captures_per_user 10 */
-	uint64_t limit_instances;     /* limits.instances 50, 1..1000, per capture */
-	uint64_t limit_connections;   /* limits.connections 1024, 8..65536 */
+	char *listen_address;       /* listen.address "127.0.0.1" */
+	uint64_t listen_port;       /* listen.port 8780, 0..65535 */
+	char *public_url;           /* public_url "": base of links; "" : http(s)://listen.address:port */
+	char *tls_certificate;      /* tls.certificate "": "" : plain HTTP, loopback only */
+	char *tls_private_key;      /* tls.private_key "" */
+	char *agents_ca;            /* agents.ca (required path) */
+	char *agents_certificate;   /* agents.certificate (required path): our client certificate */
+	char *agents_private_key;   /* agents.private_key (required path) */
+	char *agents_name;          /* agents.name "pcap-agent": DNS SAN an agent's certificate must bear */
+	uint64_t agents_connect_ms; /* agents.connect_timeout "5s", 100ms..60s */
+	uint64_t agents_start_ms;   /* agents.start_timeout "10s", 100ms..60s: until the agent's answer to a start */
+	uint64_t
+		agents_idle_ms; /* agents.idle_timeout "15s", 3s..5m: an agent that sends nothing for so long is lost */
+	uint64_t agents_stop_ms; /* agents.stop_timeout "10s", 1s..60s: grace for its last packets after a stop */
+	char *state_dir;         /* state_dir "/var/lib/pcap-gateway": database, spool, objects, keys live below it */
+	char *run_as;            /* run_as "": user to become when started as root */
+	char *log_level;         /* log_level "info" */
+	bool storage_enabled;    /* storage.enabled true */
+	char *storage_driver;    /* storage.driver "file" file */
+	char *storage_path;      /* storage.path "": objects; "" : state_dir/objects */
+	char *storage_spool;     /* storage.spool "": "" : state_dir/spool */
+	uint64_t storage_chunk_bytes;    /* storage.chunk "8MiB", 64KiB..1GiB */
+	uint64_t storage_job_max_bytes;  /* storage.job_max "10GiB": largest stored capture */
+	uint64_t storage_min_free_bytes; /* storage.min_free "256MiB": with less free disk stored captures end */
+	uint64_t storage_retention_ms;   /* storage.retention "24h", 1s..365d */
+	uint64_t storage_sweep_ms;       /* storage.sweep_interval "60s", 100ms..1h */
+	uint64_t storage_history_ms; /* storage.history "30d": how long ended jobs without an object are remembered */
+	char *storage_prefix;        /* storage.prefix "captures" */
+	uint64_t link_ttl_ms;        /* links.ttl "15m", 1s..7d */
+	uint64_t link_ttl_max_ms;    /* links.ttl_max "24h", 1s..7d */
+	char *link_key_file;         /* links.key_file "": "" : state_dir/link.key, made at first start */
+	uint64_t live_backlog_bytes; /* live.backlog "32MiB", 1MiB..4GiB, per live job */
+	uint64_t live_grace_ms;      /* live.grace "30s", 0..1h */
+	uint64_t merge_window_ms;    /* merge.window "200ms", 1ms..10s */
+	uint64_t merge_queue_bytes;  /* merge.queue "8MiB", 256KiB..1GiB, per instance */
+	uint64_t limit_captures;     /* limits.captures 100, 1..10000 */
+	uint64_t limit_captures_per_user;       /* limits.captures_per_user 10 */
+	uint64_t limit_instances;               /* limits.instances 50, 1..1000, per capture */
+	uint64_t limit_connections;             /* limits.connections 1024, 8..65536 */
 	uint64_t limit_connections_per_address; /* limits.connections_per_address 0 */
-	uint64_t limit_duration_ms;   /* limits.duration "24h", 1s..7d: longest capture, and the default */
-	uint64_t limit_snaplen;       /* limits.snaplen 262144 */
-	uint64_t limit_idle_ms;       /* limits.idle_timeout "120s": kept-alive connections (above gorouter's 90 s) */
-	uint64_t limit_header_ms;     /* limits.header_timeout "10s" */
-	char *share;                  /* policy.share "none" none|space|org */
-	uint64_t drain_ms;            /* drain_timeout "30s", 1s..15m */
-	char *inventory_file;         /* inventory "": path; "" : no host targets */
-	char *tokens_file;            /* tokens "": path */
+	uint64_t limit_duration_ms;             /* limits.duration "24h", 1s..7d: longest capture, and the default */
+	uint64_t limit_snaplen;                 /* limits.snaplen 262144 */
+	uint64_t limit_idle_ms;   /* limits.idle_timeout "120s": kept-alive connections (above gorouter's 90 s) */
+	uint64_t limit_header_ms; /* limits.header_timeout "10s" */
+	char *share;              /* policy.share "none" none|space|org */
+	uint64_t drain_ms;        /* drain_timeout "30s", 1s..15m */
+	char *inventory_file;     /* inventory "": path; "" : no host targets */
+	char *tokens_file;        /* tokens "": path */
 };
 
 extern const struct config_key config_gateway_keys[];
 extern const size_t config_gateway_keys_n;
 
-int config_gateway_load(const char *path, struct config_gateway *ret, struct err *err); /* also checks keys against each other */
+/* Also checks keys against each other. */
+int config_gateway_load(const char *path, struct config_gateway *ret, struct err *err);
 void config_gateway_done(struct config_gateway *c);
 
 /* ---- the static inventory ----

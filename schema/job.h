@@ -48,16 +48,16 @@ struct job_drops {
 
 struct job_instance {
 	char name[CAPTURE_NAME_MAX];
-	char agent[272];           /* "host:port" */
+	char agent[272]; /* "host:port" */
 	char device[CAPTURE_DEVICE_MAX];
-	int link_type;             /* -1: not known yet */
+	int link_type; /* -1: not known yet */
 	enum instance_state state;
 	enum stop_reason stop_reason;
-	uint64_t packets;          /* that reached the gateway */
-	uint64_t bytes;            /* captured bytes of these */
-	uint64_t late_packets;     /* came after the merge window had passed them: out of order in the file */
+	uint64_t packets;      /* that reached the gateway */
+	uint64_t bytes;        /* captured bytes of these */
+	uint64_t late_packets; /* came after the merge window had passed them: out of order in the file */
 	struct job_drops dropped;
-	char error_code[32];       /* "" : none */
+	char error_code[32]; /* "" : none */
 	char error[ERR_MSG_MAX];
 };
 
@@ -68,21 +68,21 @@ struct job {
 	enum job_mode mode;
 	enum job_format format;
 	char *owner_user_id, *owner_user_name;
-	char *org, *space;         /* "" : none */
-	char *target;              /* JSON text as asked */
+	char *org, *space; /* "" : none */
+	char *target;      /* JSON text as asked */
 	struct capture_options options;
 	char *note;
 	uint64_t created_at, started_at, ended_at, expires_at; /* wall ns; 0: not (yet) */
 	enum stop_reason stop_reason;
-	char *stop_by;             /* who stopped or killed it, "" : nobody */
-	char *error_code, *error;  /* "" : none */
-	uint64_t bytes;            /* of the stream or object so far */
-	uint64_t packets;          /* captured: those in the output */
+	char *stop_by;            /* who stopped or killed it, "" : nobody */
+	char *error_code, *error; /* "" : none */
+	uint64_t bytes;           /* of the stream or object so far */
+	uint64_t packets;         /* captured: those in the output */
 	struct job_drops dropped;
-	char *object_key;          /* "" : none */
+	char *object_key; /* "" : none */
 	uint64_t object_bytes;
 	char object_sha256[DIGEST_SHA256_HEX_MAX];
-	char *gateway;             /* id of the gateway process that runs it */
+	char *gateway; /* id of the gateway process that runs it */
 	uint64_t heartbeat_at;
 	size_t instances_n;
 	struct job_instance *instances;

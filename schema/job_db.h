@@ -21,55 +21,62 @@ int job_db_check(struct job_db *db, struct err *err); /* a cheap read and write:
 
 /* ---- jobs ---- */
 int job_db_insert(struct job_db *db, const struct job *j, struct err *err); /* with its instances */
-int job_db_save(struct job_db *db, const struct job *j, struct err *err);   /* all that can change, with its instances; ERR_NOT_FOUND */
+int job_db_save(struct job_db *db, const struct job *j,
+        struct err *err); /* all that can change, with its instances; ERR_NOT_FOUND */
 struct job *job_db_get(struct job_db *db, const char *id, struct err *err); /* caller frees; ERR_NOT_FOUND */
 
-struct job_filter { /* NULL or 0: any */
-	const char *user_id;     /* owner's id or user name (exact) */
+struct job_filter {          /* NULL or 0: any */
+	const char *user_id; /* owner's id or user name (exact) */
 	const char *org, *space;
-	const char *job;         /* one id */
-	const char *agent;       /* "host:port" or host of one of its instances' agents */
-	const char *app;         /* target.app */
-	const char *deployment;  /* target.deployment */
+	const char *job;        /* one id */
+	const char *agent;      /* "host:port" or host of one of its instances' agents */
+	const char *app;        /* target.app */
+	const char *deployment; /* target.deployment */
 	const enum job_state *states;
 	size_t states_n;
-	uint64_t since_ns;       /* created at or after */
-	uint64_t before_ns;      /* created before */
+	uint64_t since_ns;          /* created at or after */
+	uint64_t before_ns;         /* created before */
 	uint64_t expires_before_ns; /* expires_at > 0 and before this */
-	const char *gateway;     /* run by this gateway process */
-	const char *not_gateway; /* run by any other */
-	const char *after_id;    /* newest first: ids smaller than this (the cursor) */
-	bool brief;              /* job_db_list leaves the instances out: a page of large captures is many megabytes otherwise */
+	const char *gateway;        /* run by this gateway process */
+	const char *not_gateway;    /* run by any other */
+	const char *after_id;       /* newest first: ids smaller than this (the cursor) */
+	bool brief; /* job_db_list leaves the instances out: a page of large captures is many megabytes otherwise */
 };
 
 /* Newest first, at most limit (1..1000).  ret_jobs: array of *ret_n jobs, the caller frees each and the array. */
-int job_db_list(struct job_db *db, const struct job_filter *f, size_t limit, struct job ***ret_jobs, size_t *ret_n, struct err *err);
+int job_db_list(struct job_db *db, const struct job_filter *f, size_t limit, struct job ***ret_jobs, size_t *ret_n,
+        struct err *err);
 void job_db_list_free(struct job **jobs, size_t n);
 int job_db_count(struct job_db *db, const struct job_filter *f, uint64_t *ret, struct err *err);
 
-int job_db_heartbeat(struct job_db *db, const char *gateway, uint64_t now_ns, struct err *err); /* all its unfinished jobs */
+int job_db_heartbeat(
+        struct job_db *db, const char *gateway, uint64_t now_ns, struct err *err); /* all its unfinished jobs */
 
 /* ---- events ---- */
 struct job_event {
-	uint64_t seq;      /* 1.. per job, without gaps */
+	uint64_t seq; /* 1.. per job, without gaps */
 	uint64_t at_ns;
-	char *type;        /* "created", "instance_running", ... */
-	char *data;        /* JSON object text */
+	char *type; /* "created", "instance_running", ... */
+	char *data; /* JSON object text */
 };
-int job_db_event_add(struct job_db *db, const char *job_id, uint64_t at_ns, const char *type, const char *data_json, uint64_t *ret_seq, struct err *err);
-int job_db_events(struct job_db *db, const char *job_id, uint64_t after_seq, size_t limit, struct job_event **ret, size_t *ret_n, struct err *err);
+int job_db_event_add(struct job_db *db, const char *job_id, uint64_t at_ns, const char *type, const char *data_json,
+        uint64_t *ret_seq, struct err *err);
+int job_db_events(struct job_db *db, const char *job_id, uint64_t after_seq, size_t limit, struct job_event **ret,
+        size_t *ret_n, struct err *err);
 void job_db_events_free(struct job_event *e, size_t n);
 
 /* ---- chunks of the spool: what was closed, and what the store has confirmed ---- */
 struct job_chunk {
-	uint32_t seq;       /* 1.. */
+	uint32_t seq; /* 1.. */
 	uint64_t bytes;
-	bool stored;        /* the store has it: the spool file may go */
+	bool stored;                        /* the store has it: the spool file may go */
 	char sha256[DIGEST_SHA256_HEX_MAX]; /* of the chunk */
-	char *part;         /* what the driver needs to know again (an ETag, say), "" : nothing */
+	char *part;                         /* what the driver needs to know again (an ETag, say), "" : nothing */
 };
-int job_db_chunk_put(struct job_db *db, const char *job_id, const struct job_chunk *c, struct err *err); /* insert or replace */
-int job_db_chunks(struct job_db *db, const char *job_id, struct job_chunk **ret, size_t *ret_n, struct err *err); /* by seq */
+int job_db_chunk_put(
+        struct job_db *db, const char *job_id, const struct job_chunk *c, struct err *err); /* insert or replace */
+int job_db_chunks(
+        struct job_db *db, const char *job_id, struct job_chunk **ret, size_t *ret_n, struct err *err); /* by seq */
 void job_db_chunks_free(struct job_chunk *c, size_t n);
 int job_db_chunks_delete(struct job_db *db, const char *job_id, struct err *err);
 

@@ -89,9 +89,9 @@ static int where_make(struct where *w, const char *select, const struct job_filt
 	where_text(w, " AND space = ?", f->space);
 	where_text(w, " AND id = ?", f->job);
 	where_text_twice(w,
-	        " AND EXISTS (SELECT 1 FROM instances WHERE instances.job_id = jobs.id AND (agent = ? OR agent_host = "
-	        "?))",
-	        f->agent);
+		" AND EXISTS (SELECT 1 FROM instances WHERE instances.job_id = jobs.id AND (agent = ? OR agent_host = "
+		"?))",
+		f->agent);
 	where_text(w, " AND app = ?", f->app);
 	where_text(w, " AND deployment = ?", f->deployment);
 	where_states(w, f->states, f->states_n);
@@ -148,7 +148,7 @@ static int list_instances(struct job_db *db, struct job **list, size_t n, struct
 }
 
 int job_db_list(struct job_db *db, const struct job_filter *f, size_t limit, struct job ***ret_jobs, size_t *ret_n,
-        struct err *err)
+	struct err *err)
 {
 	struct job **list = NULL;
 	struct where w;
@@ -157,7 +157,7 @@ int job_db_list(struct job_db *db, const struct job_filter *f, size_t limit, str
 
 	if (limit == 0 || limit > JOB_DB_LIMIT_MAX)
 		return err_set(err, ERR_INPUT, "jobs: limit %zu is not within 1..%d", limit, JOB_DB_LIMIT_MAX);
-	rc = where_make(&w, JOB_DB_SELECT, f, err);
+	where_make(&w, JOB_DB_SELECT, f, err);
 	where_sql(&w, " ORDER BY id DESC LIMIT ?");
 	where_bind(&w, NULL, limit);
 	if ((rc = w.rc) == 0 && !(list = calloc(limit, sizeof(*list))))
@@ -210,7 +210,7 @@ int job_db_count(struct job_db *db, const struct job_filter *f, uint64_t *ret, s
 int job_db_heartbeat(struct job_db *db, const char *gateway, uint64_t now_ns, struct err *err)
 {
 	static const char sql[] =
-	        "UPDATE jobs SET heartbeat_at = ? WHERE gateway = ? AND state IN ('starting', 'running', 'finishing')";
+		"UPDATE jobs SET heartbeat_at = ? WHERE gateway = ? AND state IN ('starting', 'running', 'finishing')";
 	struct dbq q;
 
 	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
@@ -225,8 +225,8 @@ int job_db_forget(struct job_db *db, uint64_t ended_before_ns, uint64_t *ret_n, 
 {
 	/* one that never said when it ended is as old as its beginning */
 	static const char sql[] =
-	        "DELETE FROM jobs WHERE state IN ('expired', 'purged', 'failed', 'killed', 'streamed')"
-	        " AND CASE WHEN ended_at > 0 THEN ended_at ELSE created_at END < ?";
+		"DELETE FROM jobs WHERE state IN ('expired', 'purged', 'failed', 'killed', 'streamed')"
+		" AND CASE WHEN ended_at > 0 THEN ended_at ELSE created_at END < ?";
 	struct dbq q;
 	int n;
 
