@@ -55,7 +55,7 @@ struct capture {
 	uint64_t seen; /* taken out of the ring: delivered, or cut off by a limit */
 	enum stop_reason cut;
 	enum stop_reason reason;
-	char reason_text[256];
+	char reason_text[ERR_MSG_MAX];
 };
 
 static uint64_t least(uint64_t a, uint64_t b)

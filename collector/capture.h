@@ -54,7 +54,7 @@ void capture_stop(struct capture *c, enum stop_reason reason);
 /* What became of it, for the log; also while it runs, from the reading thread. */
 struct capture_result {
 	enum stop_reason reason; /* STOP_NONE: still running, or left by its reader */
-	char text[256];          /* more about the reason, "" : nothing */
+	char text[ERR_MSG_MAX];  /* more about the reason, "" : nothing */
 	uint64_t bytes;          /* of the stream */
 	uint64_t packets;        /* delivered */
 	uint64_t accepted, dropped_os, dropped_interface;
