@@ -14,7 +14,7 @@ struct slot {
 };
 
 static const cyaml_schema_value_t list_entry = {
-        CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CONFIG_FILE_BYTES_MAX),
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CONFIG_FILE_BYTES_MAX),
 };
 
 /* The file's shape, made from the table: keys of section "" and the sections at the top, one mapping per section.  Slot i belongs to

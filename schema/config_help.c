@@ -10,19 +10,19 @@ struct help_unit {
 };
 
 static const struct help_unit help_sizes[] = {
-        {"TiB", UINT64_C(1) << 40},
-        {"GiB", UINT64_C(1) << 30},
-        {"MiB", UINT64_C(1) << 20},
-        {"KiB", UINT64_C(1) << 10},
-        {NULL, 0},
+	{"TiB", UINT64_C(1) << 40},
+	{"GiB", UINT64_C(1) << 30},
+	{"MiB", UINT64_C(1) << 20},
+	{"KiB", UINT64_C(1) << 10},
+	{NULL, 0},
 };
 static const struct help_unit help_durations[] = {
-        {"d", 24 * 3600 * 1000},
-        {"h", 3600 * 1000},
-        {"m", 60 * 1000},
-        {"s", 1000},
-        {"ms", 1},
-        {NULL, 0},
+	{"d", 24 * 3600 * 1000},
+	{"h", 3600 * 1000},
+	{"m", 60 * 1000},
+	{"s", 1000},
+	{"ms", 1},
+	{NULL, 0},
 };
 
 static void help_amount(uint64_t n, const struct help_unit *units, FILE *out)
@@ -40,8 +40,8 @@ static void help_range(const struct config_key *k, FILE *out)
 {
 	static const struct help_unit none[] = {{NULL, 0}};
 	const struct help_unit *units = k->type == CONFIG_SIZE       ? help_sizes
-	                                : k->type == CONFIG_DURATION ? help_durations
-	                                                             : none;
+					: k->type == CONFIG_DURATION ? help_durations
+								     : none;
 
 	help_amount(k->least, units, out);
 	fputs("..", out);

@@ -32,35 +32,35 @@ struct file_inventory {
 static const cyaml_schema_value_t text_entry = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, VALUE_MAX_BYTES)};
 
 static const cyaml_schema_field_t instance_fields[] = {
-        TEXT("id", struct file_instance, id, 0),
-        TEXT("agent", struct file_instance, agent, 0),
-        TEXT("agent_name", struct file_instance, agent_name, CYAML_FLAG_OPTIONAL),
-        CYAML_FIELD_END,
+	TEXT("id", struct file_instance, id, 0),
+	TEXT("agent", struct file_instance, agent, 0),
+	TEXT("agent_name", struct file_instance, agent_name, CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t instance_entry = {
-        CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_instance, instance_fields),
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_instance, instance_fields),
 };
 
 static const cyaml_schema_field_t group_fields[] = {
-        TEXT("name", struct file_group, name, 0),
-        CYAML_FIELD_SEQUENCE_COUNT("users", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_group, users.items,
-                users.n, &text_entry, 0, CONFIG_LIST_MAX),
-        CYAML_FIELD_SEQUENCE_COUNT("orgs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_group, orgs.items,
-                orgs.n, &text_entry, 0, CONFIG_LIST_MAX),
-        CYAML_FIELD_SEQUENCE("instances", CYAML_FLAG_POINTER, struct file_group, instances, &instance_entry, 0,
-                INVENTORY_INSTANCES_MAX),
-        CYAML_FIELD_END,
+	TEXT("name", struct file_group, name, 0),
+	CYAML_FIELD_SEQUENCE_COUNT("users", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_group, users.items,
+		users.n, &text_entry, 0, CONFIG_LIST_MAX),
+	CYAML_FIELD_SEQUENCE_COUNT("orgs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_group, orgs.items,
+		orgs.n, &text_entry, 0, CONFIG_LIST_MAX),
+	CYAML_FIELD_SEQUENCE("instances", CYAML_FLAG_POINTER, struct file_group, instances, &instance_entry, 0,
+		INVENTORY_INSTANCES_MAX),
+	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t group_entry = {
-        CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_group, group_fields)};
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_group, group_fields)};
 
 static const cyaml_schema_field_t top_fields[] = {
-        CYAML_FIELD_SEQUENCE(
-                "groups", CYAML_FLAG_POINTER, struct file_inventory, groups, &group_entry, 0, INVENTORY_GROUPS_MAX),
-        CYAML_FIELD_END,
+	CYAML_FIELD_SEQUENCE(
+		"groups", CYAML_FLAG_POINTER, struct file_inventory, groups, &group_entry, 0, INVENTORY_GROUPS_MAX),
+	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t top = {
-        CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER_NULL, struct file_inventory, top_fields)};
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER_NULL, struct file_inventory, top_fields)};
 
 /* ---- checks ---- */
 
@@ -71,7 +71,7 @@ static int check_name(const char *name, const char *what, struct err *err)
 
 	if (n == 0 || n > NAME_MAX_BYTES || name[strspn(name, allowed)])
 		return err_set(err, ERR_INPUT, "%s \"%.80s\" is not 1..%d letters, digits, '.', '_' or '-'", what, name,
-		        NAME_MAX_BYTES);
+			NAME_MAX_BYTES);
 	return 0;
 }
 
@@ -84,7 +84,7 @@ static int take_list(const struct config_list *from, struct config_list *ret, co
 
 		if (n == 0 || n > USER_MAX_BYTES)
 			return err_set(err, ERR_INPUT, "%s, entry %zu: %zu bytes are not within 1..%d", what, i + 1, n,
-			        USER_MAX_BYTES);
+				USER_MAX_BYTES);
 		if (!(ret->items[i] = strdup(from->items[i])))
 			return err_nomem(err);
 		ret->n++;
@@ -103,7 +103,7 @@ static int take_instance(const struct file_instance *from, struct inventory_inst
 	if (from->agent_name && (!*from->agent_name || strlen(from->agent_name) > 253))
 		return err_set(err, ERR_INPUT, "instance \"%s\": agent_name is not 1..253 bytes", from->id);
 	if (!(ret->id = strdup(from->id)) || !(ret->host = strdup(host)) ||
-	        !(ret->agent_name = strdup(from->agent_name ? from->agent_name : "")))
+		!(ret->agent_name = strdup(from->agent_name ? from->agent_name : "")))
 		return err_nomem(err);
 	return 0;
 }
@@ -158,7 +158,7 @@ static int take_group(const struct file_group *from, struct inventory_group *ret
 	if (!(ret->name = strdup(from->name)))
 		return err_nomem(err);
 	if (take_list(&from->users, &ret->users, "users", err) < 0 ||
-	        take_list(&from->orgs, &ret->orgs, "orgs", err) < 0)
+		take_list(&from->orgs, &ret->orgs, "orgs", err) < 0)
 		return -1;
 	if (from->instances_count && !(ret->instances = calloc(from->instances_count, sizeof(*ret->instances))))
 		return err_nomem(err);

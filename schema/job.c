@@ -4,22 +4,22 @@
 #include <string.h>
 
 static const char *const job_states[] = {
-        [JOB_STARTING] = "starting",
-        [JOB_RUNNING] = "running",
-        [JOB_FINISHING] = "finishing",
-        [JOB_READY] = "ready",
-        [JOB_STREAMED] = "streamed",
-        [JOB_FAILED] = "failed",
-        [JOB_KILLED] = "killed",
-        [JOB_EXPIRED] = "expired",
-        [JOB_PURGED] = "purged",
+	[JOB_STARTING] = "starting",
+	[JOB_RUNNING] = "running",
+	[JOB_FINISHING] = "finishing",
+	[JOB_READY] = "ready",
+	[JOB_STREAMED] = "streamed",
+	[JOB_FAILED] = "failed",
+	[JOB_KILLED] = "killed",
+	[JOB_EXPIRED] = "expired",
+	[JOB_PURGED] = "purged",
 };
 
 /* The owned strings, so that birth, death and nothing else need to know them all. */
 static size_t job_strings(struct job *j, char **ret[], size_t most)
 {
 	char **const all[] = {&j->owner_user_id, &j->owner_user_name, &j->org, &j->space, &j->target, &j->note,
-	        &j->stop_by, &j->error_code, &j->error, &j->object_key, &j->gateway};
+		&j->stop_by, &j->error_code, &j->error, &j->object_key, &j->gateway};
 	size_t n = sizeof(all) / sizeof(all[0]);
 
 	if (n > most)

@@ -247,19 +247,19 @@ static int job_db_start(struct job_db *db, struct err *err)
 
 	/* Until the file is known to be ours nothing may change it, not even the checkpoint at close. */
 	if (sqlite3_extended_result_codes(db->sqlite, 1) != SQLITE_OK ||
-	        sqlite3_busy_timeout(db->sqlite, JOB_DB_BUSY_MS) != SQLITE_OK ||
-	        sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
-	        sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) != SQLITE_OK ||
-	        sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
+		sqlite3_busy_timeout(db->sqlite, JOB_DB_BUSY_MS) != SQLITE_OK ||
+		sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
+		sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) != SQLITE_OK ||
+		sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
 		return err_set(err, ERR_INTERNAL, "job database: SQLite refuses its settings");
 	if (job_db_examine(db->sqlite, &version, err) < 0)
 		return -1;
 	if (sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL) != SQLITE_OK)
 		return err_set(err, ERR_INTERNAL, "job database: SQLite refuses its settings");
 	if (job_db_pragma(db->sqlite, "PRAGMA journal_mode = WAL", "wal", err) < 0 ||
-	        job_db_pragma(db->sqlite, "PRAGMA synchronous = NORMAL", NULL, err) < 0 ||
-	        job_db_pragma(db->sqlite, "PRAGMA foreign_keys = ON", NULL, err) < 0 ||
-	        job_db_migrate(db->sqlite, job_db_migrations_n, err) < 0)
+		job_db_pragma(db->sqlite, "PRAGMA synchronous = NORMAL", NULL, err) < 0 ||
+		job_db_pragma(db->sqlite, "PRAGMA foreign_keys = ON", NULL, err) < 0 ||
+		job_db_migrate(db->sqlite, job_db_migrations_n, err) < 0)
 		return -1;
 	db->version = job_db_migrations_n;
 	return 0;
@@ -286,7 +286,7 @@ struct job_db *job_db_open(const char *path, struct err *err)
 	if (job_db_create(path, err) < 0)
 		goto fail;
 	rc = sqlite3_open_v2(
-	        path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+		path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
 	if (rc != SQLITE_OK) {
 		job_db_fail(db->sqlite, rc, err);
 		err_in(err, "%s", path);
@@ -332,6 +332,6 @@ int job_db_check(struct job_db *db, struct err *err)
 	n = dbq_run(&q, err);
 	if (n == 0)
 		n = err_set(err, ERR_STATE, "job database: no longer of version %d: another program has changed it",
-		        db->version);
+			db->version);
 	return job_db_leave(db, n < 0 ? -1 : 0, err);
 }

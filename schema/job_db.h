@@ -22,7 +22,7 @@ int job_db_check(struct job_db *db, struct err *err); /* a cheap read and write:
 /* ---- jobs ---- */
 int job_db_insert(struct job_db *db, const struct job *j, struct err *err); /* with its instances */
 int job_db_save(struct job_db *db, const struct job *j,
-        struct err *err); /* all that can change, with its instances; ERR_NOT_FOUND */
+	struct err *err); /* all that can change, with its instances; ERR_NOT_FOUND */
 struct job *job_db_get(struct job_db *db, const char *id, struct err *err); /* caller frees; ERR_NOT_FOUND */
 
 struct job_filter {          /* NULL or 0: any */
@@ -45,12 +45,12 @@ struct job_filter {          /* NULL or 0: any */
 
 /* Newest first, at most limit (1..1000).  ret_jobs: array of *ret_n jobs, the caller frees each and the array. */
 int job_db_list(struct job_db *db, const struct job_filter *f, size_t limit, struct job ***ret_jobs, size_t *ret_n,
-        struct err *err);
+	struct err *err);
 void job_db_list_free(struct job **jobs, size_t n);
 int job_db_count(struct job_db *db, const struct job_filter *f, uint64_t *ret, struct err *err);
 
 int job_db_heartbeat(
-        struct job_db *db, const char *gateway, uint64_t now_ns, struct err *err); /* all its unfinished jobs */
+	struct job_db *db, const char *gateway, uint64_t now_ns, struct err *err); /* all its unfinished jobs */
 
 /* ---- events ---- */
 struct job_event {
@@ -60,9 +60,9 @@ struct job_event {
 	char *data; /* JSON object text */
 };
 int job_db_event_add(struct job_db *db, const char *job_id, uint64_t at_ns, const char *type, const char *data_json,
-        uint64_t *ret_seq, struct err *err);
+	uint64_t *ret_seq, struct err *err);
 int job_db_events(struct job_db *db, const char *job_id, uint64_t after_seq, size_t limit, struct job_event **ret,
-        size_t *ret_n, struct err *err);
+	size_t *ret_n, struct err *err);
 void job_db_events_free(struct job_event *e, size_t n);
 
 /* ---- chunks of the spool: what was closed, and what the store has confirmed ---- */
@@ -74,9 +74,9 @@ struct job_chunk {
 	char *part;                         /* what the driver needs to know again (an ETag, say), "" : nothing */
 };
 int job_db_chunk_put(
-        struct job_db *db, const char *job_id, const struct job_chunk *c, struct err *err); /* insert or replace */
+	struct job_db *db, const char *job_id, const struct job_chunk *c, struct err *err); /* insert or replace */
 int job_db_chunks(
-        struct job_db *db, const char *job_id, struct job_chunk **ret, size_t *ret_n, struct err *err); /* by seq */
+	struct job_db *db, const char *job_id, struct job_chunk **ret, size_t *ret_n, struct err *err); /* by seq */
 void job_db_chunks_free(struct job_chunk *c, size_t n);
 int job_db_chunks_delete(struct job_db *db, const char *job_id, struct err *err);
 

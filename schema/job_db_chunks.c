@@ -23,7 +23,7 @@ static int run_for_job(struct job_db *db, const char *sql_literal, const char *j
 /* ---- chunks ---- */
 
 static int chunk_write(
-        struct job_db *db, const char *sql_literal, const char *job_id, const struct job_chunk *c, struct err *err)
+	struct job_db *db, const char *sql_literal, const char *job_id, const struct job_chunk *c, struct err *err)
 {
 	struct dbq q;
 
@@ -40,9 +40,9 @@ static int chunk_write(
 int job_db_chunk_put(struct job_db *db, const char *job_id, const struct job_chunk *c, struct err *err)
 {
 	static const char update[] =
-	        "UPDATE chunks SET bytes = ?, stored = ?, sha256 = ?, part = ? WHERE job_id = ? AND seq = ?";
+		"UPDATE chunks SET bytes = ?, stored = ?, sha256 = ?, part = ? WHERE job_id = ? AND seq = ?";
 	static const char insert[] =
-	        "INSERT INTO chunks (bytes, stored, sha256, part, job_id, seq) VALUES (?, ?, ?, ?, ?, ?)";
+		"INSERT INTO chunks (bytes, stored, sha256, part, job_id, seq) VALUES (?, ?, ?, ?, ?, ?)";
 	int rc;
 
 	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
@@ -67,7 +67,7 @@ static int chunks_count(struct job_db *db, const char *job_id, size_t *ret, stru
 }
 
 static int chunks_read(
-        struct job_db *db, const char *job_id, struct job_chunk *list, size_t most, size_t *n, struct err *err)
+	struct job_db *db, const char *job_id, struct job_chunk *list, size_t most, size_t *n, struct err *err)
 {
 	static const char sql[] = "SELECT seq, bytes, stored, sha256, part FROM chunks WHERE job_id = ? ORDER BY seq";
 	struct dbq q;

@@ -22,7 +22,7 @@ static int event_next_seq(struct job_db *db, const char *job_id, uint64_t *ret, 
 }
 
 int job_db_event_add(struct job_db *db, const char *job_id, uint64_t at_ns, const char *type, const char *data_json,
-        uint64_t *ret_seq, struct err *err)
+	uint64_t *ret_seq, struct err *err)
 {
 	static const char sql[] = "INSERT INTO events (job_id, seq, at, type, data) VALUES (?, ?, ?, ?, ?)";
 	struct dbq q;
@@ -48,10 +48,10 @@ int job_db_event_add(struct job_db *db, const char *job_id, uint64_t at_ns, cons
 }
 
 static int events_read(struct job_db *db, const char *job_id, uint64_t after_seq, size_t limit, struct job_event *list,
-        size_t *n, struct err *err)
+	size_t *n, struct err *err)
 {
 	static const char sql[] =
-	        "SELECT seq, at, type, data FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?";
+		"SELECT seq, at, type, data FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?";
 	struct dbq q;
 	int rc;
 
@@ -74,7 +74,7 @@ static int events_read(struct job_db *db, const char *job_id, uint64_t after_seq
 }
 
 int job_db_events(struct job_db *db, const char *job_id, uint64_t after_seq, size_t limit, struct job_event **ret,
-        size_t *ret_n, struct err *err)
+	size_t *ret_n, struct err *err)
 {
 	struct job_event *list;
 	size_t n = 0;

@@ -29,7 +29,7 @@ struct job_db {
 enum job_db_access { JOB_DB_READ, JOB_DB_WRITE };
 int job_db_enter(struct job_db *db, enum job_db_access access, struct err *err);
 int job_db_leave(
-        struct job_db *db, int rc, struct err *err); /* rc < 0: rolls back. Returns rc, or -1 when the commit failed */
+	struct job_db *db, int rc, struct err *err); /* rc < 0: rolls back. Returns rc, or -1 when the commit failed */
 
 /* Turns SQLite's last failure into err.  Returns -1. */
 int job_db_fail(sqlite3 *sqlite, int sqlite_rc, struct err *err);

@@ -54,16 +54,16 @@ static void target_text(json_t *target, const char *key, const char **ret)
 static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 {
 	static const char sql[] =
-	        "INSERT INTO jobs (id, format, owner_user_id, owner_user_name, org, space, target, app, deployment,"
-	        " option_device, option_filter, option_snaplen, option_max_duration_s, option_max_bytes, "
-	        "option_max_packets,"
-	        " note, created_at, mode, state, started_at, ended_at, expires_at, stop_reason, stop_by, error_code, "
-	        "error,"
-	        " bytes, packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, object_key, "
-	        "object_bytes,"
-	        " object_sha256, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-	        "?, ?, ?,"
-	        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
+		"INSERT INTO jobs (id, format, owner_user_id, owner_user_name, org, space, target, app, deployment,"
+		" option_device, option_filter, option_snaplen, option_max_duration_s, option_max_bytes, "
+		"option_max_packets,"
+		" note, created_at, mode, state, started_at, ended_at, expires_at, stop_reason, stop_by, error_code, "
+		"error,"
+		" bytes, packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, object_key, "
+		"object_bytes,"
+		" object_sha256, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		"?, ?, ?,"
+		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
 	json_t *target = json_in_parse(j->target, strlen(j->target), NULL);
 	const char *app, *deployment;
 	struct dbq q;
@@ -99,12 +99,12 @@ static int job_update(struct job_db *db, const struct job *j, struct err *err)
 {
 	/* The heartbeat beats beside us (job_db_heartbeat): an older one in j does not set it back. */
 	static const char sql[] =
-	        "UPDATE jobs SET mode = ?, state = ?, started_at = ?, ended_at = ?, expires_at = ?, stop_reason = ?, "
-	        "stop_by = ?,"
-	        " error_code = ?, error = ?, bytes = ?, packets = ?, dropped_kernel = ?, dropped_interface = ?, "
-	        "dropped_agent = ?,"
-	        " dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, gateway = ?,"
-	        " heartbeat_at = CASE WHEN heartbeat_at < ? THEN ? ELSE heartbeat_at END WHERE id = ?";
+		"UPDATE jobs SET mode = ?, state = ?, started_at = ?, ended_at = ?, expires_at = ?, stop_reason = ?, "
+		"stop_by = ?,"
+		" error_code = ?, error = ?, bytes = ?, packets = ?, dropped_kernel = ?, dropped_interface = ?, "
+		"dropped_agent = ?,"
+		" dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, gateway = ?,"
+		" heartbeat_at = CASE WHEN heartbeat_at < ? THEN ? ELSE heartbeat_at END WHERE id = ?";
 	struct dbq q;
 	int n;
 
@@ -147,16 +147,16 @@ static int instance_write(struct job_db *db, const char *sql_literal, const stru
 static int instances_write(struct job_db *db, const struct job *j, struct err *err)
 {
 	static const char update[] =
-	        "UPDATE instances SET name = ?, agent = ?, agent_host = ?, device = ?, link_type = ?, state = ?, "
-	        "stop_reason = ?,"
-	        " packets = ?, bytes = ?, late_packets = ?, dropped_kernel = ?, dropped_interface = ?, dropped_agent = "
-	        "?,"
-	        " dropped_gateway = ?, error_code = ?, error = ? WHERE job_id = ? AND position = ?";
+		"UPDATE instances SET name = ?, agent = ?, agent_host = ?, device = ?, link_type = ?, state = ?, "
+		"stop_reason = ?,"
+		" packets = ?, bytes = ?, late_packets = ?, dropped_kernel = ?, dropped_interface = ?, dropped_agent = "
+		"?,"
+		" dropped_gateway = ?, error_code = ?, error = ? WHERE job_id = ? AND position = ?";
 	static const char insert[] =
-	        "INSERT INTO instances (name, agent, agent_host, device, link_type, state, stop_reason, packets, bytes,"
-	        " late_packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, error_code, error, "
-	        "job_id,"
-	        " position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+		"INSERT INTO instances (name, agent, agent_host, device, link_type, state, stop_reason, packets, bytes,"
+		" late_packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, error_code, error, "
+		"job_id,"
+		" position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 	static const char trim[] = "DELETE FROM instances WHERE job_id = ? AND position >= ?";
 	struct dbq q;
 
@@ -333,10 +333,10 @@ static int instances_count(struct job_db *db, const char *job_id, size_t *ret, s
 int job_db_row_instances(struct job_db *db, struct job *j, struct err *err)
 {
 	static const char sql[] =
-	        "SELECT name, agent, device, link_type, state, stop_reason, packets, bytes, late_packets, "
-	        "dropped_kernel,"
-	        " dropped_interface, dropped_agent, dropped_gateway, error_code, error FROM instances WHERE job_id = ?"
-	        " ORDER BY position";
+		"SELECT name, agent, device, link_type, state, stop_reason, packets, bytes, late_packets, "
+		"dropped_kernel,"
+		" dropped_interface, dropped_agent, dropped_gateway, error_code, error FROM instances WHERE job_id = ?"
+		" ORDER BY position";
 	struct dbq q;
 	size_t most = 0;
 	int rc = 0;

@@ -47,7 +47,7 @@ static json_t *error_json(const char *code, const char *message)
 static json_t *drops_json(const struct job_drops *d)
 {
 	return json_pack("{s:o, s:o, s:o, s:o}", "kernel", u64_json(d->kernel), "interface", u64_json(d->interface),
-	        "agent", u64_json(d->agent), "gateway", u64_json(d->gateway));
+		"agent", u64_json(d->agent), "gateway", u64_json(d->gateway));
 }
 
 static json_t *link_type_json(int link_type)
@@ -60,10 +60,10 @@ static json_t *link_type_json(int link_type)
 static json_t *instance_json(const struct job_instance *i)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", text_json(i->name), "agent",
-	        text_json(i->agent), "device", text_json(i->device), "link_type", link_type_json(i->link_type), "state",
-	        instance_state_name(i->state), "stop_reason", stop_reason_json(i->stop_reason), "packets",
-	        u64_json(i->packets), "bytes", u64_json(i->bytes), "late_packets", u64_json(i->late_packets), "dropped",
-	        drops_json(&i->dropped), "error", error_json(i->error_code, i->error));
+		text_json(i->agent), "device", text_json(i->device), "link_type", link_type_json(i->link_type), "state",
+		instance_state_name(i->state), "stop_reason", stop_reason_json(i->stop_reason), "packets",
+		u64_json(i->packets), "bytes", u64_json(i->bytes), "late_packets", u64_json(i->late_packets), "dropped",
+		drops_json(&i->dropped), "error", error_json(i->error_code, i->error));
 }
 
 static json_t *instances_json(const struct job *j)
@@ -92,20 +92,20 @@ static json_t *object_json(const struct job *j)
 	if (j->state != JOB_READY || !*j->object_key)
 		return json_null();
 	return json_pack("{s:o, s:o, s:s}", "key", text_json(j->object_key), "size_bytes", u64_json(j->object_bytes),
-	        "sha256", j->object_sha256);
+		"sha256", j->object_sha256);
 }
 
 json_t *job_to_json(const struct job *j, bool brief)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "id", j->id, "state", job_state_name(j->state), "mode",
-	        job_mode_name(j->mode), "format", job_format_name(j->format));
+		job_mode_name(j->mode), "format", job_format_name(j->format));
 	int bad = 0;
 
 	if (!o)
 		return NULL;
 	bad |= json_object_set_new(o, "owner",
-	        json_pack("{s:o, s:o}", "user_id", text_json(j->owner_user_id), "user_name",
-	                text_json(j->owner_user_name)));
+		json_pack("{s:o, s:o}", "user_id", text_json(j->owner_user_id), "user_name",
+			text_json(j->owner_user_name)));
 	bad |= json_object_set_new(o, "org", text_or_null_json(j->org));
 	bad |= json_object_set_new(o, "space", text_or_null_json(j->space));
 	bad |= json_object_set_new(o, "target", target_json(j->target));
@@ -119,7 +119,7 @@ json_t *job_to_json(const struct job *j, bool brief)
 	bad |= json_object_set_new(o, "error", error_json(j->error_code, j->error));
 	bad |= json_object_set_new(o, "bytes", u64_json(j->bytes));
 	bad |= json_object_set_new(o, "packets",
-	        json_pack("{s:o, s:o}", "captured", u64_json(j->packets), "dropped", drops_json(&j->dropped)));
+		json_pack("{s:o, s:o}", "captured", u64_json(j->packets), "dropped", drops_json(&j->dropped)));
 	if (!brief)
 		bad |= json_object_set_new(o, "instances", instances_json(j));
 	bad |= json_object_set_new(o, "object", object_json(j));

@@ -25,22 +25,22 @@ struct file_tokens {
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flags), struct file_token, member, 0, VALUE_MAX_BYTES)
 
 static const cyaml_schema_field_t token_fields[] = {
-        TEXT("sha256", sha256, 0),
-        TEXT("user_id", user_id, 0),
-        TEXT("user_name", user_name, CYAML_FLAG_OPTIONAL),
-        TEXT("org", org, CYAML_FLAG_OPTIONAL),
-        TEXT("space", space, CYAML_FLAG_OPTIONAL),
-        TEXT("operator", is_operator, CYAML_FLAG_OPTIONAL),
-        TEXT("expires_at", expires_at, CYAML_FLAG_OPTIONAL),
-        CYAML_FIELD_END,
+	TEXT("sha256", sha256, 0),
+	TEXT("user_id", user_id, 0),
+	TEXT("user_name", user_name, CYAML_FLAG_OPTIONAL),
+	TEXT("org", org, CYAML_FLAG_OPTIONAL),
+	TEXT("space", space, CYAML_FLAG_OPTIONAL),
+	TEXT("operator", is_operator, CYAML_FLAG_OPTIONAL),
+	TEXT("expires_at", expires_at, CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t token_entry = {
-        CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_token, token_fields)};
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_token, token_fields)};
 
 static const cyaml_schema_field_t top_fields[] = {
-        CYAML_FIELD_SEQUENCE(
-                "tokens", CYAML_FLAG_POINTER, struct file_tokens, tokens, &token_entry, 0, STATIC_TOKENS_MAX),
-        CYAML_FIELD_END,
+	CYAML_FIELD_SEQUENCE(
+		"tokens", CYAML_FLAG_POINTER, struct file_tokens, tokens, &token_entry, 0, STATIC_TOKENS_MAX),
+	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t top = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER_NULL, struct file_tokens, top_fields)};
 
@@ -75,10 +75,10 @@ static const char *or_else(const char *text, const char *otherwise)
 static int take_token(const struct file_token *from, struct static_token *ret, struct err *err)
 {
 	if (take_sha256(from->sha256, ret->sha256, err) < 0 ||
-	        take_name(from->user_id, "user_id", 1, &ret->user_id, err) < 0 ||
-	        take_name(or_else(from->user_name, from->user_id), "user_name", 1, &ret->user_name, err) < 0 ||
-	        take_name(or_else(from->org, ""), "org", 0, &ret->org, err) < 0 ||
-	        take_name(or_else(from->space, ""), "space", 0, &ret->space, err) < 0)
+		take_name(from->user_id, "user_id", 1, &ret->user_id, err) < 0 ||
+		take_name(or_else(from->user_name, from->user_id), "user_name", 1, &ret->user_name, err) < 0 ||
+		take_name(or_else(from->org, ""), "org", 0, &ret->org, err) < 0 ||
+		take_name(or_else(from->space, ""), "space", 0, &ret->space, err) < 0)
 		return -1;
 	if (from->is_operator && parse_bool(from->is_operator, &ret->is_operator, err) < 0)
 		return err_in(err, "operator");

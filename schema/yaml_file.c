@@ -80,12 +80,12 @@ static int scan_failed(const yaml_parser_t *p, struct err *err)
 	if (p->error == YAML_MEMORY_ERROR)
 		return err_nomem(err);
 	return err_set(err, ERR_INPUT, "not YAML: %s (line %zu)", p->problem ? p->problem : "unreadable",
-	        p->problem_mark.line + 1);
+		p->problem_mark.line + 1);
 }
 
 /* fn sees each event until it returns non-zero (which is the result) or the stream ends. */
 static int yaml_events(
-        const char *text, int (*fn)(void *ctx, const yaml_event_t *e, struct err *err), void *ctx, struct err *err)
+	const char *text, int (*fn)(void *ctx, const yaml_event_t *e, struct err *err), void *ctx, struct err *err)
 {
 	yaml_parser_t parser;
 	yaml_event_t e;
@@ -128,10 +128,10 @@ static void log_path(struct yaml_log *log, const char *name, bool is_entry)
 	memcpy(inner, log->path, sizeof(inner));
 	if (is_entry)
 		snprintf(log->path, sizeof(log->path), "[%.40s]%s%.100s", name, *inner && *inner != '[' ? "." : "",
-		        inner);
+			inner);
 	else
 		snprintf(
-		        log->path, sizeof(log->path), "%.50s%s%.100s", name, *inner && *inner != '[' ? "." : "", inner);
+			log->path, sizeof(log->path), "%.50s%s%.100s", name, *inner && *inner != '[' ? "." : "", inner);
 }
 
 /* "  in mapping field 'limits' (line: 7, column: 3)": backtrace, innermost first. */
@@ -187,7 +187,7 @@ static int find_fn(void *ctx, const yaml_event_t *e, struct err *err)
 
 	(void)err;
 	if (e->type != YAML_SCALAR_EVENT || line < f->line || (line == f->line && column < f->column) ||
-	        strcmp((const char *)e->data.scalar.value, f->key))
+		strcmp((const char *)e->data.scalar.value, f->key))
 		return 0;
 	f->found = line;
 	return 1;
@@ -203,7 +203,7 @@ static size_t key_line(const char *text, const char *key, const struct yaml_log 
 }
 
 static int refuse(const struct yaml_log *log, const char *before, const char *key, const char *after, size_t line,
-        struct err *err)
+	struct err *err)
 {
 	char in[200] = "", at[40] = "";
 
@@ -264,11 +264,11 @@ static int log_to_err(const struct yaml_log *log, cyaml_err_t code, const char *
 static cyaml_config_t yaml_config(struct yaml_log *log)
 {
 	return (cyaml_config_t){
-	        .log_fn = log ? yaml_log_fn : NULL,
-	        .log_ctx = log,
-	        .mem_fn = cyaml_mem,
-	        .log_level = CYAML_LOG_ERROR,
-	        .flags = CYAML_CFG_NO_ALIAS,
+		.log_fn = log ? yaml_log_fn : NULL,
+		.log_ctx = log,
+		.mem_fn = cyaml_mem,
+		.log_level = CYAML_LOG_ERROR,
+		.flags = CYAML_CFG_NO_ALIAS,
 	};
 }
 

@@ -89,7 +89,7 @@ static void check_tokens(const char *path)
 	}
 	for (size_t i = 0; i < t.n; i++)
 		assert(strspn(t.tokens[i].sha256, "0123456789abcdef") == 64 && *t.tokens[i].user_id &&
-		        *t.tokens[i].user_name);
+			*t.tokens[i].user_name);
 	static_tokens_done(&t);
 }
 

@@ -24,15 +24,15 @@ struct sample {
 };
 
 static const struct config_key keys[] = {
-        {"", "word", CONFIG_TEXT, offsetof(struct sample, word), "a b", 1, 8, NULL, "", "A word"},
-        {"one", "must", CONFIG_TEXT, offsetof(struct sample, must), NULL, 1, 100, NULL, "", "Needed for all"},
-        {"one", "colour", CONFIG_CHOICE, offsetof(struct sample, colour), "red", 0, 0, "red|green|blue", "",
-                "A colour"},
-        {"one", "names", CONFIG_LIST, offsetof(struct sample, names), "", 1, 5, NULL, "", "Names"},
-        {"two", "count", CONFIG_NUMBER, offsetof(struct sample, count), "5", 1, 10, NULL, "things", "How many"},
-        {"two", "bytes", CONFIG_SIZE, offsetof(struct sample, bytes), "64KiB", 1024, 1 << 20, NULL, "", "How much"},
-        {"two", "ms", CONFIG_DURATION, offsetof(struct sample, ms), "1500ms", 100, 60000, NULL, "", "How long"},
-        {"", "on", CONFIG_BOOL, offsetof(struct sample, on), "true", 0, 0, NULL, "", "Whether"},
+	{"", "word", CONFIG_TEXT, offsetof(struct sample, word), "a b", 1, 8, NULL, "", "A word"},
+	{"one", "must", CONFIG_TEXT, offsetof(struct sample, must), NULL, 1, 100, NULL, "", "Needed for all"},
+	{"one", "colour", CONFIG_CHOICE, offsetof(struct sample, colour), "red", 0, 0, "red|green|blue", "",
+		"A colour"},
+	{"one", "names", CONFIG_LIST, offsetof(struct sample, names), "", 1, 5, NULL, "", "Names"},
+	{"two", "count", CONFIG_NUMBER, offsetof(struct sample, count), "5", 1, 10, NULL, "things", "How many"},
+	{"two", "bytes", CONFIG_SIZE, offsetof(struct sample, bytes), "64KiB", 1024, 1 << 20, NULL, "", "How much"},
+	{"two", "ms", CONFIG_DURATION, offsetof(struct sample, ms), "1500ms", 100, 60000, NULL, "", "How long"},
+	{"", "on", CONFIG_BOOL, offsetof(struct sample, on), "true", 0, 0, NULL, "", "Whether"},
 };
 #define KEYS_N (sizeof(keys) / sizeof(keys[0]))
 
@@ -86,9 +86,9 @@ static void every_type_is_read(void **state)
 	struct sample s;
 
 	if (load(*state,
-	            "---\n# a comment\nword: 'x: #y'\non: no\ntwo: {count: \"10\", bytes: 1M, ms: 1m}\n"
-	            "one:\n  must: café\n  colour: blue\n  names:\n  - a\n  - bcdef\n",
-	            &s, &err) < 0)
+		    "---\n# a comment\nword: 'x: #y'\non: no\ntwo: {count: \"10\", bytes: 1M, ms: 1m}\n"
+		    "one:\n  must: café\n  colour: blue\n  names:\n  - a\n  - bcdef\n",
+		    &s, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_string_equal(s.word, "x: #y");
 	assert_string_equal(s.must, "café");
@@ -122,62 +122,62 @@ static void refusals_name_key_value_and_line(void **state)
 	static const struct {
 		const char *text, *says;
 	} rows[] = {
-	        /* values */
-	        {"", "one.must: must be given: Needed for all"},
-	        {"---\n", "one.must: must be given: Needed for all"},
-	        {"one: {colour: red}\n", "one.must: must be given: Needed for all"},
-	        {"one: {must: ''}\n", "one.must: must not be empty"},
-	        {MUST "word: 123456789\n", "word: 9 bytes are not within 1..8"},
-	        {MUST "word:\n", "word: must not be empty"},
-	        {MUST "two: {count: 0}\n", "two.count: \"0\" is not within 1..10"},
-	        {MUST "two: {count: 11}\n", "two.count: \"11\" is not within 1..10"},
-	        {MUST "two: {count: -1}\n", "two.count: \"-1\" is not a whole number"},
-	        {MUST "two: {count: 0x5}\n", "two.count: \"0x5\" is not a whole number"},
-	        {MUST "two: {count: }\n", "two.count: \"\" is not a whole number"},
-	        {MUST "two: {count: ~}\n", "two.count: \"~\" is not a whole number"},
-	        {MUST "two: {bytes: 1023}\n", "two.bytes: \"1023\" is not within 1K..1M"},
-	        {MUST "two: {bytes: 1048577}\n", "two.bytes: \"1048577\" is not within 1K..1M"},
-	        {MUST "two: {ms: 99ms}\n", "two.ms: \"99ms\" is not within 100ms..1m"},
-	        {MUST "two: {ms: 61s}\n", "two.ms: \"61s\" is not within 100ms..1m"},
-	        {MUST "on: maybe\n", "on: \"maybe\" is not true or false"},
-	        {"one: {must: x, colour: re}\n", "one.colour: \"re\" is none of red|green|blue"},
-	        {"one: {must: x, colour: red|green}\n", "one.colour: \"red|green\" is none of red|green|blue"},
-	        {"one: {must: x, colour: ''}\n", "one.colour: \"\" is none of red|green|blue"},
-	        {"one: {must: x, names: [a, '']}\n", "one.names: entry 2: must not be empty"},
-	        {"one: {must: x, names: [abcdef]}\n", "one.names: entry 1: 6 bytes are not within 1..5"},
-	        /* keys */
-	        {MUST "three: 1\n", "unexpected key \"three\" (line 2)"},
-	        {MUST "two:\n  count: 5\n  countess: 7\n", "unexpected key \"countess\" in two (line 4)"},
-	        {MUST "two:\n  must: 5\n", "unexpected key \"must\" in two (line 3)"},
-	        {MUST "Two: {count: 5}\n", "unexpected key \"Two\" (line 2)"},
-	        {MUST "word: a\nword: b\n", "key \"word\" stands twice (line 3)"},
-	        {MUST "two:\n  count: 5\n\n  count: 5\n", "key \"count\" stands twice in two (line 5)"},
-	        {MUST "two: {count: 5}\ntwo: {ms: 5s}\n", "key \"two\" stands twice (line 3)"},
-	        {"one: {must: x, names: [a], names: [b]}\n", "key \"names\" stands twice in one (line 1)"},
-	        {MUST "<<: {word: a}\n", "unexpected key \"<<\" (line 2)"},
-	        {MUST "[a]: b\n", "a key must be plain text (line 2)"},
-	        /* shapes */
-	        {MUST "two: 5\n", "expected keys and values in two (line 2)"},
-	        {MUST "two: [count]\n", "expected keys and values in two (line 2)"},
-	        {MUST "two: {count: [5]}\n", "expected a single value in two.count (line 2)"},
-	        {MUST "word: {a: b}\n", "expected a single value in word (line 2)"},
-	        {"one: {must: x, names: a}\n", "expected a list in one.names (line 1)"},
-	        {"one: {must: x, names: [[a]]}\n", "expected a single value in one.names[1] (line 1)"},
-	        {"- one\n", "expected keys and values"},
-	        {"one\n", "expected keys and values"},
-	        /* YAML that we do not want, and what is no YAML */
-	        {MUST "word: &a x\n", "anchors are not supported (line 2)"},
-	        {MUST "two: &a {count: 5}\n", "anchors are not supported (line 2)"},
-	        {"one: {must: x, names: &a [x]}\n", "anchors are not supported (line 1)"},
-	        {MUST "word: *a\n", "aliases are not supported (line 2)"},
-	        {MUST "word: \"a\\0b\"\n", "a control character or line break in a value (line 2)"},
-	        {MUST "word: \"a\\nb\"\n", "a control character or line break in a value (line 2)"},
-	        {MUST "word: |\n  a\n", "a control character or line break in a value (line 2)"},
-	        {MUST "---\nword: a\n", "more than one document (line 2)"},
-	        {"[[[[[[[[[[", "nested too deeply (line 1)"},
-	        {MUST "word: 'a\n", "not YAML: found unexpected end of stream (line 3)"},
-	        {MUST "\tword: a\n", "not YAML: found character that cannot start any token (line 2)"},
-	        {MUST "word: \xff\n", "not YAML: invalid leading UTF-8 octet (line 1)"},
+		/* values */
+		{"", "one.must: must be given: Needed for all"},
+		{"---\n", "one.must: must be given: Needed for all"},
+		{"one: {colour: red}\n", "one.must: must be given: Needed for all"},
+		{"one: {must: ''}\n", "one.must: must not be empty"},
+		{MUST "word: 123456789\n", "word: 9 bytes are not within 1..8"},
+		{MUST "word:\n", "word: must not be empty"},
+		{MUST "two: {count: 0}\n", "two.count: \"0\" is not within 1..10"},
+		{MUST "two: {count: 11}\n", "two.count: \"11\" is not within 1..10"},
+		{MUST "two: {count: -1}\n", "two.count: \"-1\" is not a whole number"},
+		{MUST "two: {count: 0x5}\n", "two.count: \"0x5\" is not a whole number"},
+		{MUST "two: {count: }\n", "two.count: \"\" is not a whole number"},
+		{MUST "two: {count: ~}\n", "two.count: \"~\" is not a whole number"},
+		{MUST "two: {bytes: 1023}\n", "two.bytes: \"1023\" is not within 1K..1M"},
+		{MUST "two: {bytes: 1048577}\n", "two.bytes: \"1048577\" is not within 1K..1M"},
+		{MUST "two: {ms: 99ms}\n", "two.ms: \"99ms\" is not within 100ms..1m"},
+		{MUST "two: {ms: 61s}\n", "two.ms: \"61s\" is not within 100ms..1m"},
+		{MUST "on: maybe\n", "on: \"maybe\" is not true or false"},
+		{"one: {must: x, colour: re}\n", "one.colour: \"re\" is none of red|green|blue"},
+		{"one: {must: x, colour: red|green}\n", "one.colour: \"red|green\" is none of red|green|blue"},
+		{"one: {must: x, colour: ''}\n", "one.colour: \"\" is none of red|green|blue"},
+		{"one: {must: x, names: [a, '']}\n", "one.names: entry 2: must not be empty"},
+		{"one: {must: x, names: [abcdef]}\n", "one.names: entry 1: 6 bytes are not within 1..5"},
+		/* keys */
+		{MUST "three: 1\n", "unexpected key \"three\" (line 2)"},
+		{MUST "two:\n  count: 5\n  countess: 7\n", "unexpected key \"countess\" in two (line 4)"},
+		{MUST "two:\n  must: 5\n", "unexpected key \"must\" in two (line 3)"},
+		{MUST "Two: {count: 5}\n", "unexpected key \"Two\" (line 2)"},
+		{MUST "word: a\nword: b\n", "key \"word\" stands twice (line 3)"},
+		{MUST "two:\n  count: 5\n\n  count: 5\n", "key \"count\" stands twice in two (line 5)"},
+		{MUST "two: {count: 5}\ntwo: {ms: 5s}\n", "key \"two\" stands twice (line 3)"},
+		{"one: {must: x, names: [a], names: [b]}\n", "key \"names\" stands twice in one (line 1)"},
+		{MUST "<<: {word: a}\n", "unexpected key \"<<\" (line 2)"},
+		{MUST "[a]: b\n", "a key must be plain text (line 2)"},
+		/* shapes */
+		{MUST "two: 5\n", "expected keys and values in two (line 2)"},
+		{MUST "two: [count]\n", "expected keys and values in two (line 2)"},
+		{MUST "two: {count: [5]}\n", "expected a single value in two.count (line 2)"},
+		{MUST "word: {a: b}\n", "expected a single value in word (line 2)"},
+		{"one: {must: x, names: a}\n", "expected a list in one.names (line 1)"},
+		{"one: {must: x, names: [[a]]}\n", "expected a single value in one.names[1] (line 1)"},
+		{"- one\n", "expected keys and values"},
+		{"one\n", "expected keys and values"},
+		/* YAML that we do not want, and what is no YAML */
+		{MUST "word: &a x\n", "anchors are not supported (line 2)"},
+		{MUST "two: &a {count: 5}\n", "anchors are not supported (line 2)"},
+		{"one: {must: x, names: &a [x]}\n", "anchors are not supported (line 1)"},
+		{MUST "word: *a\n", "aliases are not supported (line 2)"},
+		{MUST "word: \"a\\0b\"\n", "a control character or line break in a value (line 2)"},
+		{MUST "word: \"a\\nb\"\n", "a control character or line break in a value (line 2)"},
+		{MUST "word: |\n  a\n", "a control character or line break in a value (line 2)"},
+		{MUST "---\nword: a\n", "more than one document (line 2)"},
+		{"[[[[[[[[[[", "nested too deeply (line 1)"},
+		{MUST "word: 'a\n", "not YAML: found unexpected end of stream (line 3)"},
+		{MUST "\tword: a\n", "not YAML: found character that cannot start any token (line 2)"},
+		{MUST "word: \xff\n", "not YAML: invalid leading UTF-8 octet (line 1)"},
 	};
 	const struct temp_file *t = *state;
 
@@ -269,15 +269,15 @@ static void help_names_all_of_a_key(void **state)
 	text = fs_read_text(t->path, 1 << 20, &err);
 	assert_non_null(text);
 	assert_string_equal(text, "# A word\nword: \"a b\"\n"
-	                          "# Whether (true or false)\non: true\n"
-	                          "\none:\n"
-	                          "  # Needed for all; required\n  #must: \"\"\n"
-	                          "  # A colour (red|green|blue)\n  colour: red\n"
-	                          "  # Names (a list)\n  names: []\n"
-	                          "\ntwo:\n"
-	                          "  # How many (1..10 things)\n  count: 5\n"
-	                          "  # How much (1KiB..1MiB)\n  bytes: 64KiB\n"
-	                          "  # How long (100ms..1m)\n  ms: 1500ms\n");
+				  "# Whether (true or false)\non: true\n"
+				  "\none:\n"
+				  "  # Needed for all; required\n  #must: \"\"\n"
+				  "  # A colour (red|green|blue)\n  colour: red\n"
+				  "  # Names (a list)\n  names: []\n"
+				  "\ntwo:\n"
+				  "  # How many (1..10 things)\n  count: 5\n"
+				  "  # How much (1KiB..1MiB)\n  bytes: 64KiB\n"
+				  "  # How long (100ms..1m)\n  ms: 1500ms\n");
 	free(text);
 }
 
@@ -329,7 +329,7 @@ static void check_table(const struct config_key *table, size_t n, size_t struct_
 		for (size_t k = 0; k < i; k++) {
 			assert_int_not_equal(table[i].offset, table[k].offset);
 			assert_false(
-			        !strcmp(table[i].section, table[k].section) && !strcmp(table[i].key, table[k].key));
+				!strcmp(table[i].section, table[k].section) && !strcmp(table[i].key, table[k].key));
 		}
 		if (!optional[i].default_text)
 			optional[i].default_text = "/some/file";
@@ -376,38 +376,38 @@ static void the_gateway_s_keys_fit_together(void **state)
 	static const struct {
 		const char *text, *says; /* NULL: taken */
 	} rows[] = {
-	        {"", NULL},
-	        {"listen: {address: '::1'}\n", NULL},
-	        {"listen: {address: 127.9.9.9}\n", NULL},
-	        {"listen: {address: 0.0.0.0}\n",
-	                "listen.address: without tls.certificate only a loopback address, not \"0.0.0.0\""},
-	        {"listen: {address: '::'}\n",
-	                "listen.address: without tls.certificate only a loopback address, not \"::\""},
-	        {"listen: {address: 128.0.0.1}\n",
-	                "listen.address: without tls.certificate only a loopback address, not \"128.0.0.1\""},
-	        {"listen: {address: '::ffff:10.0.0.1'}\n",
-	                "listen.address: without tls.certificate only a loopback address, not \"::ffff:10.0.0.1\""},
-	        {"listen: {address: localhost}\n", "listen.address: \"localhost\" is not a numeric address"},
-	        {"listen: {address: 0.0.0.0}\ntls: {certificate: c, private_key: k}\n", NULL},
-	        {"tls: {certificate: c}\n", "tls.certificate and tls.private_key must be given together"},
-	        {"tls: {private_key: k}\n", "tls.certificate and tls.private_key must be given together"},
-	        {"links: {ttl: 24h}\n", NULL},
-	        {"links: {ttl: 86401s}\n", "links.ttl is longer than links.ttl_max"},
-	        {"storage: {chunk: 1MiB, job_max: 1MiB}\n", NULL},
-	        {"storage: {chunk: 2MiB, job_max: 1MiB}\n", "storage.chunk is larger than storage.job_max"},
-	        {"public_url: https://pcap.example.com\n", NULL},
-	        {"public_url: ftp://pcap.example.com\n",
-	                "public_url: \"ftp://pcap.example.com\" begins with neither http:// nor https://"},
-	        {"public_url: 'https://x/?a'\n", "public_url: \"https://x/?a\" holds what the base of a link cannot"},
-	        {"storage: {prefix: a/b.c-d_e}\n", NULL},
-	        {"storage: {prefix: ../x}\n", "storage.prefix: \"../x\" is not made of names with letters, digits, "
-	                                      "'.', '_', '-' and '/' between them"},
-	        {"storage: {prefix: a/../x}\n", "storage.prefix: \"a/../x\" is not made of names with letters, digits, "
-	                                        "'.', '_', '-' and '/' between them"},
-	        {"storage: {prefix: a/}\n", "storage.prefix: \"a/\" is not made of names with letters, digits, '.', "
-	                                    "'_', '-' and '/' between them"},
-	        {"storage: {driver: s3}\n", "storage.driver: \"s3\" is none of file"},
-	        {"limits: {captures: 70000}\n", "limits.captures: \"70000\" is not within 1..10000"},
+		{"", NULL},
+		{"listen: {address: '::1'}\n", NULL},
+		{"listen: {address: 127.9.9.9}\n", NULL},
+		{"listen: {address: 0.0.0.0}\n",
+			"listen.address: without tls.certificate only a loopback address, not \"0.0.0.0\""},
+		{"listen: {address: '::'}\n",
+			"listen.address: without tls.certificate only a loopback address, not \"::\""},
+		{"listen: {address: 128.0.0.1}\n",
+			"listen.address: without tls.certificate only a loopback address, not \"128.0.0.1\""},
+		{"listen: {address: '::ffff:10.0.0.1'}\n",
+			"listen.address: without tls.certificate only a loopback address, not \"::ffff:10.0.0.1\""},
+		{"listen: {address: localhost}\n", "listen.address: \"localhost\" is not a numeric address"},
+		{"listen: {address: 0.0.0.0}\ntls: {certificate: c, private_key: k}\n", NULL},
+		{"tls: {certificate: c}\n", "tls.certificate and tls.private_key must be given together"},
+		{"tls: {private_key: k}\n", "tls.certificate and tls.private_key must be given together"},
+		{"links: {ttl: 24h}\n", NULL},
+		{"links: {ttl: 86401s}\n", "links.ttl is longer than links.ttl_max"},
+		{"storage: {chunk: 1MiB, job_max: 1MiB}\n", NULL},
+		{"storage: {chunk: 2MiB, job_max: 1MiB}\n", "storage.chunk is larger than storage.job_max"},
+		{"public_url: https://pcap.example.com\n", NULL},
+		{"public_url: ftp://pcap.example.com\n",
+			"public_url: \"ftp://pcap.example.com\" begins with neither http:// nor https://"},
+		{"public_url: 'https://x/?a'\n", "public_url: \"https://x/?a\" holds what the base of a link cannot"},
+		{"storage: {prefix: a/b.c-d_e}\n", NULL},
+		{"storage: {prefix: ../x}\n", "storage.prefix: \"../x\" is not made of names with letters, digits, "
+					      "'.', '_', '-' and '/' between them"},
+		{"storage: {prefix: a/../x}\n", "storage.prefix: \"a/../x\" is not made of names with letters, digits, "
+						"'.', '_', '-' and '/' between them"},
+		{"storage: {prefix: a/}\n", "storage.prefix: \"a/\" is not made of names with letters, digits, '.', "
+					    "'_', '-' and '/' between them"},
+		{"storage: {driver: s3}\n", "storage.driver: \"s3\" is none of file"},
+		{"limits: {captures: 70000}\n", "limits.captures: \"70000\" is not within 1..10000"},
 	};
 	const struct temp_file *t = *state;
 
@@ -438,18 +438,18 @@ static void the_gateway_s_keys_fit_together(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        with_file(defaults_fill_what_is_not_given),
-	        with_file(every_type_is_read),
-	        with_file(a_section_may_be_empty),
-	        with_file(refusals_name_key_value_and_line),
-	        with_file(long_lists_are_refused),
-	        with_file(files_that_cannot_be_read_are_told),
-	        cmocka_unit_test(without_a_file_all_are_defaults),
-	        with_file(help_names_all_of_a_key),
-	        with_file(help_loads_as_the_defaults),
-	        cmocka_unit_test(the_tables_are_sound),
-	        with_file(the_agent_s_defaults_hold),
-	        with_file(the_gateway_s_keys_fit_together),
+		with_file(defaults_fill_what_is_not_given),
+		with_file(every_type_is_read),
+		with_file(a_section_may_be_empty),
+		with_file(refusals_name_key_value_and_line),
+		with_file(long_lists_are_refused),
+		with_file(files_that_cannot_be_read_are_told),
+		cmocka_unit_test(without_a_file_all_are_defaults),
+		with_file(help_names_all_of_a_key),
+		with_file(help_loads_as_the_defaults),
+		cmocka_unit_test(the_tables_are_sound),
+		with_file(the_agent_s_defaults_hold),
+		with_file(the_gateway_s_keys_fit_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,16 +38,16 @@ static int load(const struct temp_file *t, const char *text, struct inventory *r
 static void groups_and_instances_are_read(void **state)
 {
 	static const char text[] = "groups:\n"
-	                           "- name: web\n"
-	                           "  users: [alice, \"bob smith\"]\n"
-	                           "  orgs: [acme]\n"
-	                           "  instances:\n"
-	                           "  - {id: \"0\", agent: \"10.0.0.1:9495\"}\n"
-	                           "  - {id: \"1\", agent: \"[fd00::2]:9496\", agent_name: other-name}\n"
-	                           "- name: db-1.b_c\n"
-	                           "  instances:\n"
-	                           "  - id: a\n"
-	                           "    agent: db.example.com\n";
+				   "- name: web\n"
+				   "  users: [alice, \"bob smith\"]\n"
+				   "  orgs: [acme]\n"
+				   "  instances:\n"
+				   "  - {id: \"0\", agent: \"10.0.0.1:9495\"}\n"
+				   "  - {id: \"1\", agent: \"[fd00::2]:9496\", agent_name: other-name}\n"
+				   "- name: db-1.b_c\n"
+				   "  instances:\n"
+				   "  - id: a\n"
+				   "    agent: db.example.com\n";
 	struct inventory inv;
 	struct err err = {0};
 
@@ -106,34 +106,34 @@ static void refusals_name_group_and_instance(void **state)
 	static const struct {
 		const char *text, *says;
 	} rows[] = {
-	        {"groups:\n- name: web/1\n  instances: []\n",
-	                "group 1 (\"web/1\"): name \"web/1\" is not 1..63 letters, digits, '.', '_' or '-'"},
-	        {"groups:\n- name: ''\n  instances: []\n",
-	                "group 1 (\"\"): name \"\" is not 1..63 letters, digits, '.', '_' or '-'"},
-	        {"groups:\n- name: a" NAME_63 "\n  instances: []\n",
-	                "group 1 (\"a" NAME_63 "\"): name \"a" NAME_63
-	                "\" is not 1..63 letters, digits, '.', '_' or '-'"},
-	        {"groups:\n- name: a\n  instances: []\n- name: b\n  instances: []\n- name: a\n  instances: []\n",
-	                "group \"a\" stands twice"},
-	        {"groups:\n- instances: []\n", "key \"name\" is missing in groups[1] (line 2)"},
-	        {"groups:\n- name: a\n", "key \"instances\" is missing in groups[1] (line 2)"},
-	        {"groups:\n- name: a\n  instances:\n", "expected a list in groups[1].instances (line 3)"},
-	        {"groups:\n- name: a\n  users: alice\n  instances: []\n",
-	                "expected a list in groups[1].users (line 3)"},
-	        {"groups:\n- name: a\n  users: ['']\n  instances: []\n",
-	                "group 1 (\"a\"): users, entry 1: 0 bytes are not within 1..256"},
-	        {"groups:\n- name: a\n  hosts: []\n", "unexpected key \"hosts\" in groups[1] (line 3)"},
-	        {"group: []\n", "unexpected key \"group\" (line 1)"},
-	        {WEB "  - {id: '0', agent: a}\n  - {id: '1', agent: a}\n  - {id: '0', agent: b}\n",
-	                "group 1 (\"web\"): instance \"0\" stands twice"},
-	        {WEB "  - {id: '0'}\n", "key \"agent\" is missing in groups[1].instances[1] (line 4)"},
-	        {WEB "  - {agent: a}\n", "key \"id\" is missing in groups[1].instances[1] (line 4)"},
-	        {WEB "  - {id: '0 1', agent: a}\n",
-	                "group 1 (\"web\"): instance id \"0 1\" is not 1..63 letters, digits, '.', '_' or '-'"},
-	        {WEB "  - {id: '0', agent: a, port: 7}\n",
-	                "unexpected key \"port\" in groups[1].instances[1] (line 4)"},
-	        {WEB "  - {id: '0', agent: a, agent_name: ''}\n",
-	                "group 1 (\"web\"): instance \"0\": agent_name is not 1..253 bytes"},
+		{"groups:\n- name: web/1\n  instances: []\n",
+			"group 1 (\"web/1\"): name \"web/1\" is not 1..63 letters, digits, '.', '_' or '-'"},
+		{"groups:\n- name: ''\n  instances: []\n",
+			"group 1 (\"\"): name \"\" is not 1..63 letters, digits, '.', '_' or '-'"},
+		{"groups:\n- name: a" NAME_63 "\n  instances: []\n",
+			"group 1 (\"a" NAME_63 "\"): name \"a" NAME_63
+			"\" is not 1..63 letters, digits, '.', '_' or '-'"},
+		{"groups:\n- name: a\n  instances: []\n- name: b\n  instances: []\n- name: a\n  instances: []\n",
+			"group \"a\" stands twice"},
+		{"groups:\n- instances: []\n", "key \"name\" is missing in groups[1] (line 2)"},
+		{"groups:\n- name: a\n", "key \"instances\" is missing in groups[1] (line 2)"},
+		{"groups:\n- name: a\n  instances:\n", "expected a list in groups[1].instances (line 3)"},
+		{"groups:\n- name: a\n  users: alice\n  instances: []\n",
+			"expected a list in groups[1].users (line 3)"},
+		{"groups:\n- name: a\n  users: ['']\n  instances: []\n",
+			"group 1 (\"a\"): users, entry 1: 0 bytes are not within 1..256"},
+		{"groups:\n- name: a\n  hosts: []\n", "unexpected key \"hosts\" in groups[1] (line 3)"},
+		{"group: []\n", "unexpected key \"group\" (line 1)"},
+		{WEB "  - {id: '0', agent: a}\n  - {id: '1', agent: a}\n  - {id: '0', agent: b}\n",
+			"group 1 (\"web\"): instance \"0\" stands twice"},
+		{WEB "  - {id: '0'}\n", "key \"agent\" is missing in groups[1].instances[1] (line 4)"},
+		{WEB "  - {agent: a}\n", "key \"id\" is missing in groups[1].instances[1] (line 4)"},
+		{WEB "  - {id: '0 1', agent: a}\n",
+			"group 1 (\"web\"): instance id \"0 1\" is not 1..63 letters, digits, '.', '_' or '-'"},
+		{WEB "  - {id: '0', agent: a, port: 7}\n",
+			"unexpected key \"port\" in groups[1].instances[1] (line 4)"},
+		{WEB "  - {id: '0', agent: a, agent_name: ''}\n",
+			"group 1 (\"web\"): instance \"0\": agent_name is not 1..253 bytes"},
 	};
 	const struct temp_file *t = *state;
 
@@ -154,7 +154,7 @@ static void refusals_name_group_and_instance(void **state)
 static void bad_addresses_name_their_instance(void **state)
 {
 	static const char *const bad[] = {
-	        "", ":9494", "a:", "a:0", "a:65536", "a:http", "fd00::2", "[fd00::2", "[fd00::2]9494"};
+		"", ":9494", "a:", "a:0", "a:65536", "a:http", "fd00::2", "[fd00::2", "[fd00::2]9494"};
 	const struct temp_file *t = *state;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -197,12 +197,12 @@ static void too_many_instances_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        with_file(groups_and_instances_are_read),
-	        with_file(nothing_is_an_empty_inventory),
-	        with_file(names_end_at_63),
-	        with_file(refusals_name_group_and_instance),
-	        with_file(bad_addresses_name_their_instance),
-	        with_file(too_many_instances_are_refused),
+		with_file(groups_and_instances_are_read),
+		with_file(nothing_is_an_empty_inventory),
+		with_file(names_end_at_63),
+		with_file(refusals_name_group_and_instance),
+		with_file(bad_addresses_name_their_instance),
+		with_file(too_many_instances_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,23 +105,23 @@ static struct job *ready(void)
 	j->object_bytes = 4096;
 	snprintf(j->object_sha256, sizeof(j->object_sha256), "%s", SHA);
 	i[0] = (struct job_instance){.name = "web/0",
-	        .agent = "10.0.0.1:9494",
-	        .device = "eth0",
-	        .link_type = 1,
-	        .state = INSTANCE_ENDED,
-	        .stop_reason = STOP_MAX_DURATION,
-	        .packets = 30,
-	        .bytes = 3000,
-	        .late_packets = 5,
-	        .dropped = {6, 7, 8, 9}};
+		.agent = "10.0.0.1:9494",
+		.device = "eth0",
+		.link_type = 1,
+		.state = INSTANCE_ENDED,
+		.stop_reason = STOP_MAX_DURATION,
+		.packets = 30,
+		.bytes = 3000,
+		.late_packets = 5,
+		.dropped = {6, 7, 8, 9}};
 	i[1] = (struct job_instance){.name = "web/1",
-	        .agent = "[::1]:9494",
-	        .device = "eth0",
-	        .link_type = -1,
-	        .state = INSTANCE_FAILED,
-	        .stop_reason = STOP_AGENT_LOST,
-	        .error_code = "net",
-	        .error = "refused"};
+		.agent = "[::1]:9494",
+		.device = "eth0",
+		.link_type = -1,
+		.state = INSTANCE_FAILED,
+		.stop_reason = STOP_AGENT_LOST,
+		.error_code = "net",
+		.error = "refused"};
 	return j;
 }
 
@@ -155,13 +155,13 @@ static void a_starting_job_shows_null_for_what_is_not_yet(void **state)
 
 	(void)state;
 	assert_json(job_to_json(j, false),
-	        "{\"id\":\"01jh8zxk5f8m3q0v7w2n4r6t9y\",\"state\":\"starting\",\"mode\":\"live\",\"format\":\"pcapng\","
-	        "\"owner\":{\"user_id\":\"alice\",\"user_name\":\"Alice\"},\"org\":null,\"space\":null,"
-	        "\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":null,"
-	        "\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":null,\"ended_at\":null,\"expires_at\":null,"
-	        "\"stop_reason\":null,\"error\":null,\"bytes\":0,"
-	        "\"packets\":{\"captured\":0,\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,\"gateway\":0}},"
-	        "\"instances\":[],\"object\":null}");
+		"{\"id\":\"01jh8zxk5f8m3q0v7w2n4r6t9y\",\"state\":\"starting\",\"mode\":\"live\",\"format\":\"pcapng\","
+		"\"owner\":{\"user_id\":\"alice\",\"user_name\":\"Alice\"},\"org\":null,\"space\":null,"
+		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":null,"
+		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":null,\"ended_at\":null,\"expires_at\":null,"
+		"\"stop_reason\":null,\"error\":null,\"bytes\":0,"
+		"\"packets\":{\"captured\":0,\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,\"gateway\":0}},"
+		"\"instances\":[],\"object\":null}");
 	job_free(j);
 }
 
@@ -171,23 +171,23 @@ static void a_ready_job_shows_everything(void **state)
 
 	(void)state;
 	assert_json(job_to_json(j, false),
-	        "{\"id\":\"01jh8zxk5f8m3q0v7w2n4r6t9y\",\"state\":\"ready\",\"mode\":\"store\",\"format\":\"pcapng\","
-	        "\"owner\":{\"user_id\":\"alice\",\"user_name\":\"Alice\"},\"org\":\"acme\",\"space\":\"dev\","
-	        "\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":\"why\","
-	        "\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":\"2026-01-05T10:00:01.123Z\","
-	        "\"ended_at\":\"2026-01-05T10:01:01.123Z\",\"expires_at\":\"2026-01-06T10:00:00.123Z\","
-	        "\"stop_reason\":\"max_duration\",\"error\":null,\"bytes\":4096,"
-	        "\"packets\":{\"captured\":30,\"dropped\":{\"kernel\":1,\"interface\":2,\"agent\":3,\"gateway\":4}},"
-	        "\"instances\":[{\"name\":\"web/"
-	        "0\",\"agent\":\"10.0.0.1:9494\",\"device\":\"eth0\",\"link_type\":\"EN10MB\","
-	        "\"state\":\"ended\",\"stop_reason\":\"max_duration\",\"packets\":30,\"bytes\":3000,\"late_packets\":5,"
-	        "\"dropped\":{\"kernel\":6,\"interface\":7,\"agent\":8,\"gateway\":9},\"error\":null},"
-	        "{\"name\":\"web/1\",\"agent\":\"[::1]:9494\",\"device\":\"eth0\",\"link_type\":null,"
-	        "\"state\":\"failed\",\"stop_reason\":\"agent_lost\",\"packets\":0,\"bytes\":0,\"late_packets\":0,"
-	        "\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,\"gateway\":0},"
-	        "\"error\":{\"code\":\"net\",\"message\":\"refused\"}}],"
-	        "\"object\":{\"key\":\"captures/acme/2026/01/05/x.pcapng\",\"size_bytes\":4096,\"sha256\":\"" SHA
-	        "\"}}");
+		"{\"id\":\"01jh8zxk5f8m3q0v7w2n4r6t9y\",\"state\":\"ready\",\"mode\":\"store\",\"format\":\"pcapng\","
+		"\"owner\":{\"user_id\":\"alice\",\"user_name\":\"Alice\"},\"org\":\"acme\",\"space\":\"dev\","
+		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":\"why\","
+		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":\"2026-01-05T10:00:01.123Z\","
+		"\"ended_at\":\"2026-01-05T10:01:01.123Z\",\"expires_at\":\"2026-01-06T10:00:00.123Z\","
+		"\"stop_reason\":\"max_duration\",\"error\":null,\"bytes\":4096,"
+		"\"packets\":{\"captured\":30,\"dropped\":{\"kernel\":1,\"interface\":2,\"agent\":3,\"gateway\":4}},"
+		"\"instances\":[{\"name\":\"web/"
+		"0\",\"agent\":\"10.0.0.1:9494\",\"device\":\"eth0\",\"link_type\":\"EN10MB\","
+		"\"state\":\"ended\",\"stop_reason\":\"max_duration\",\"packets\":30,\"bytes\":3000,\"late_packets\":5,"
+		"\"dropped\":{\"kernel\":6,\"interface\":7,\"agent\":8,\"gateway\":9},\"error\":null},"
+		"{\"name\":\"web/1\",\"agent\":\"[::1]:9494\",\"device\":\"eth0\",\"link_type\":null,"
+		"\"state\":\"failed\",\"stop_reason\":\"agent_lost\",\"packets\":0,\"bytes\":0,\"late_packets\":0,"
+		"\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,\"gateway\":0},"
+		"\"error\":{\"code\":\"net\",\"message\":\"refused\"}}],"
+		"\"object\":{\"key\":\"captures/acme/2026/01/05/x.pcapng\",\"size_bytes\":4096,\"sha256\":\"" SHA
+		"\"}}");
 	job_free(j);
 }
 
@@ -233,7 +233,7 @@ static void odd_content_still_gives_a_job(void **state)
 	assert_non_null(v);
 	assert_true(json_is_null(json_object_get(v, "target")));
 	assert_string_equal(
-	        json_string_value(json_object_get(json_object_get(v, "error"), "message")), "agent said ??");
+		json_string_value(json_object_get(json_object_get(v, "error"), "message")), "agent said ??");
 	assert_true(json_integer_value(json_object_get(v, "bytes")) == INT64_MAX);
 	json_decref(v);
 	job_free(j);
@@ -242,15 +242,15 @@ static void odd_content_still_gives_a_job(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(states_have_names_both_ways),
-	        cmocka_unit_test(unknown_states_are_refused),
-	        cmocka_unit_test(three_states_are_no_end),
-	        cmocka_unit_test(a_new_job_is_empty_and_frees),
-	        cmocka_unit_test(a_starting_job_shows_null_for_what_is_not_yet),
-	        cmocka_unit_test(a_ready_job_shows_everything),
-	        cmocka_unit_test(brief_leaves_the_instances_out),
-	        cmocka_unit_test(an_object_shows_only_while_it_is_there),
-	        cmocka_unit_test(odd_content_still_gives_a_job),
+		cmocka_unit_test(states_have_names_both_ways),
+		cmocka_unit_test(unknown_states_are_refused),
+		cmocka_unit_test(three_states_are_no_end),
+		cmocka_unit_test(a_new_job_is_empty_and_frees),
+		cmocka_unit_test(a_starting_job_shows_null_for_what_is_not_yet),
+		cmocka_unit_test(a_ready_job_shows_everything),
+		cmocka_unit_test(brief_leaves_the_instances_out),
+		cmocka_unit_test(an_object_shows_only_while_it_is_there),
+		cmocka_unit_test(odd_content_still_gives_a_job),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

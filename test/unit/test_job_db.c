@@ -269,10 +269,10 @@ static void a_failed_insert_leaves_nothing(void **state)
 
 	/* a trigger stands for any failure in the middle of a transaction */
 	assert_int_equal(sqlite3_exec(r->db->sqlite,
-	                         "CREATE TRIGGER t BEFORE INSERT ON instances WHEN NEW.position = 1 BEGIN SELECT "
-	                         "RAISE(ABORT, 'no'); END",
-	                         NULL, NULL, NULL),
-	        SQLITE_OK);
+				 "CREATE TRIGGER t BEFORE INSERT ON instances WHEN NEW.position = 1 BEGIN SELECT "
+				 "RAISE(ABORT, 'no'); END",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
 	struct job *j = make_job(ID_A, 2);
 	assert_int_equal(job_db_insert(r->db, j, &r->err), -1);
 	assert_int_equal(r->err.code, ERR_IO);
@@ -332,43 +332,43 @@ static void filters_find_what_they_name(void **state)
 		struct job_filter f;
 		const char *ids;
 	} rows[] = {
-	        {"everything", {0}, "cba"},
-	        {"user id", {.user_id = "u-alice"}, "ca"},
-	        {"user name", {.user_id = "bob"}, "b"},
-	        {"half a name", {.user_id = "bo"}, ""},
-	        {"a pattern", {.user_id = "%"}, ""},
-	        {"a quote", {.user_id = "' OR 1 = 1 --"}, ""},
-	        {"org", {.org = "acme"}, "a"},
-	        {"org none", {.org = ""}, "cb"},
-	        {"space", {.space = "dev"}, "a"},
-	        {"job", {.job = ID_B}, "b"},
-	        {"agent", {.agent = "10.0.0.1:9494"}, "ba"},
-	        {"agent's host", {.agent = "10.0.0.2"}, "b"},
-	        {"IPv6 agent", {.agent = "[fd00::2]:9494"}, "c"},
-	        {"IPv6 host", {.agent = "fd00::2"}, "c"},
-	        {"app", {.app = "guid-1"}, "b"},
-	        {"app that is no text", {.app = "7"}, ""},
-	        {"deployment", {.deployment = "cf"}, "c"},
-	        {"states", {.states = running, .states_n = 2}, "b"},
-	        {"end states", {.states = ends, .states_n = 2}, "ca"},
-	        {"since, inside", {.since_ns = 2000}, "cb"},
-	        {"since, outside", {.since_ns = 2001}, "c"},
-	        {"before, outside", {.before_ns = 2000}, "a"},
-	        {"before, inside", {.before_ns = 2001}, "ba"},
-	        {"expires at", {.expires_before_ns = 500}, ""},
-	        {"expires before", {.expires_before_ns = 501}, "a"},
-	        {"gateway", {.gateway = "gw-2"}, "b"},
-	        {"other gateways", {.not_gateway = "gw-2"}, "ca"},
-	        {"cursor", {.after_id = ID_C}, "ba"},
-	        {"cursor at the end", {.after_id = ID_A}, ""},
-	        {"all at once",
-	                {.user_id = "alice",
-	                        .states = ends,
-	                        .states_n = 2,
-	                        .since_ns = 1,
-	                        .gateway = "gw-1",
-	                        .after_id = ID_C},
-	                "a"},
+		{"everything", {0}, "cba"},
+		{"user id", {.user_id = "u-alice"}, "ca"},
+		{"user name", {.user_id = "bob"}, "b"},
+		{"half a name", {.user_id = "bo"}, ""},
+		{"a pattern", {.user_id = "%"}, ""},
+		{"a quote", {.user_id = "' OR 1 = 1 --"}, ""},
+		{"org", {.org = "acme"}, "a"},
+		{"org none", {.org = ""}, "cb"},
+		{"space", {.space = "dev"}, "a"},
+		{"job", {.job = ID_B}, "b"},
+		{"agent", {.agent = "10.0.0.1:9494"}, "ba"},
+		{"agent's host", {.agent = "10.0.0.2"}, "b"},
+		{"IPv6 agent", {.agent = "[fd00::2]:9494"}, "c"},
+		{"IPv6 host", {.agent = "fd00::2"}, "c"},
+		{"app", {.app = "guid-1"}, "b"},
+		{"app that is no text", {.app = "7"}, ""},
+		{"deployment", {.deployment = "cf"}, "c"},
+		{"states", {.states = running, .states_n = 2}, "b"},
+		{"end states", {.states = ends, .states_n = 2}, "ca"},
+		{"since, inside", {.since_ns = 2000}, "cb"},
+		{"since, outside", {.since_ns = 2001}, "c"},
+		{"before, outside", {.before_ns = 2000}, "a"},
+		{"before, inside", {.before_ns = 2001}, "ba"},
+		{"expires at", {.expires_before_ns = 500}, ""},
+		{"expires before", {.expires_before_ns = 501}, "a"},
+		{"gateway", {.gateway = "gw-2"}, "b"},
+		{"other gateways", {.not_gateway = "gw-2"}, "ca"},
+		{"cursor", {.after_id = ID_C}, "ba"},
+		{"cursor at the end", {.after_id = ID_A}, ""},
+		{"all at once",
+			{.user_id = "alice",
+				.states = ends,
+				.states_n = 2,
+				.since_ns = 1,
+				.gateway = "gw-1",
+				.after_id = ID_C},
+			"a"},
 	};
 	struct rig *r = *state;
 
@@ -462,7 +462,7 @@ static void forgetting_takes_old_ends_and_all_that_hangs_on_them(void **state)
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		assert_int_equal(rows_of(r, tables[i]), 4);
 	assert_finds(
-	        r, "what is left", (struct job_filter){.states = (enum job_state[]){JOB_READY}, .states_n = 1}, "3");
+		r, "what is left", (struct job_filter){.states = (enum job_state[]){JOB_READY}, .states_n = 1}, "3");
 }
 
 /* ---- events, chunks, uploads, links ---- */
@@ -694,7 +694,7 @@ static void sql_crashed(const char *path)
 	assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
 	assert_int_equal(sqlite3_db_config(sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL), SQLITE_OK);
 	assert_int_equal(
-	        sqlite3_exec(sqlite, "PRAGMA journal_mode = WAL; CREATE TABLE t (a)", NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_exec(sqlite, "PRAGMA journal_mode = WAL; CREATE TABLE t (a)", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
 }
 
@@ -751,13 +751,13 @@ static void foreign_files_are_refused_untouched(void **state)
 	sql(r->file.path, "CREATE TABLE schema_version (product TEXT, version INTEGER)");
 	assert_refused(r, "an empty schema_version", other);
 	sql(r->file.path, "CREATE TABLE schema_version (product TEXT, version INTEGER); INSERT INTO schema_version "
-	                  "VALUES ('lnd', 1)");
+			  "VALUES ('lnd', 1)");
 	assert_refused(r, "another product", other);
 	sql(r->file.path, "CREATE TABLE schema_version (product TEXT, version INTEGER);"
-	                  "INSERT INTO schema_version VALUES ('pcapline', 1), ('pcapline', 1)");
+			  "INSERT INTO schema_version VALUES ('pcapline', 1), ('pcapline', 1)");
 	assert_refused(r, "two versions", other);
 	sql(r->file.path, "CREATE TABLE schema_version (product TEXT, version INTEGER); INSERT INTO schema_version "
-	                  "VALUES ('pcapline', 0)");
+			  "VALUES ('pcapline', 0)");
 	assert_refused(r, "version 0", other);
 }
 
@@ -772,8 +772,8 @@ static void a_newer_version_is_refused_untouched(void **state)
 	snprintf(text, sizeof(text), "UPDATE schema_version SET version = %d", job_db_migrations_n + 1);
 	sql(r->file.path, text);
 	snprintf(says, sizeof(says),
-	        "written by a newer version (schema %d, this program knows up to %d): left untouched",
-	        job_db_migrations_n + 1, job_db_migrations_n);
+		"written by a newer version (schema %d, this program knows up to %d): left untouched",
+		job_db_migrations_n + 1, job_db_migrations_n);
 	assert_refused(r, "newer", says);
 }
 
@@ -831,7 +831,7 @@ static void a_full_disk_is_told_and_passes(void **state)
 	assert_int_equal(sqlite3_exec(r->db->sqlite, limit, NULL, NULL, NULL), SQLITE_OK);
 	for (int i = 0; i < 10000 && rc == 0; i++)
 		rc = job_db_event_add(
-		        r->db, ID_A, 1, "tick", "{\"text\":\"some more bytes to fill a page with\"}", NULL, &r->err);
+			r->db, ID_A, 1, "tick", "{\"text\":\"some more bytes to fill a page with\"}", NULL, &r->err);
 	assert_int_equal(rc, -1);
 	assert_int_equal(r->err.code, ERR_FULL);
 	/* reading goes on, and so does writing once there is room */
@@ -844,11 +844,11 @@ static void a_full_disk_is_told_and_passes(void **state)
 static void damaged_rows_are_told(void **state)
 {
 	static const char *const damage[] = {
-	        "UPDATE jobs SET state = 'dancing'",
-	        "UPDATE jobs SET stop_reason = 'tired'",
-	        "UPDATE jobs SET bytes = -1",
-	        "UPDATE instances SET state = 'dancing'",
-	        "UPDATE instances SET name = printf('%.*c', 1000, 'x')",
+		"UPDATE jobs SET state = 'dancing'",
+		"UPDATE jobs SET stop_reason = 'tired'",
+		"UPDATE jobs SET bytes = -1",
+		"UPDATE instances SET state = 'dancing'",
+		"UPDATE instances SET name = printf('%.*c', 1000, 'x')",
 	};
 	struct rig *r = *state;
 
@@ -868,30 +868,30 @@ static void damaged_rows_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        with_db(a_new_job_comes_back_as_it_was),
-	        with_db(a_saved_job_comes_back_changed_after_reopening),
-	        with_db(figures_past_63_bits_stay_at_the_end),
-	        with_db(missing_and_double_jobs_are_told),
-	        with_db(a_failed_insert_leaves_nothing),
-	        with_db(filters_find_what_they_name),
-	        with_db(lists_are_bounded),
-	        with_db(heartbeats_reach_own_unfinished_jobs),
-	        with_db(forgetting_takes_old_ends_and_all_that_hangs_on_them),
-	        with_db(events_are_numbered_without_gaps),
-	        with_db(chunks_come_back_in_order_and_are_replaced),
-	        with_db(an_upload_is_remembered_and_survives_a_save),
-	        with_db(a_one_time_link_works_once_and_for_its_job),
-	        with_db(links_are_swept_and_deleted),
-	        with_db(of_many_threads_one_wins_each_link),
-	        with_db(the_file_is_private_and_of_our_version),
-	        with_db(a_second_connection_shares_the_file),
-	        with_file(foreign_files_are_refused_untouched),
-	        with_file(a_newer_version_is_refused_untouched),
-	        with_file(paths_that_cannot_be_are_refused),
-	        with_file(migrations_lead_from_each_version_to_the_present),
-	        with_db(a_change_behind_our_back_fails_the_check),
-	        with_db(a_full_disk_is_told_and_passes),
-	        with_db(damaged_rows_are_told),
+		with_db(a_new_job_comes_back_as_it_was),
+		with_db(a_saved_job_comes_back_changed_after_reopening),
+		with_db(figures_past_63_bits_stay_at_the_end),
+		with_db(missing_and_double_jobs_are_told),
+		with_db(a_failed_insert_leaves_nothing),
+		with_db(filters_find_what_they_name),
+		with_db(lists_are_bounded),
+		with_db(heartbeats_reach_own_unfinished_jobs),
+		with_db(forgetting_takes_old_ends_and_all_that_hangs_on_them),
+		with_db(events_are_numbered_without_gaps),
+		with_db(chunks_come_back_in_order_and_are_replaced),
+		with_db(an_upload_is_remembered_and_survives_a_save),
+		with_db(a_one_time_link_works_once_and_for_its_job),
+		with_db(links_are_swept_and_deleted),
+		with_db(of_many_threads_one_wins_each_link),
+		with_db(the_file_is_private_and_of_our_version),
+		with_db(a_second_connection_shares_the_file),
+		with_file(foreign_files_are_refused_untouched),
+		with_file(a_newer_version_is_refused_untouched),
+		with_file(paths_that_cannot_be_are_refused),
+		with_file(migrations_lead_from_each_version_to_the_present),
+		with_db(a_change_behind_our_back_fails_the_check),
+		with_db(a_full_disk_is_told_and_passes),
+		with_db(damaged_rows_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

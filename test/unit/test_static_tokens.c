@@ -42,15 +42,15 @@ static int load(const struct temp_file *t, const char *text, struct static_token
 static void tokens_are_read(void **state)
 {
 	static const char text[] = "tokens:\n"
-	                           "- sha256: " UPPER "\n"
-	                           "  user_id: alice\n"
-	                           "- sha256: " OTHER "\n"
-	                           "  user_id: u-2\n"
-	                           "  user_name: Bob\n"
-	                           "  org: acme\n"
-	                           "  space: dev\n"
-	                           "  operator: true\n"
-	                           "  expires_at: 2027-01-01T00:00:00Z\n";
+				   "- sha256: " UPPER "\n"
+				   "  user_id: alice\n"
+				   "- sha256: " OTHER "\n"
+				   "  user_id: u-2\n"
+				   "  user_name: Bob\n"
+				   "  org: acme\n"
+				   "  space: dev\n"
+				   "  operator: true\n"
+				   "  expires_at: 2027-01-01T00:00:00Z\n";
 	struct static_tokens t;
 	struct err err = {0};
 
@@ -95,20 +95,20 @@ static void refusals_name_the_token(void **state)
 	static const struct {
 		const char *text, *says;
 	} rows[] = {
-	        {"tokens:\n- {sha256: abc, user_id: a}\n", "token 1: sha256: not 64 hex digits"},
-	        {"tokens:\n- {sha256: " HASH "0, user_id: a}\n", "token 1: sha256: not 64 hex digits"},
-	        {"tokens:\n- {sha256: 'x" HASH "', user_id: a}\n", "token 1: sha256: not 64 hex digits"},
-	        {"tokens:\n- {sha256: '', user_id: a}\n", "token 1: sha256: not 64 hex digits"},
-	        {"tokens:\n- {user_id: a}\n", "key \"sha256\" is missing in tokens[1] (line 2)"},
-	        {TOKEN, "key \"user_id\" is missing in tokens[1] (line 2)"},
-	        {TOKEN "  user_id: ''\n", "token 1: user_id: 0 bytes are not within 1..256"},
-	        {TOKEN "  user_id: a\n  user_name: ''\n", "token 1: user_name: 0 bytes are not within 1..256"},
-	        {TOKEN "  user_id: a\n  operator: maybe\n", "token 1: operator: \"maybe\" is not true or false"},
-	        {TOKEN "  user_id: a\n  expires_at: 1970-01-01T00:00:00Z\n", "token 1: expires_at: not after 1970"},
-	        {TOKEN "  user_id: a\n  admin: true\n", "unexpected key \"admin\" in tokens[1] (line 4)"},
-	        {TOKEN "  user_id: a\n- sha256: " UPPER "\n  user_id: b\n", "a token stands twice: sha256 ba7816bf..."},
-	        {"tokens: {}\n", "expected a list in tokens (line 1)"},
-	        {"token: []\n", "unexpected key \"token\" (line 1)"},
+		{"tokens:\n- {sha256: abc, user_id: a}\n", "token 1: sha256: not 64 hex digits"},
+		{"tokens:\n- {sha256: " HASH "0, user_id: a}\n", "token 1: sha256: not 64 hex digits"},
+		{"tokens:\n- {sha256: 'x" HASH "', user_id: a}\n", "token 1: sha256: not 64 hex digits"},
+		{"tokens:\n- {sha256: '', user_id: a}\n", "token 1: sha256: not 64 hex digits"},
+		{"tokens:\n- {user_id: a}\n", "key \"sha256\" is missing in tokens[1] (line 2)"},
+		{TOKEN, "key \"user_id\" is missing in tokens[1] (line 2)"},
+		{TOKEN "  user_id: ''\n", "token 1: user_id: 0 bytes are not within 1..256"},
+		{TOKEN "  user_id: a\n  user_name: ''\n", "token 1: user_name: 0 bytes are not within 1..256"},
+		{TOKEN "  user_id: a\n  operator: maybe\n", "token 1: operator: \"maybe\" is not true or false"},
+		{TOKEN "  user_id: a\n  expires_at: 1970-01-01T00:00:00Z\n", "token 1: expires_at: not after 1970"},
+		{TOKEN "  user_id: a\n  admin: true\n", "unexpected key \"admin\" in tokens[1] (line 4)"},
+		{TOKEN "  user_id: a\n- sha256: " UPPER "\n  user_id: b\n", "a token stands twice: sha256 ba7816bf..."},
+		{"tokens: {}\n", "expected a list in tokens (line 1)"},
+		{"token: []\n", "unexpected key \"token\" (line 1)"},
 	};
 	const struct temp_file *t = *state;
 
@@ -149,11 +149,11 @@ static void a_token_in_the_place_of_its_hash_is_not_repeated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        with_file(tokens_are_read),
-	        with_file(nothing_is_no_token),
-	        with_file(refusals_name_the_token),
-	        with_file(a_bad_time_is_named),
-	        with_file(a_token_in_the_place_of_its_hash_is_not_repeated),
+		with_file(tokens_are_read),
+		with_file(nothing_is_no_token),
+		with_file(refusals_name_the_token),
+		with_file(a_bad_time_is_named),
+		with_file(a_token_in_the_place_of_its_hash_is_not_repeated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
