@@ -208,12 +208,12 @@ static struct http_call *call_new(struct agent_stream *s, const char *path, bool
 {
 	char url[URL_MAX];
 	struct http_call_options c = {
-	        .method = "POST",
-	        .url = url,
-	        .dial = s->dial,
-	        .tls = s->o.tls,
-	        .connect_timeout_ms = (unsigned)s->o.connect_ms,
-	        .ctx = s,
+		.method = "POST",
+		.url = url,
+		.dial = s->dial,
+		.tls = s->o.tls,
+		.connect_timeout_ms = (unsigned)s->o.connect_ms,
+		.ctx = s,
 	};
 
 	snprintf(url, sizeof(url), "https://%s:%u%s", s->agent_name, (unsigned)s->o.port, path);
@@ -261,7 +261,7 @@ struct agent_stream *agent_stream_start(const struct agent_stream_options *o, st
 		goto fail;
 	}
 	if (!(s->reader = pcapng_reader_new(0, on_block, s, err)) ||
-	        !(s->call = call_new(s, "/v1/captures", true, err)))
+		!(s->call = call_new(s, "/v1/captures", true, err)))
 		goto fail;
 	if ((rc = pthread_create(&s->thread, NULL, run, s)) != 0) {
 		err_sys(err, rc, "thread for %s", s->dial);

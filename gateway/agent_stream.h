@@ -20,12 +20,12 @@ struct agent_stream;
 struct agent_stream_ops {
 	/* The agent described an interface; gives its number in the job's stream. -1 with err ends the stream. */
 	int (*interface)(
-	        void *ctx, unsigned index, const struct pcapng_interface *i, uint32_t *ret_id, struct err *err);
+		void *ctx, unsigned index, const struct pcapng_interface *i, uint32_t *ret_id, struct err *err);
 	/* Figures so far; last ones have a stop note in comment.  interface_id is the job's. */
 	void (*stats)(void *ctx, unsigned index, const struct pcapng_stats *s);
 	/* The end: err.code ERR_NONE: by itself, for reason.  Exactly once, also when it never started; started tells. */
 	void (*ended)(void *ctx, unsigned index, bool started, enum stop_reason reason, const char *note,
-	        const struct err *err);
+		const struct err *err);
 };
 
 struct agent_stream_options {

@@ -12,22 +12,22 @@
 #define TOKEN_MAX 16384
 
 static const struct api_route routes[] = {
-        {"GET", "/healthz", API_OPEN, api_healthz},
-        {"GET", "/readyz", API_OPEN, api_readyz},
-        {"GET", "/v1/info", API_OPEN, api_info},
-        {"GET", "/v1/files/*", API_OPEN, api_file},
-        {"POST", "/v1/captures", API_USER, api_captures_start},
-        {"GET", "/v1/captures", API_USER, api_captures_list},
-        {"GET", "/v1/captures/*", API_USER, api_captures_show},
-        {"DELETE", "/v1/captures/*", API_USER, api_captures_delete},
-        {"GET", "/v1/captures/*/events", API_USER, api_events},
-        {"GET", "/v1/captures/*/live", API_USER, api_live},
-        {"POST", "/v1/captures/*/stop", API_USER, api_captures_stop},
-        {"POST", "/v1/captures/*/link", API_USER, api_link},
-        {"GET", "/v1/captures/*/download", API_USER, api_download},
-        {"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
-        {"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
-        {"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
+	{"GET", "/healthz", API_OPEN, api_healthz},
+	{"GET", "/readyz", API_OPEN, api_readyz},
+	{"GET", "/v1/info", API_OPEN, api_info},
+	{"GET", "/v1/files/*", API_OPEN, api_file},
+	{"POST", "/v1/captures", API_USER, api_captures_start},
+	{"GET", "/v1/captures", API_USER, api_captures_list},
+	{"GET", "/v1/captures/*", API_USER, api_captures_show},
+	{"DELETE", "/v1/captures/*", API_USER, api_captures_delete},
+	{"GET", "/v1/captures/*/events", API_USER, api_events},
+	{"GET", "/v1/captures/*/live", API_USER, api_live},
+	{"POST", "/v1/captures/*/stop", API_USER, api_captures_stop},
+	{"POST", "/v1/captures/*/link", API_USER, api_link},
+	{"GET", "/v1/captures/*/download", API_USER, api_download},
+	{"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
+	{"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
+	{"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
 };
 
 /* ---- routing ---- */
@@ -63,7 +63,7 @@ static const struct api_route *route_find(struct http_request *rq, char *ret_par
 		if (strcmp(routes[i].method, http_request_method(rq)) == 0)
 			return &routes[i];
 		snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), "%s%s", allow[0] ? ", " : "",
-		        routes[i].method);
+			routes[i].method);
 	}
 	if (allow[0]) {
 		http_reply_header(rq, "Allow", allow);
@@ -121,8 +121,8 @@ void api_on_headers(void *ctx, struct http_request *rq)
 	}
 	if (a->route->access != API_OPEN && authenticate(a, &err) < 0) {
 		log_err(LOG_LEVEL_INFO, "request.refused", &err,
-		        json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
-		                http_request_peer(rq)));
+			json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
+				http_request_peer(rq)));
 		http_reply_err(rq, &err);
 		call_free(a);
 		return;
@@ -192,7 +192,7 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 			http_reply_err(a->rq, &err);
 		else
 			http_reply_error(
-			        a->rq, 404, "not_found", NULL, "there is no capture of this id that you may see");
+				a->rq, 404, "not_found", NULL, "there is no capture of this id that you may see");
 		return NULL;
 	}
 	if (!may(a, j)) {

@@ -74,6 +74,6 @@ void api_list(struct api_call *a, bool admin);
 /* api_stream_reply: answers with a viewer's stream (taken). */
 struct live_viewer;
 void api_stream_reply(struct api_call *a, struct live_viewer *v, enum job_format format, const char *job_id,
-        uint64_t offset, size_t prelude_bytes);
+	uint64_t offset, size_t prelude_bytes);
 
 #endif

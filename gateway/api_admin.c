@@ -41,8 +41,8 @@ static int read_selector(json_t *body, struct job_filter *f, struct err *err)
 		return err_set(err, ERR_INPUT, "all: stands alone; leave it out when other selectors are given");
 	if (!all && !any)
 		return err_set(err, ERR_INPUT,
-		        "name what is meant: \"all\": true, or job, user, org, space, app, deployment, agent, "
-		        "older_than_s");
+			"name what is meant: \"all\": true, or job, user, org, space, app, deployment, agent, "
+			"older_than_s");
 	if (older_than_s > 0) {
 		uint64_t now = clock_wall_ns();
 
@@ -88,7 +88,7 @@ void api_admin_kill(struct api_call *a)
 				json_array_append_new(killed, json_string(jobs[i]->id));
 		}
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
-		        json_pack("{s:s, s:O}", "by", a->who.user_id, "killed", killed));
+			json_pack("{s:s, s:O}", "by", a->who.user_id, "killed", killed));
 		job_db_list_free(jobs, n);
 		http_reply_json(a->rq, 200, json_pack("{s:o}", "killed", killed));
 	}
@@ -147,9 +147,9 @@ void api_admin_purge(struct api_call *a)
 		goto out;
 	}
 	log_event(LOG_LEVEL_WARNING, "admin.purge",
-	        json_pack("{s:s, s:O, s:O}", "by", a->who.user_id, "purged", purged, "failed", failed));
+		json_pack("{s:s, s:O, s:O}", "by", a->who.user_id, "purged", purged, "failed", failed));
 	http_reply_json(a->rq, 200,
-	        json_pack("{s:O, s:O, s:I}", "purged", purged, "failed", failed, "size_bytes", (json_int_t)sum));
+		json_pack("{s:O, s:O, s:I}", "purged", purged, "failed", failed, "size_bytes", (json_int_t)sum));
 out:
 	json_decref(purged);
 	json_decref(failed);

@@ -56,7 +56,7 @@ static int over(struct err *err, const char *field, const char *text, uint64_t l
 
 /* The gateway's limits: what is asked for beyond them is refused, what is left open is set to them. */
 static int apply_limits(
-        const struct config_gateway *cfg, enum job_mode mode, struct capture_options *o, struct err *err)
+	const struct config_gateway *cfg, enum job_mode mode, struct capture_options *o, struct err *err)
 {
 	uint64_t duration_s = cfg->limit_duration_ms / 1000;
 
@@ -76,7 +76,7 @@ static int apply_limits(
 }
 
 static struct job *make_job(
-        struct api_call *a, const struct start_request *r, enum job_mode mode, size_t instances, struct err *err)
+	struct api_call *a, const struct start_request *r, enum job_mode mode, size_t instances, struct err *err)
 {
 	const struct identity *w = &a->who;
 	char *target = json_dumps(r->target, JSON_COMPACT | JSON_SORT_KEYS);
@@ -94,12 +94,12 @@ static struct job *make_job(
 	if (apply_limits(&a->gw->config, mode, &j->options, err) < 0)
 		goto fail;
 	if (job_set(&j->owner_user_id, w->user_id, err) < 0 || job_set(&j->owner_user_name, w->user_name, err) < 0 ||
-	        job_set(&j->org, w->org, err) < 0 || job_set(&j->space, w->space, err) < 0 ||
-	        job_set(&j->target, target, err) < 0 || job_set(&j->note, r->note, err) < 0)
+		job_set(&j->org, w->org, err) < 0 || job_set(&j->space, w->space, err) < 0 ||
+		job_set(&j->target, target, err) < 0 || job_set(&j->note, r->note, err) < 0)
 		goto fail;
 	if (mode == JOB_STORE) {
 		char *key = store_key(a->gw->config.storage_prefix, w->org[0] ? w->org : w->user_id, j->created_at,
-		        j->id, job_format_name(r->format));
+			j->id, job_format_name(r->format));
 
 		free(j->object_key);
 		if (!(j->object_key = key)) {
@@ -133,7 +133,7 @@ static int resolve(struct api_call *a, const struct start_request *r, struct tar
 		char shown[40];
 
 		err_set(err, ERR_INPUT, "target.type: \"%s\" is not offered by this gateway; it offers \"%s\"",
-		        parse_printable(r->target_type, shown, sizeof(shown)), s->type);
+			parse_printable(r->target_type, shown, sizeof(shown)), s->type);
 		return err_field(err, "target.type");
 	}
 	return s->ops->resolve(s, &a->who, r->target, a->gw->config.limit_instances, ret, err);
@@ -152,13 +152,13 @@ static struct capture *start(struct api_call *a, const struct start_request *r, 
 		goto out;
 	}
 	if (choose_mode(a, r, &mode, err) < 0 || resolve(a, r, &targets, err) < 0 ||
-	        !(j = make_job(a, r, mode, targets.n, err)))
+		!(j = make_job(a, r, mode, targets.n, err)))
 		goto out;
 	if (jobs_reserve(a->gw->jobs, a->who.user_id, err) < 0)
 		goto out;
 	log_event(LOG_LEVEL_INFO, "capture.start",
-	        json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who.user_id, "org", a->who.org, "mode",
-	                job_mode_name(mode), "instances", (json_int_t)targets.n));
+		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who.user_id, "org", a->who.org, "mode",
+			job_mode_name(mode), "instances", (json_int_t)targets.n));
 	c = capture_start(a->gw, j, targets.instances, excludes, own_ends(a, excludes), err);
 	j = NULL;
 out:
@@ -208,7 +208,7 @@ void api_captures_start(struct api_call *a)
 	if (atomic_load(&a->gw->draining)) {
 		http_reply_header(a->rq, "Retry-After", "30");
 		http_reply_error(
-		        a->rq, 503, "draining", NULL, "this gateway is shutting down and takes no new captures");
+			a->rq, 503, "draining", NULL, "this gateway is shutting down and takes no new captures");
 		return;
 	}
 	if (start_request_read(body, n, &r, &err) < 0) {
@@ -239,9 +239,9 @@ static int read_states(const char *text, enum job_state ret[STATES_MAX], size_t 
 			char shown[40];
 
 			rc = err_set(err, ERR_INPUT,
-			        "state: \"%s\" is not one of starting, running, finishing, ready, streamed, failed, "
-			        "killed, expired, purged",
-			        parse_printable(word, shown, sizeof(shown)));
+				"state: \"%s\" is not one of starting, running, finishing, ready, streamed, failed, "
+				"killed, expired, purged",
+				parse_printable(word, shown, sizeof(shown)));
 		} else {
 			(*ret_n)++;
 		}
@@ -261,7 +261,7 @@ static int read_since(const char *text, uint64_t *ret_ns, struct err *err)
 		char shown[40];
 
 		err_set(err, ERR_INPUT, "since: \"%s\" is neither a time (2026-01-05T10:00:00Z) nor a duration (2h)",
-		        parse_printable(text, shown, sizeof(shown)));
+			parse_printable(text, shown, sizeof(shown)));
 		return err_field(err, "since");
 	}
 	*ret_ns = clock_wall_ns() - ago_ms * CLOCK_NS_PER_MS;
@@ -269,11 +269,11 @@ static int read_since(const char *text, uint64_t *ret_ns, struct err *err)
 }
 
 static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enum job_state states[STATES_MAX],
-        uint64_t *ret_limit, struct err *err)
+	uint64_t *ret_limit, struct err *err)
 {
 	static const char *const user_names[] = {"state", "app", "deployment", "since", "limit", "cursor", NULL};
 	static const char *const admin_names[] = {
-	        "state", "app", "deployment", "since", "limit", "cursor", "user", "org", "space", "agent", NULL};
+		"state", "app", "deployment", "since", "limit", "cursor", "user", "org", "space", "agent", NULL};
 	const char *state = http_request_query(a->rq, "state"), *since = http_request_query(a->rq, "since");
 	const char *limit = http_request_query(a->rq, "limit");
 
@@ -320,7 +320,7 @@ void api_list(struct api_call *a, bool admin)
 	if (!list)
 		err_nomem(&err);
 	if (!list || read_filter(a, admin, &f, states, &limit, &err) < 0 ||
-	        job_db_list(a->gw->db, &f, limit, &jobs, &n, &err) < 0) {
+		job_db_list(a->gw->db, &f, limit, &jobs, &n, &err) < 0) {
 		json_decref(list);
 		http_reply_err(a->rq, &err);
 		return;
@@ -370,7 +370,7 @@ void api_captures_stop(struct api_call *a)
 		http_reply_json(a->rq, 202, capture_to_json(c, false));
 	} else {
 		http_reply_error(a->rq, 409, "job_ended", NULL, "the capture has ended already (%s)",
-		        job_state_name(c ? capture_state(c) : j->state));
+			job_state_name(c ? capture_state(c) : j->state));
 	}
 	capture_unref(c);
 	job_free(j);

@@ -24,11 +24,11 @@ struct event_stream {
 };
 
 static int add_line(
-        struct event_stream *s, uint64_t seq, uint64_t at_ns, const char *type, json_t *data, struct err *err)
+	struct event_stream *s, uint64_t seq, uint64_t at_ns, const char *type, json_t *data, struct err *err)
 {
 	char at[CLOCK_TEXT_MAX];
 	json_t *line = json_pack("{s:s, s:s, s:s, s:o}", "at", clock_rfc3339(at_ns, at), "type", type, "job", s->id,
-	        "data", data ? data : json_object());
+		"data", data ? data : json_object());
 	char *text = NULL;
 	int rc = -1;
 

@@ -11,10 +11,10 @@ void api_info(struct api_call *a)
 	const struct config_gateway *c = &a->gw->config;
 	json_t *storage = json_pack("{s:b}", "offered", a->gw->store != NULL);
 	json_t *limits = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "captures", (json_int_t)c->limit_captures,
-	        "captures_per_user", (json_int_t)c->limit_captures_per_user, "instances",
-	        (json_int_t)c->limit_instances, "max_duration_s", (json_int_t)(c->limit_duration_ms / 1000), "snaplen",
-	        (json_int_t)c->limit_snaplen, "live_grace_s", (json_int_t)(c->live_grace_ms / 1000),
-	        "live_backlog_bytes", (json_int_t)c->live_backlog_bytes);
+		"captures_per_user", (json_int_t)c->limit_captures_per_user, "instances",
+		(json_int_t)c->limit_instances, "max_duration_s", (json_int_t)(c->limit_duration_ms / 1000), "snaplen",
+		(json_int_t)c->limit_snaplen, "live_grace_s", (json_int_t)(c->live_grace_ms / 1000),
+		"live_backlog_bytes", (json_int_t)c->live_backlog_bytes);
 
 	if (storage && a->gw->store) {
 		json_object_set_new(storage, "driver", json_string(c->storage_driver));
@@ -24,9 +24,9 @@ void api_info(struct api_call *a)
 		json_object_set_new(storage, "link_ttl_max_s", json_integer((json_int_t)(c->link_ttl_max_ms / 1000)));
 	}
 	http_reply_json(a->rq, 200,
-	        json_pack("{s:s, s:s, s:i, s:[s], s:{s:s}, s:s, s:o, s:o}", "name", "pcapline", "version",
-	                PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", a->gw->targets->type, "login",
-	                "type", "static_token", "share", c->share, "storage", storage, "limits", limits));
+		json_pack("{s:s, s:s, s:i, s:[s], s:{s:s}, s:s, s:o, s:o}", "name", "pcapline", "version",
+			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", a->gw->targets->type, "login",
+			"type", "static_token", "share", c->share, "storage", storage, "limits", limits));
 }
 
 void api_healthz(struct api_call *a)
@@ -56,6 +56,6 @@ void api_readyz(struct api_call *a)
 	if (a->gw->store && store_check(a->gw->store, &err) < 0)
 		add_reason(reasons, "storage", &err);
 	http_reply_json(a->rq, ready ? 200 : 503,
-	        json_pack("{s:s, s:o, s:I}", "status", ready ? "ready" : "not ready", "reasons", reasons, "captures",
-	                (json_int_t)jobs_running(a->gw->jobs)));
+		json_pack("{s:s, s:o, s:I}", "status", ready ? "ready" : "not ready", "reasons", reasons, "captures",
+			(json_int_t)jobs_running(a->gw->jobs)));
 }

@@ -33,7 +33,7 @@ static int check_ready(const struct job *j, const struct gateway *gw, struct err
 		return err_set(err, ERR_UNAVAILABLE, "storage is switched off on this gateway");
 	if (j->state == JOB_STARTING || j->state == JOB_RUNNING || j->state == JOB_FINISHING)
 		err_set(err, ERR_STATE, "the capture is %s; its file is there when it is ready",
-		        job_state_name(j->state));
+			job_state_name(j->state));
 	else
 		err_set(err, ERR_STATE, "the capture is %s: there is no file of it", job_state_name(j->state));
 	return err_detail(err, "not_ready");
@@ -54,7 +54,7 @@ static void file_name(const struct job *j, char *ret, size_t size)
 
 /* The URL (caller frees) and when it ends. */
 static char *make_url(
-        struct api_call *a, const struct job *j, struct link_wish *w, uint64_t *ret_expires_ns, struct err *err)
+	struct api_call *a, const struct job *j, struct link_wish *w, uint64_t *ret_expires_ns, struct err *err)
 {
 	uint64_t now = clock_wall_ns(), expires = now + w->ttl_s * CLOCK_NS_PER_S;
 	struct link l = {0};
@@ -103,12 +103,12 @@ void api_link(struct api_call *a)
 		return;
 	}
 	if (read_wish(a, body, &w, &err) < 0 || check_ready(j, a->gw, &err) < 0 ||
-	        !(url = make_url(a, j, &w, &expires, &err)))
+		!(url = make_url(a, j, &w, &expires, &err)))
 		http_reply_err(a->rq, &err);
 	else
 		http_reply_json(a->rq, 200,
-		        json_pack("{s:s, s:s, s:I, s:s}", "url", url, "expires_at", clock_rfc3339(expires, at),
-		                "size_bytes", (json_int_t)j->object_bytes, "sha256", j->object_sha256));
+			json_pack("{s:s, s:s, s:I, s:s}", "url", url, "expires_at", clock_rfc3339(expires, at),
+				"size_bytes", (json_int_t)j->object_bytes, "sha256", j->object_sha256));
 	free(url);
 	json_decref(body);
 	job_free(j);
@@ -160,7 +160,7 @@ static void send_object(struct api_call *a, const struct job *j)
 	http_reply_header(a->rq, "Content-Disposition", disposition);
 	snprintf(etag, sizeof(etag), "\"%s\"", j->object_sha256);
 	http_reply_file(
-	        a->rq, fd, size, j->format == JOB_PCAP ? "application/vnd.tcpdump.pcap" : "application/x-pcapng", etag);
+		a->rq, fd, size, j->format == JOB_PCAP ? "application/vnd.tcpdump.pcap" : "application/x-pcapng", etag);
 }
 
 void api_file(struct api_call *a)
@@ -179,7 +179,7 @@ void api_file(struct api_call *a)
 	} else if (l.nonce[0] && !http_request_is_head(a->rq) && job_db_link_use(a->gw->db, l.nonce, l.job, &err) < 0) {
 		if (err.code == ERR_NOT_FOUND)
 			http_reply_error(a->rq, 410, "link_used", NULL,
-			        "this link was good for one download, which has happened");
+				"this link was good for one download, which has happened");
 		else
 			http_reply_err(a->rq, &err);
 	} else {

@@ -22,7 +22,7 @@ static void stream_close(void *ctx)
 static const struct http_stream stream_ops = {.read = stream_read, .close = stream_close};
 
 void api_stream_reply(struct api_call *a, struct live_viewer *v, enum job_format format, const char *job_id,
-        uint64_t offset, size_t prelude_bytes)
+	uint64_t offset, size_t prelude_bytes)
 {
 	char text[32];
 
@@ -34,7 +34,7 @@ void api_stream_reply(struct api_call *a, struct live_viewer *v, enum job_format
 	http_reply_header(a->rq, "Pcap-Prelude", text);
 	http_reply_header(a->rq, "X-Accel-Buffering", "no");
 	http_reply_stream(a->rq, 200, format == JOB_PCAP ? "application/vnd.tcpdump.pcap" : "application/x-pcapng",
-	        &stream_ops, v);
+		&stream_ops, v);
 }
 
 static int read_offset(struct api_call *a, int64_t *ret, struct err *err)

@@ -92,7 +92,7 @@ static void refresh(struct capture *c)
 	struct job *j = c->job;
 	struct job_drops sum = {0};
 
-	j->bytes = output_bytes(c->output);
+	j->bytes = c->output ? output_bytes(c->output) : 0;
 	for (size_t n = 0; n < c->n; n++) {
 		j->instances[n].dropped.gateway = 0;
 	}
@@ -152,15 +152,15 @@ static int interface_remember(struct capture *c, uint32_t id, unsigned index, st
 }
 
 static int on_interface(
-        void *ctx, unsigned index, const struct pcapng_interface *from, uint32_t *ret_id, struct err *err)
+	void *ctx, unsigned index, const struct pcapng_interface *from, uint32_t *ret_id, struct err *err)
 {
 	struct capture *c = ctx;
 	struct job_instance *i = &c->job->instances[index];
 	struct pcapng_interface out = {.link_type = from->link_type,
-	        .snaplen = from->snaplen,
-	        .filter = from->filter,
-	        .os = from->os,
-	        .comment = from->comment};
+		.snaplen = from->snaplen,
+		.filter = from->filter,
+		.os = from->os,
+		.comment = from->comment};
 	char name[NOTE_MAX], description[NOTE_MAX];
 	const char *device = from->name ? from->name : c->job->options.device;
 	bool first;
@@ -182,8 +182,8 @@ static int on_interface(
 	if (rc < 0)
 		return -1;
 	event(c, "instance_running",
-	        json_pack("{s:s, s:s, s:s}", "instance", i->name, "device", device, "link_type",
-	                pcapng_link_type_name(from->link_type)));
+		json_pack("{s:s, s:s, s:s}", "instance", i->name, "device", device, "link_type",
+			pcapng_link_type_name(from->link_type)));
 	if (first) {
 		set_state(c, JOB_RUNNING);
 		event(c, "running", NULL);
@@ -213,7 +213,7 @@ static void on_stats(void *ctx, unsigned index, const struct pcapng_stats *s)
 }
 
 static void on_ended(
-        void *ctx, unsigned index, bool started, enum stop_reason reason, const char *note, const struct err *err)
+	void *ctx, unsigned index, bool started, enum stop_reason reason, const char *note, const struct err *err)
 {
 	struct capture *c = ctx;
 	struct job_instance *i = &c->job->instances[index];
@@ -234,11 +234,11 @@ static void on_ended(
 		snprintf(i->error, sizeof(i->error), "%s", note);
 	}
 	data = json_pack("{s:s, s:s, s:s*, s:s*}", "instance", i->name, "reason", stop_reason_name(reason), "code",
-	        i->error_code[0] ? i->error_code : NULL, "error", i->error[0] ? i->error : NULL);
+		i->error_code[0] ? i->error_code : NULL, "error", i->error[0] ? i->error : NULL);
 	pthread_mutex_unlock(&c->lock);
 	log_event(i->error[0] ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, started ? "instance.ended" : "instance.failed",
-	        json_pack("{s:s, s:s, s:s, s:s}", "job", c->job->id, "instance", i->name, "reason",
-	                stop_reason_name(reason), "error", i->error));
+		json_pack("{s:s, s:s, s:s, s:s}", "job", c->job->id, "instance", i->name, "reason",
+			stop_reason_name(reason), "error", i->error));
 	event(c, started ? "instance_ended" : "instance_failed", data);
 }
 
@@ -252,18 +252,18 @@ static void stream_start(struct capture *c, unsigned index)
 	const struct config_gateway *cfg = &c->gw->config;
 	struct agent_request *r = calloc(1, sizeof(*r));
 	struct agent_stream_options o = {
-	        .index = index,
-	        .host = ci->target.host,
-	        .port = ci->target.port,
-	        .agent_name = ci->target.agent_name,
-	        .tls = &c->gw->agents_tls,
-	        .request = r,
-	        .connect_ms = cfg->agents_connect_ms,
-	        .start_ms = cfg->agents_start_ms,
-	        .idle_ms = cfg->agents_idle_ms,
-	        .input = ci->input,
-	        .ops = &stream_ops,
-	        .ctx = c,
+		.index = index,
+		.host = ci->target.host,
+		.port = ci->target.port,
+		.agent_name = ci->target.agent_name,
+		.tls = &c->gw->agents_tls,
+		.request = r,
+		.connect_ms = cfg->agents_connect_ms,
+		.start_ms = cfg->agents_start_ms,
+		.idle_ms = cfg->agents_idle_ms,
+		.input = ci->input,
+		.ops = &stream_ops,
+		.ctx = c,
 	};
 	struct err err = {0};
 
@@ -323,7 +323,7 @@ static void check_limits(struct capture *c, uint64_t now)
 	if (limit_ns > 0 && c->started_ns > 0 && now - c->started_ns >= limit_ns)
 		capture_stop(c, STOP_MAX_DURATION, NULL);
 	if (c->job->mode == JOB_LIVE && c->started_ns > 0 && live_is_alone(c->live, &since) && now > since &&
-	        now - since > c->gw->config.live_grace_ms * CLOCK_NS_PER_MS)
+		now - since > c->gw->config.live_grace_ms * CLOCK_NS_PER_MS)
 		capture_stop(c, STOP_CLIENT_GONE, NULL);
 }
 
@@ -517,7 +517,7 @@ static void finish_live(struct capture *c)
 		if (delivered)
 			break;
 		if (live_is_alone(c->live, &since) && clock_mono_ns() - (since > ended ? since : ended) >
-		                                              c->gw->config.live_grace_ms * CLOCK_NS_PER_MS)
+							      c->gw->config.live_grace_ms * CLOCK_NS_PER_MS)
 			break;
 	}
 	pthread_mutex_lock(&c->lock);
@@ -559,7 +559,7 @@ static void finish_failed(struct capture *c, enum job_state state, enum stop_rea
 	pthread_mutex_unlock(&c->lock);
 	set_state(c, state);
 	event(c, job_state_name(state),
-	        json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "error", c->job->error));
+		json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "error", c->job->error));
 }
 
 static void capture_end(struct capture *c)
@@ -602,12 +602,12 @@ static void capture_end(struct capture *c)
 		}
 	}
 	log_event(LOG_LEVEL_INFO, "capture.ended",
-	        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "job", c->job->id, "state",
-	                job_state_name(c->job->state), "reason", stop_reason_name(reason), "user",
-	                c->job->owner_user_id, "packets", (json_int_t)c->job->packets, "bytes",
-	                (json_int_t)c->job->bytes, "dropped_kernel", (json_int_t)c->job->dropped.kernel,
-	                "dropped_interface", (json_int_t)c->job->dropped.interface, "dropped_agent",
-	                (json_int_t)c->job->dropped.agent, "dropped_gateway", (json_int_t)c->job->dropped.gateway));
+		json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "job", c->job->id, "state",
+			job_state_name(c->job->state), "reason", stop_reason_name(reason), "user",
+			c->job->owner_user_id, "packets", (json_int_t)c->job->packets, "bytes",
+			(json_int_t)c->job->bytes, "dropped_kernel", (json_int_t)c->job->dropped.kernel,
+			"dropped_interface", (json_int_t)c->job->dropped.interface, "dropped_agent",
+			(json_int_t)c->job->dropped.agent, "dropped_gateway", (json_int_t)c->job->dropped.gateway));
 }
 
 static void *capture_thread(void *arg)
@@ -616,7 +616,7 @@ static void *capture_thread(void *arg)
 
 	log_context_job(c->job->id);
 	event(c, "created",
-	        json_pack("{s:s, s:I}", "mode", job_mode_name(c->job->mode), "instances", (json_int_t)c->n));
+		json_pack("{s:s, s:I}", "mode", job_mode_name(c->job->mode), "instances", (json_int_t)c->n));
 	for (unsigned n = 0; n < c->n; n++)
 		stream_start(c, n);
 	capture_loop(c);
@@ -653,15 +653,15 @@ static int begin_sinks(struct capture *c, struct err *err)
 	const struct job *j = c->job;
 	char comment[NOTE_MAX];
 	struct pcapng_section section = {
-	        .os = "Linux", .application = "pcap-gateway " PCAPLINE_VERSION, .comment = comment};
+		.os = "Linux", .application = "pcap-gateway " PCAPLINE_VERSION, .comment = comment};
 	struct output_options o = {
-	        .format = j->format,
-	        .max_packets = j->options.max_packets,
-	        .max_bytes = j->options.max_bytes,
-	        .snaplen = j->options.snaplen,
+		.format = j->format,
+		.max_packets = j->options.max_packets,
+		.max_bytes = j->options.max_bytes,
+		.snaplen = j->options.snaplen,
 	};
 	struct driver_tags tags = {
-	        .job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
+		.job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
 
 	note_section(j, comment);
 	if (j->mode == JOB_LIVE && !(c->live = live_new(c->gw->config.live_backlog_bytes, j->format, err)))
@@ -695,7 +695,7 @@ static int begin_inputs(struct capture *c, const struct target_instance *targets
 }
 
 struct capture *capture_start(struct gateway *gw, struct job *job, const struct target_instance *targets,
-        const struct capture_exclude *excludes, size_t excludes_n, struct err *err)
+	const struct capture_exclude *excludes, size_t excludes_n, struct err *err)
 {
 	struct capture *c = calloc(1, sizeof(*c));
 	pthread_attr_t attr;
@@ -716,12 +716,18 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	c->excludes_n = excludes_n;
 	job->state = JOB_STARTING;
 	job->heartbeat_at = job->created_at;
-	if (begin_inputs(c, targets, err) < 0 || begin_sinks(c, err) < 0 || job_set(&job->gateway, gw->id, err) < 0)
+	if (begin_inputs(c, targets, err) < 0 || job_set(&job->gateway, gw->id, err) < 0)
 		goto fail;
 	/* First among the running ones, then in the database: what stands there unfinished and does not run is taken for left over. */
 	jobs_add(gw->jobs, c);
 	if (job_db_insert(gw->db, job, err) < 0)
 		goto fail_added;
+	if (begin_sinks(c, err) < 0) {
+		job_set(&job->error_code, err_api_code(err), NULL);
+		job_set(&job->error, err->msg, NULL);
+		finish_failed(c, JOB_FAILED, STOP_START_FAILED);
+		goto fail_added;
+	}
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	rc = pthread_create(&thread, &attr, capture_thread, c);
@@ -731,15 +737,11 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	err_sys(err, rc, "thread for capture %s", job->id);
 	finish_failed(c, JOB_FAILED, STOP_INTERNAL);
 fail_added:
-	if (c->store)
-		store_job_drop(c->store);
 	jobs_remove(gw->jobs, c);
 	capture_unref(c);
 	capture_unref(c);
 	return NULL;
 fail:
-	if (c->store)
-		store_job_drop(c->store);
 	jobs_release(gw->jobs, job->owner_user_id);
 	capture_free(c);
 	return NULL;
@@ -822,8 +824,8 @@ static int start_error(const struct capture *c, struct err *err)
 			err_detail(err, "start_failed");
 	}
 	return c->n == 1 ? -1
-	                 : err_in(err, "none of %zu instances could be started; the first, %s", c->n,
-	                           c->job->instances[0].name);
+			 : err_in(err, "none of %zu instances could be started; the first, %s", c->n,
+				   c->job->instances[0].name);
 }
 
 int capture_wait_started(struct capture *c, uint64_t ms, struct err *err)
@@ -845,15 +847,19 @@ int capture_wait_started(struct capture *c, uint64_t ms, struct err *err)
 
 static void request_end(struct capture *c, enum stop_reason reason, const char *by, bool kill)
 {
+	bool news;
+
 	pthread_mutex_lock(&c->lock);
-	if (c->stop_reason == STOP_NONE || (kill && !c->killed)) {
+	news = c->stop_reason == STOP_NONE || (kill && !c->killed);
+	if (news) {
 		c->stop_reason = reason;
 		snprintf(c->stop_by, sizeof(c->stop_by), "%s", by ? by : "");
 	}
 	c->killed |= kill;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
-	merge_wake(c->merge);
+	if (news)
+		merge_wake(c->merge);
 }
 
 void capture_stop(struct capture *c, enum stop_reason reason, const char *by)
@@ -891,7 +897,7 @@ json_t *capture_to_json(struct capture *c, bool brief)
 }
 
 struct live_viewer *capture_attach(struct capture *c, int64_t offset, int peer_fd, uint64_t *ret_offset,
-        size_t *ret_prelude_bytes, struct err *err)
+	size_t *ret_prelude_bytes, struct err *err)
 {
 	struct live_viewer *v = NULL;
 

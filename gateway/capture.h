@@ -21,7 +21,7 @@ struct capture;
  * was reserved for it (jobs_reserve) is taken over too, and given back when the capture ends or here on failure.
  * excludes: ends of the platform's own connections, see capture_request.h.  Returns a reference. */
 struct capture *capture_start(struct gateway *gw, struct job *job, const struct target_instance *targets,
-        const struct capture_exclude *excludes, size_t excludes_n, struct err *err);
+	const struct capture_exclude *excludes, size_t excludes_n, struct err *err);
 
 struct capture *capture_ref(struct capture *c);
 void capture_unref(struct capture *c);
@@ -47,7 +47,7 @@ json_t *capture_to_json(struct capture *c, bool brief);
 
 /* capture_attach: a viewer of the live stream.  offset as in live_attach; *ret_prelude_bytes of the answer are not numbered. */
 struct live_viewer *capture_attach(struct capture *c, int64_t offset, int peer_fd, uint64_t *ret_offset,
-        size_t *ret_prelude_bytes, struct err *err);
+	size_t *ret_prelude_bytes, struct err *err);
 
 /* capture_wait_event: until there may be an event after seq or the capture has ended, at most ms. True: it has ended. */
 bool capture_wait_event(struct capture *c, uint64_t seq, uint64_t ms);

@@ -44,7 +44,7 @@ void note_section(const struct job *j, char ret[NOTE_MAX])
 }
 
 void note_interface(const struct job *j, const struct job_instance *i, const char *device, char ret_name[NOTE_MAX],
-        char ret_description[NOTE_MAX])
+	char ret_description[NOTE_MAX])
 {
 	ret_name[0] = ret_description[0] = '\0';
 	add(ret_name, "%s %s", i->name, device);
@@ -72,9 +72,9 @@ void note_end(const struct job *j, const struct job_instance *i, bool first, cha
 	ret[0] = '\0';
 	add(ret, "%s", stop_note_format(i->stop_reason, text, note));
 	add(ret,
-	        "; %s: %" PRIu64 " packets here, missing: %" PRIu64 " kernel, %" PRIu64 " interface, %" PRIu64
-	        " agent, %" PRIu64 " gateway",
-	        i->name, i->packets, i->dropped.kernel, i->dropped.interface, i->dropped.agent, i->dropped.gateway);
+		"; %s: %" PRIu64 " packets here, missing: %" PRIu64 " kernel, %" PRIu64 " interface, %" PRIu64
+		" agent, %" PRIu64 " gateway",
+		i->name, i->packets, i->dropped.kernel, i->dropped.interface, i->dropped.agent, i->dropped.gateway);
 	if (i->late_packets > 0)
 		add(ret, "; %" PRIu64 " came late and stand out of order", i->late_packets);
 	if (first)

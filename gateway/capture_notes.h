@@ -14,7 +14,7 @@ void note_section(const struct job *j, char ret[NOTE_MAX]);
 
 /* Texts of an instance's interface: name "web/3 eth0", and the description. */
 void note_interface(const struct job *j, const struct job_instance *i, const char *device, char ret_name[NOTE_MAX],
-        char ret_description[NOTE_MAX]);
+	char ret_description[NOTE_MAX]);
 
 /* The comment of an interface's last statistics block.  first: it also names what concerns the whole file (instances that were not captured). */
 void note_end(const struct job *j, const struct job_instance *i, bool first, char ret[NOTE_MAX]);

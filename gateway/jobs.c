@@ -77,10 +77,10 @@ int jobs_reserve(struct jobs *j, const char *user_id, struct err *err)
 		mine += q->counted && strcmp(q->user_id, user_id) == 0;
 	if (mine >= j->captures_per_user_max) {
 		rc = err_set(err, ERR_BUSY,
-		        "you have %" PRIu64 " captures running, which is the limit (captures_per_user)", mine);
+			"you have %" PRIu64 " captures running, which is the limit (captures_per_user)", mine);
 	} else if (j->counted >= j->captures_max) {
 		rc = err_set(err, ERR_BUSY, "%zu captures are running on this gateway, which is the limit (captures)",
-		        j->counted);
+			j->counted);
 	} else {
 		p->counted = true;
 		j->counted++;

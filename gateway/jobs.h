@@ -21,7 +21,7 @@ void jobs_release(struct jobs *j, const char *user_id);
 void jobs_add(struct jobs *j, struct capture *c);  /* takes a reference of its own */
 void jobs_idle(struct jobs *j, struct capture *c); /* it has ended: gives its place back, stays findable */
 void jobs_remove(
-        struct jobs *j, struct capture *c); /* and its reference; also gives the place back if that was not done */
+	struct jobs *j, struct capture *c); /* and its reference; also gives the place back if that was not done */
 
 struct capture *jobs_find(struct jobs *j, const char *id); /* new reference or NULL */
 

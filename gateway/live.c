@@ -209,9 +209,9 @@ static int say_dropped(struct live *l, struct err *err)
 		if (d->unsaid == 0)
 			continue;
 		snprintf(text, sizeof(text),
-		        "%" PRIu64
-		        " packets between %s and %s are missing here: the viewer was too slow for the traffic",
-		        d->unsaid, clock_rfc3339(d->from_ns, from), clock_rfc3339(d->to_ns, to));
+			"%" PRIu64
+			" packets between %s and %s are missing here: the viewer was too slow for the traffic",
+			d->unsaid, clock_rfc3339(d->from_ns, from), clock_rfc3339(d->to_ns, to));
 		if (!(room = segment_room(s, PCAPNG_META_BYTES_MAX))) {
 			rc = err_nomem(err);
 			goto out;
@@ -282,7 +282,7 @@ uint64_t live_dropped_of(struct live *l, uint32_t interface)
 /* ---- viewers ---- */
 
 struct live_viewer *live_attach(
-        struct live *l, int64_t offset, struct segment *prelude, int peer_fd, uint64_t *ret_offset, struct err *err)
+	struct live *l, int64_t offset, struct segment *prelude, int peer_fd, uint64_t *ret_offset, struct err *err)
 {
 	struct live_viewer *v = calloc(1, sizeof(*v));
 	int rc = 0;
@@ -303,7 +303,7 @@ struct live_viewer *live_attach(
 		rc = err_set(err, ERR_INPUT, "offset: the stream has %" PRIu64 " bytes so far", l->end);
 	else if (v->pos < l->start)
 		rc = err_set(err, ERR_STATE, "offset: the stream is kept from byte %" PRIu64 " on, not from %" PRIu64,
-		        l->start, v->pos);
+			l->start, v->pos);
 	if (rc == 0) {
 		l->viewers++;
 		live_ref(l);

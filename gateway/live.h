@@ -37,7 +37,7 @@ uint64_t live_dropped_of(struct live *l, uint32_t interface); /* of one interfac
 /* live_attach: offset -1: at the newest block boundary, *ret_offset says where; prelude (taken, may be NULL) goes first and is not numbered.
  * Else at this byte.  ERR_STATE detail offset_gone; ERR_INPUT: beyond the end; ERR_BUSY: too many viewers. */
 struct live_viewer *live_attach(
-        struct live *l, int64_t offset, struct segment *prelude, int peer_fd, uint64_t *ret_offset, struct err *err);
+	struct live *l, int64_t offset, struct segment *prelude, int peer_fd, uint64_t *ret_offset, struct err *err);
 
 /* live_read: blocks; bytes, HTTP_STREAM_END or HTTP_STREAM_ABORT (fell behind, peer gone, not whole). */
 ssize_t live_read(struct live_viewer *v, uint8_t *dst, size_t max);

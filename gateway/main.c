@@ -33,18 +33,18 @@
 #define KILL_WAIT_MS     10000u
 
 static const char usage[] = "usage: pcap-gateway --config FILE [--check-config]\n"
-                            "       pcap-gateway --config-help | --version | --help\n"
-                            "\n"
-                            "Lets users capture packets on the instances that they may see.\n"
-                            "\n"
-                            "  -c, --config FILE    configuration (YAML)\n"
-                            "      --check-config   read it with all files it names, say what is wrong, and end\n"
-                            "      --config-help    print all configuration keys with defaults and ranges\n"
-                            "  -V, --version        print the version\n"
-                            "  -h, --help           print this\n"
-                            "\n"
-                            "SIGTERM and SIGINT drain: captures end gracefully, then the program.  SIGHUP reads\n"
-                            "inventory and tokens again.  Logs are JSON lines on stderr.\n";
+			    "       pcap-gateway --config-help | --version | --help\n"
+			    "\n"
+			    "Lets users capture packets on the instances that they may see.\n"
+			    "\n"
+			    "  -c, --config FILE    configuration (YAML)\n"
+			    "      --check-config   read it with all files it names, say what is wrong, and end\n"
+			    "      --config-help    print all configuration keys with defaults and ranges\n"
+			    "  -V, --version        print the version\n"
+			    "  -h, --help           print this\n"
+			    "\n"
+			    "SIGTERM and SIGINT drain: captures end gracefully, then the program.  SIGHUP reads\n"
+			    "inventory and tokens again.  Logs are JSON lines on stderr.\n";
 
 struct arguments {
 	const char *config;
@@ -55,12 +55,12 @@ struct arguments {
 static int read_arguments(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"check-config", no_argument, NULL, 'C'},
-	        {"config-help", no_argument, NULL, 'H'},
-	        {"version", no_argument, NULL, 'V'},
-	        {"help", no_argument, NULL, 'h'},
-	        {NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, 'C'},
+		{"config-help", no_argument, NULL, 'H'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int o;
 
@@ -177,7 +177,7 @@ static void on_store_event(void *ctx, const char *job_id, const char *type, cons
 	uint64_t seq;
 
 	log_event(LOG_LEVEL_WARNING, "storage.event",
-	        json_pack("{s:s, s:s, s:s}", "job", job_id, "type", type, "text", text));
+		json_pack("{s:s, s:s, s:s}", "job", job_id, "type", type, "text", text));
 	job_db_event_add(gw->db, job_id, clock_wall_ns(), type, dump ? dump : "{}", &seq, NULL);
 	free(dump);
 	json_decref(data);
@@ -189,13 +189,13 @@ static int open_store(struct gateway *gw, struct err *err)
 	char *objects = below(c->state_dir, c->storage_path, "objects", err);
 	char *spool = objects ? below(c->state_dir, c->storage_spool, "spool", err) : NULL;
 	struct store_options o = {
-	        .spool_dir = spool,
-	        .chunk_bytes = c->storage_chunk_bytes,
-	        .job_bytes_max = c->storage_job_max_bytes,
-	        .min_free_bytes = c->storage_min_free_bytes,
-	        .db = gw->db,
-	        .on_event = on_store_event,
-	        .ctx = gw,
+		.spool_dir = spool,
+		.chunk_bytes = c->storage_chunk_bytes,
+		.job_bytes_max = c->storage_job_max_bytes,
+		.min_free_bytes = c->storage_min_free_bytes,
+		.db = gw->db,
+		.on_event = on_store_event,
+		.ctx = gw,
 	};
 
 	if (spool && (o.driver = driver_file_new(objects, err)))
@@ -212,10 +212,10 @@ static int open_state(struct gateway *gw, struct err *err)
 	int rc = -1;
 
 	if (fs_mkdir_p(c->state_dir, 0700, err) < 0 || become(c->run_as, c->state_dir, err) < 0 ||
-	        lock_state(c->state_dir, err) < 0)
+		lock_state(c->state_dir, err) < 0)
 		goto out;
 	if (!(db = fs_path("%s/jobs.db", c->state_dir)) ||
-	        !(key = below(c->state_dir, c->link_key_file, "link.key", err))) {
+		!(key = below(c->state_dir, c->link_key_file, "link.key", err))) {
 		err_nomem(err);
 		goto out;
 	}
@@ -235,21 +235,21 @@ static int open_server(struct gateway *gw, struct err *err)
 	const struct config_gateway *c = &gw->config;
 	bool tls = c->tls_certificate[0] != '\0';
 	struct http_server_options o = {
-	        .address = c->listen_address,
-	        .port = (uint16_t)c->listen_port,
-	        .tls = tls ? &gw->server_tls : NULL,
-	        .connections_max = (unsigned)c->limit_connections,
-	        .connections_per_address_max = (unsigned)c->limit_connections_per_address,
-	        .idle_timeout_s = (unsigned)((c->limit_idle_ms + 999) / 1000),
-	        .header_timeout_s = (unsigned)((c->limit_header_ms + 999) / 1000),
-	        .body_timeout_s = BODY_TIMEOUT_S,
-	        .header_bytes_max = HEADER_BYTES_MAX,
-	        .body_bytes_max = CAPTURE_BODY_MAX,
-	        .stream_block_bytes = STREAM_BYTES,
-	        .on_headers = api_on_headers,
-	        .on_request = api_on_request,
-	        .on_done = api_on_done,
-	        .ctx = gw,
+		.address = c->listen_address,
+		.port = (uint16_t)c->listen_port,
+		.tls = tls ? &gw->server_tls : NULL,
+		.connections_max = (unsigned)c->limit_connections,
+		.connections_per_address_max = (unsigned)c->limit_connections_per_address,
+		.idle_timeout_s = (unsigned)((c->limit_idle_ms + 999) / 1000),
+		.header_timeout_s = (unsigned)((c->limit_header_ms + 999) / 1000),
+		.body_timeout_s = BODY_TIMEOUT_S,
+		.header_bytes_max = HEADER_BYTES_MAX,
+		.body_bytes_max = CAPTURE_BODY_MAX,
+		.stream_block_bytes = STREAM_BYTES,
+		.on_headers = api_on_headers,
+		.on_request = api_on_request,
+		.on_done = api_on_done,
+		.ctx = gw,
 	};
 	char where[300];
 
@@ -262,8 +262,8 @@ static int open_server(struct gateway *gw, struct err *err)
 	while (strlen(gw->public_url) > 1 && gw->public_url[strlen(gw->public_url) - 1] == '/')
 		gw->public_url[strlen(gw->public_url) - 1] = '\0';
 	log_event(LOG_LEVEL_INFO, "gateway.listening",
-	        json_pack("{s:s, s:b, s:b, s:s}", "address", where, "tls", tls, "storage", gw->store != NULL, "version",
-	                PCAPLINE_VERSION));
+		json_pack("{s:s, s:b, s:b, s:s}", "address", where, "tls", tls, "storage", gw->store != NULL, "version",
+			PCAPLINE_VERSION));
 	return 0;
 }
 
@@ -314,12 +314,12 @@ static void end_captures(struct gateway *gw, bool kill)
 static void drain(struct gateway *gw)
 {
 	log_event(
-	        LOG_LEVEL_INFO, "gateway.draining", json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
+		LOG_LEVEL_INFO, "gateway.draining", json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
 	atomic_store(&gw->draining, true);
 	end_captures(gw, false);
 	if (jobs_wait_empty(gw->jobs, gw->config.drain_ms) < 0) {
 		log_event(LOG_LEVEL_WARNING, "gateway.drain_timeout",
-		        json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
+			json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
 		end_captures(gw, true);
 		jobs_wait_empty(gw->jobs, KILL_WAIT_MS);
 	}

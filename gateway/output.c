@@ -168,8 +168,8 @@ int output_interface(struct output *o, const struct pcapng_interface *i, uint32_
 
 		snprintf(first, sizeof(first), "%s", pcapng_link_type_name((uint16_t)o->link_type));
 		err_set(err, ERR_STATE,
-		        "link type %s beside %s: format pcap takes one link type only; format pcapng takes both",
-		        pcapng_link_type_name(i->link_type), first);
+			"link type %s beside %s: format pcap takes one link type only; format pcapng takes both",
+			pcapng_link_type_name(i->link_type), first);
 		err_detail(err, "link_type_mismatch");
 		goto out;
 	}
@@ -198,7 +198,7 @@ static struct segment *prelude(const struct output *o, struct err *err)
 }
 
 struct live_viewer *output_join(struct output *o, struct live *live, int64_t offset, int peer_fd, uint64_t *ret_offset,
-        size_t *ret_prelude_bytes, struct err *err)
+	size_t *ret_prelude_bytes, struct err *err)
 {
 	struct live_viewer *v = NULL;
 	struct segment *first = NULL;
@@ -271,7 +271,7 @@ static bool passes_whole(const struct output *o, const struct merge_piece *p)
 }
 
 static enum output_result put_blocks(
-        struct output *o, const struct merge_piece *p, uint64_t *ret_packets, uint64_t *ret_bytes, struct err *err)
+	struct output *o, const struct merge_piece *p, uint64_t *ret_packets, uint64_t *ret_bytes, struct err *err)
 {
 	enum output_result result;
 
@@ -297,7 +297,7 @@ static enum output_result put_blocks(
 }
 
 enum output_result output_piece(
-        struct output *o, const struct merge_piece *p, uint64_t *ret_packets, uint64_t *ret_bytes, struct err *err)
+	struct output *o, const struct merge_piece *p, uint64_t *ret_packets, uint64_t *ret_bytes, struct err *err)
 {
 	enum output_result result;
 

@@ -33,7 +33,7 @@ enum output_result { OUTPUT_OK, OUTPUT_FULL_PACKETS, OUTPUT_FULL_BYTES, OUTPUT_F
 
 /* output_piece: ret_packets, ret_bytes: those of the piece that went out.  OUTPUT_FAILED fills err (ERR_FULL: the store is full). */
 enum output_result output_piece(
-        struct output *o, const struct merge_piece *p, uint64_t *ret_packets, uint64_t *ret_bytes, struct err *err);
+	struct output *o, const struct merge_piece *p, uint64_t *ret_packets, uint64_t *ret_bytes, struct err *err);
 
 /* output_stats: a statistics block of our own; always goes out (pcapng only). */
 int output_stats(struct output *o, const struct pcapng_stats *s, struct err *err);
@@ -44,7 +44,7 @@ int output_flush(struct output *o, struct err *err);
 /* output_join: a viewer for the stream from here on (offset -1) or from a numbered byte.  live: the job's live sink, which the output feeds from now on
  * if it did not yet.  With offset -1 fresh header blocks (*ret_prelude_bytes) go to the viewer first.  See live_attach. */
 struct live_viewer *output_join(struct output *o, struct live *live, int64_t offset, int peer_fd, uint64_t *ret_offset,
-        size_t *ret_prelude_bytes, struct err *err);
+	size_t *ret_prelude_bytes, struct err *err);
 
 uint64_t output_bytes(struct output *o); /* of the stream so far */
 

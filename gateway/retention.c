@@ -44,7 +44,7 @@ static void save(struct gateway *gw, const struct job *j)
 /* ---- erasing ---- */
 
 int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by, uint64_t *ret_bytes,
-        struct err *err)
+	struct err *err)
 {
 	struct job *j = job_db_get(gw->db, job_id, err);
 	int rc = -1;
@@ -61,7 +61,7 @@ int retention_erase(struct gateway *gw, const char *job_id, enum job_state state
 		goto out;
 	if (!gw->store && j->object_key[0]) {
 		err_set(err, ERR_UNAVAILABLE,
-		        "storage is switched off on this gateway; the capture's file cannot be reached to erase it");
+			"storage is switched off on this gateway; the capture's file cannot be reached to erase it");
 		goto out;
 	}
 	j->state = state;
@@ -70,7 +70,7 @@ int retention_erase(struct gateway *gw, const char *job_id, enum job_state state
 	if (j->ended_at == 0)
 		j->ended_at = clock_wall_ns();
 	if (job_set(&j->object_key, "", err) < 0 || job_db_links_delete(gw->db, j->id, err) < 0 ||
-	        job_db_save(gw->db, j, err) < 0)
+		job_db_save(gw->db, j, err) < 0)
 		goto out;
 	add_event(gw, j, job_state_name(state), by ? json_pack("{s:s}", "by", by) : NULL);
 	rc = 0;
@@ -92,7 +92,7 @@ static int tail_write(void *ctx, uint32_t interfaces_n, uint8_t *dst, size_t roo
 	if (j->stop_reason != STOP_INTERRUPTED)
 		return 0; /* the stream had its end already; only its upload was missing */
 	stop_note_format(
-	        STOP_INTERRUPTED, "the gateway ended unexpectedly; packets after this point are missing", note);
+		STOP_INTERRUPTED, "the gateway ended unexpectedly; packets after this point are missing", note);
 	for (uint32_t i = 0; i < interfaces_n; i++) {
 		struct pcapng_stats s = {.interface_id = i, .ts_ns = clock_wall_ns(), .comment = note};
 
@@ -116,7 +116,7 @@ static void finish_lost(struct gateway *gw, struct job *j, const char *why)
 static void finish_stored(struct gateway *gw, struct job *j)
 {
 	struct driver_tags tags = {
-	        .job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
+		.job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
 	struct driver_object object;
 	struct err err = {0};
 
@@ -130,10 +130,10 @@ static void finish_stored(struct gateway *gw, struct job *j)
 		job_set(&j->error, "", NULL);
 		save(gw, j);
 		add_event(gw, j, "ready",
-		        json_pack("{s:I, s:s, s:b}", "size_bytes", (json_int_t)object.bytes, "sha256", object.sha256,
-		                "interrupted", j->stop_reason == STOP_INTERRUPTED));
+			json_pack("{s:I, s:s, s:b}", "size_bytes", (json_int_t)object.bytes, "sha256", object.sha256,
+				"interrupted", j->stop_reason == STOP_INTERRUPTED));
 		log_event(LOG_LEVEL_INFO, "retention.recovered",
-		        json_pack("{s:s, s:I}", "job", j->id, "bytes", (json_int_t)object.bytes));
+			json_pack("{s:s, s:I}", "job", j->id, "bytes", (json_int_t)object.bytes));
 	} else if (err.code == ERR_NOT_FOUND) {
 		finish_lost(gw, j, "the gateway ended before anything was stored");
 	} else {
@@ -215,7 +215,7 @@ void retention_recover(struct gateway *gw)
 		log_err(LOG_LEVEL_WARNING, "retention.orphans_failed", &err, NULL);
 	if (erased > 0 || foreign > 0)
 		log_event(LOG_LEVEL_WARNING, "retention.spool_leftovers",
-		        json_pack("{s:i, s:i}", "erased", (int)erased, "foreign", (int)foreign));
+			json_pack("{s:i, s:i}", "erased", (int)erased, "foreign", (int)foreign));
 }
 
 /* ---- sweeping ---- */
@@ -236,7 +236,7 @@ static void expire(struct gateway *gw)
 		err = (struct err){0};
 		if (retention_erase(gw, jobs[i]->id, JOB_EXPIRED, NULL, NULL, &err) < 0)
 			log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err,
-			        json_pack("{s:s}", "job", jobs[i]->id));
+				json_pack("{s:s}", "job", jobs[i]->id));
 	}
 	job_db_list_free(jobs, n);
 }
@@ -249,7 +249,7 @@ static void sweep(struct gateway *gw)
 	expire(gw);
 	finish_unfinished(gw);
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
-	        (now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
+		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
 }
 

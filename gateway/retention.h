@@ -20,6 +20,6 @@ void retention_stop(struct retention *r); /* waits for a sweep that runs; accept
 /* retention_erase: object, spool and links of a job that does not run, verified; then it is in state (JOB_EXPIRED, JOB_PURGED). A job that is
  * purged already is success.  ret_bytes (may be NULL): of the object that was erased. */
 int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by, uint64_t *ret_bytes,
-        struct err *err);
+	struct err *err);
 
 #endif

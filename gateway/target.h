@@ -27,7 +27,7 @@ struct target_source_ops {
 	/* Resolves target (the JSON object, "type" already seen) for this user.  ERR_INPUT: malformed; ERR_NOT_FOUND: not there or not visible; ERR_PERM;
 	 * ERR_NET: a platform service failed.  At most max instances, else ERR_LIMIT. */
 	int (*resolve)(struct target_source *s, const struct identity *who, json_t *target, size_t max,
-	        struct target_set *ret, struct err *err);
+		struct target_set *ret, struct err *err);
 	/* Ends of agents' listeners that this source knows of, to keep the platform's own streams out of captures; at most max. */
 	size_t (*agents)(struct target_source *s, struct capture_exclude *ret, size_t max);
 	void (*free)(struct target_source *s);

@@ -50,19 +50,19 @@ static bool has(const struct target_set *t, const char *name)
 }
 
 static int add(const struct target_host *s, const struct inventory_group *g, const struct inventory_instance *i,
-        size_t max, struct target_set *ret, struct err *err)
+	size_t max, struct target_set *ret, struct err *err)
 {
 	struct target_instance t = {.port = i->port}, *more;
 
 	snprintf(t.name, sizeof(t.name), "%s/%s", g->name, i->id);
 	snprintf(t.host, sizeof(t.host), "%s", i->host);
 	snprintf(t.agent_name, sizeof(t.agent_name), "%s",
-	        i->agent_name && i->agent_name[0] ? i->agent_name : s->agent_name);
+		i->agent_name && i->agent_name[0] ? i->agent_name : s->agent_name);
 	if (has(ret, t.name))
 		return 0;
 	if (ret->n >= max) {
 		err_set(err, ERR_LIMIT,
-		        "target.instances: more than %zu instances, the limit of one capture here; name fewer", max);
+			"target.instances: more than %zu instances, the limit of one capture here; name fewer", max);
 		err_field(err, "target.instances");
 		return err_detail(err, "too_many_instances");
 	}
@@ -75,7 +75,7 @@ static int add(const struct target_host *s, const struct inventory_group *g, con
 
 /* Adds what name ("group" or "group/id", NULL: everything) stands for, as far as the user may. */
 static int select_named(const struct target_host *s, const struct identity *who, const char *name, size_t max,
-        struct target_set *ret, struct err *err)
+	struct target_set *ret, struct err *err)
 {
 	const char *slash = name ? strchr(name, '/') : NULL;
 	bool found = false;
@@ -102,8 +102,8 @@ static int select_named(const struct target_host *s, const struct identity *who,
 		char shown[80];
 
 		err_set(err, ERR_NOT_FOUND,
-		        "target.instances: there is no group or instance \"%s\" that you may capture from",
-		        parse_printable(name, shown, sizeof(shown)));
+			"target.instances: there is no group or instance \"%s\" that you may capture from",
+			parse_printable(name, shown, sizeof(shown)));
 	} else {
 		err_set(err, ERR_NOT_FOUND, "target: there is nothing that you may capture from");
 	}
@@ -111,7 +111,7 @@ static int select_named(const struct target_host *s, const struct identity *who,
 }
 
 static int select_all(struct target_host *s, const struct identity *who, json_t *names, size_t max,
-        struct target_set *ret, struct err *err)
+	struct target_set *ret, struct err *err)
 {
 	json_t *item;
 	size_t n;
@@ -128,9 +128,9 @@ static int select_all(struct target_host *s, const struct identity *who, json_t 
 
 		if (!name || strlen(name) != json_string_length(item) || !name[0] || strlen(name) >= CAPTURE_NAME_MAX) {
 			err_set(err, ERR_INPUT,
-			        "target.instances: item %zu is not the name of a group (\"web\") or an instance "
-			        "(\"web/1\")",
-			        n + 1);
+				"target.instances: item %zu is not the name of a group (\"web\") or an instance "
+				"(\"web/1\")",
+				n + 1);
 			return err_field(err, "target.instances");
 		}
 		if (select_named(s, who, name, max, ret, err) < 0)
@@ -140,7 +140,7 @@ static int select_all(struct target_host *s, const struct identity *who, json_t 
 }
 
 static int resolve(struct target_source *source, const struct identity *who, json_t *target, size_t max,
-        struct target_set *ret, struct err *err)
+	struct target_set *ret, struct err *err)
 {
 	struct target_host *s = (struct target_host *)source;
 	struct json_in in;
@@ -176,7 +176,7 @@ static size_t agents(struct target_source *source, struct capture_exclude *ret, 
 			const char *host = g->instances[i].host;
 
 			if (strlen(host) >= sizeof(ret->address) ||
-			        (inet_pton(AF_INET, host, raw) != 1 && inet_pton(AF_INET6, host, raw) != 1))
+				(inet_pton(AF_INET, host, raw) != 1 && inet_pton(AF_INET6, host, raw) != 1))
 				continue; /* a DNS name: its agent leaves its own listener out by itself */
 			snprintf(ret[got].address, sizeof(ret[got].address), "%s", host);
 			ret[got++].port = g->instances[i].port;
@@ -204,7 +204,7 @@ struct target_source *target_host_new(const char *path, const char *default_agen
 	struct target_host *s = calloc(1, sizeof(*s));
 
 	if (!s || !(s->path = strdup(path)) || !(s->agent_name = strdup(default_agent_name)) ||
-	        pthread_mutex_init(&s->lock, NULL) != 0) {
+		pthread_mutex_init(&s->lock, NULL) != 0) {
 		if (s) {
 			free(s->path);
 			free(s->agent_name);
