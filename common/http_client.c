@@ -29,24 +29,29 @@ int http_client_global_init(struct err *err)
 /* call_take_url: refuses what libcurl would refuse later, and keeps the host for messages. */
 static int call_take_url(struct http_call *c, const char *url, struct err *err)
 {
+	char *host = NULL, *scheme = NULL, shown[128];
 	CURLU *u = curl_url();
 	CURLUcode code;
-	char *host = NULL, shown[128];
 	int rc = -1;
 
 	if (!u)
 		return err_nomem(err);
 	code = curl_url_set(u, CURLUPART_URL, url, 0);
 	if (code == CURLUE_OK)
+		code = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+	if (code == CURLUE_OK && strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
+		code = CURLUE_UNSUPPORTED_SCHEME;
+	if (code == CURLUE_OK)
 		code = curl_url_get(u, CURLUPART_HOST, &host, 0);
-	if (code != CURLUE_OK) {
-		err_set(err, ERR_INPUT, "URL \"%s\": %s", parse_printable(url, shown, sizeof(shown)),
-		        curl_url_strerror(code));
-	} else {
-		c->host = strdup(host);
-		rc = c->host ? 0 : err_nomem(err);
-	}
+	parse_printable(url, shown, sizeof(shown));
+	if (code != CURLUE_OK)
+		err_set(err, ERR_INPUT, "URL \"%s\": %s", shown, curl_url_strerror(code));
+	else if (!(c->host = strdup(host)))
+		err_nomem(err);
+	else
+		rc = 0;
 	curl_free(host);
+	curl_free(scheme);
 	curl_url_cleanup(u);
 	return rc;
 }
@@ -90,7 +95,7 @@ static int call_set_headers(struct http_call *c, const struct http_call_options 
 			return -1;
 	}
 	if (o->body &&
-	        call_add_field(c, "Content-Type:", o->content_type ? o->content_type : "application/json", err) < 0)
+		call_add_field(c, "Content-Type:", o->content_type ? o->content_type : "application/json", err) < 0)
 		return -1;
 	for (i = 0; o->headers && o->headers[i]; i++) {
 		if (call_add_header(c, o->headers[i], err) < 0)
@@ -205,7 +210,7 @@ struct http_call *http_call_new(const struct http_call_options *o, struct err *e
 	c->ctx = o->ctx;
 	c->body_bytes_max = o->body_bytes_max ? o->body_bytes_max : HTTP_CLIENT_BODY_BYTES_MAX;
 	buf_init(&c->body,
-	        c->body_bytes_max > HTTP_CLIENT_ERROR_BYTES_MAX ? c->body_bytes_max : HTTP_CLIENT_ERROR_BYTES_MAX);
+		c->body_bytes_max > HTTP_CLIENT_ERROR_BYTES_MAX ? c->body_bytes_max : HTTP_CLIENT_ERROR_BYTES_MAX);
 	c->multi = curl_multi_init();
 	c->easy = curl_easy_init();
 	if (!c->multi || !c->easy) {
@@ -213,7 +218,7 @@ struct http_call *http_call_new(const struct http_call_options *o, struct err *e
 		goto fail;
 	}
 	if (call_take_url(c, o->url, err) < 0 || call_set_transport(c, o, err) < 0 || call_set_headers(c, o, err) < 0 ||
-	        call_set_dial(c, o->dial, err) < 0 || call_set_tls(c, o, err) < 0)
+		call_set_dial(c, o->dial, err) < 0 || call_set_tls(c, o, err) < 0)
 		goto fail;
 	return c;
 fail:

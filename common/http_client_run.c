@@ -107,7 +107,7 @@ static int call_check_clocks(struct http_call *c, uint64_t start_ns, uint64_t *r
 	curl_off_t departure_us = 0;
 
 	if (!c->sent && curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &departure_us) == CURLE_OK &&
-	        departure_us > 0) {
+		departure_us > 0) {
 		c->sent = true;
 		c->last_ns = now;
 	}
@@ -117,7 +117,7 @@ static int call_check_clocks(struct http_call *c, uint64_t start_ns, uint64_t *r
 		return err_set(err, ERR_TIMEOUT, "%s: no answer within %u ms", c->host, c->answer_timeout_ms);
 	if (c->sent && call_is_past(c->last_ns, c->idle_timeout_ms, now, &wait_ms))
 		return err_set(err, ERR_TIMEOUT, "%s: silent for %u ms after %" PRIu64 " bytes", c->host,
-		        c->idle_timeout_ms, c->body_bytes);
+			c->idle_timeout_ms, c->body_bytes);
 	*ret_wait_ms = wait_ms;
 	return 0;
 }
@@ -140,7 +140,6 @@ static enum err_code call_kind(CURLcode code, const char *text)
 {
 	switch ((int)code) {
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		return ERR_INPUT;
 	case CURLE_OPERATION_TIMEDOUT:
 		return ERR_TIMEOUT;
@@ -177,7 +176,7 @@ static int call_check_end(const struct http_call *c, struct err *err)
 	if (http_call_header(c, "Transfer-Encoding"))
 		return 0;
 	return err_set(err, ERR_NET, "%s: cut short after %" PRIu64 " bytes, or not: the answer has no length", c->host,
-	        c->body_bytes);
+		c->body_bytes);
 }
 
 static int call_end(struct http_call *c, CURLcode code, struct err *err)
@@ -189,7 +188,7 @@ static int call_end(struct http_call *c, CURLcode code, struct err *err)
 		return err_set(err, ERR_CANCELLED, "%s: cancelled after %" PRIu64 " bytes", c->host, c->body_bytes);
 	case HTTP_ABORT_HEADERS:
 		return err_set(err, ERR_LIMIT, "%s: more than %d headers or %d bytes of them", c->host,
-		        HTTP_CLIENT_HEADERS_MAX, HTTP_CLIENT_HEADER_BYTES_MAX);
+			HTTP_CLIENT_HEADERS_MAX, HTTP_CLIENT_HEADER_BYTES_MAX);
 	case HTTP_ABORT_BODY:
 		return err_set(err, ERR_LIMIT, "%s: answer is over %zu bytes", c->host, c->body_bytes_max);
 	case HTTP_ABORT_NOMEM:
@@ -210,7 +209,7 @@ static int call_loop(struct http_call *c, CURLcode *ret_code, struct err *err)
 	for (;;) {
 		if (atomic_load(&c->cancelled))
 			return err_set(
-			        err, ERR_CANCELLED, "%s: cancelled after %" PRIu64 " bytes", c->host, c->body_bytes);
+				err, ERR_CANCELLED, "%s: cancelled after %" PRIu64 " bytes", c->host, c->body_bytes);
 		if (curl_multi_perform(c->multi, &running) != CURLM_OK)
 			return err_set(err, ERR_INTERNAL, "%s: libcurl's transfer failed", c->host);
 		msg = curl_multi_info_read(c->multi, &left);
