@@ -119,18 +119,18 @@ static void driver_file_free(struct driver *driver)
 }
 
 static const struct driver_ops driver_file_ops = {
-        .name = "file",
-        .upload_begin = driver_file_upload_begin,
-        .upload_state = driver_file_upload_state,
-        .upload_part = driver_file_upload_part,
-        .upload_complete = driver_file_upload_complete,
-        .upload_abort = driver_file_upload_abort,
-        .upload_free = driver_file_upload_free,
-        .open = driver_file_open,
-        .url = NULL,
-        .erase = driver_file_erase,
-        .check = driver_file_check,
-        .free = driver_file_free,
+	.name = "file",
+	.upload_begin = driver_file_upload_begin,
+	.upload_state = driver_file_upload_state,
+	.upload_part = driver_file_upload_part,
+	.upload_complete = driver_file_upload_complete,
+	.upload_abort = driver_file_upload_abort,
+	.upload_free = driver_file_upload_free,
+	.open = driver_file_open,
+	.url = NULL,
+	.erase = driver_file_erase,
+	.check = driver_file_check,
+	.free = driver_file_free,
 };
 
 /* Opens root and makes it ours.  The root of the file system is refused: its mode is not for us to change. */

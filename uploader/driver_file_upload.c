@@ -1,8 +1,8 @@
 /* driver_file_upload.c - how the file driver makes an object:
  *   .uploads/<job>.part    the parts, one after the other
  *   .uploads/<job>.index   a line per part, "<seq> <offset> <bytes> <sha256>", written when the part is on disk
- * and at the end .part is flushed, read back, checked and renamed to its key.  What stands in .part past the last line of the index does
- * not count; so a part that a crash cut off is simply sent again. */
+ * What stands in .part past the last line of the index does not count; so a part that a crash cut off is simply sent again.  How .part
+ * becomes the object is in driver_file_complete.c. */
 #include "uploader/driver_file_internal.h"
 
 #include "common/fs.h"
@@ -19,33 +19,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INDEX_LINE_MAX 128
-#define COPY_BYTES     (256u * 1024)
+#define COPY_BYTES (256u * 1024)
 
-struct file_part {
-	uint64_t offset, bytes;
-	char sha256[DIGEST_SHA256_HEX_MAX];
-	off_t index_end; /* of its line */
-};
-
-struct file_upload {
-	struct driver_file *d;
-	char *key;
-	char *part_name, *index_name;
-	char *meta; /* JSON, as it will stand beside the object, but for size and checksum */
-	int data, index;
-	struct file_part *parts; /* 1.. at 0.. */
-	uint32_t n, cap;
-};
-
-static uint64_t upload_end(const struct file_upload *u)
+uint64_t file_upload_end(const struct file_upload *u)
 {
 	return u->n ? u->parts[u->n - 1].offset + u->parts[u->n - 1].bytes : 0;
 }
 
-static void part_line(uint32_t seq, const struct file_part *p, char ret[INDEX_LINE_MAX])
+void file_part_line(uint32_t seq, const struct file_part *p, char ret[FILE_PART_LINE_MAX])
 {
-	snprintf(ret, INDEX_LINE_MAX, "%" PRIu32 " %" PRIu64 " %" PRIu64 " %s", seq, p->offset, p->bytes, p->sha256);
+	snprintf(
+		ret, FILE_PART_LINE_MAX, "%" PRIu32 " %" PRIu64 " %" PRIu64 " %s", seq, p->offset, p->bytes, p->sha256);
 }
 
 static int parts_add(struct file_upload *u, const struct file_part *p, struct err *err)
@@ -68,15 +52,15 @@ static int parts_add(struct file_upload *u, const struct file_part *p, struct er
 /* One line of the index; false: it is not the next one as we write it. */
 static bool index_parse(const struct file_upload *u, const char *line, struct file_part *ret)
 {
-	char again[INDEX_LINE_MAX];
+	char again[FILE_PART_LINE_MAX];
 	struct file_part p = {0};
 	uint32_t seq;
 
 	if (sscanf(line, "%" SCNu32 " %" SCNu64 " %" SCNu64 " %64[0-9a-f]", &seq, &p.offset, &p.bytes, p.sha256) != 4)
 		return false;
-	if (seq != u->n + 1 || p.offset != upload_end(u) || p.bytes > UINT64_MAX - p.offset)
+	if (seq != u->n + 1 || p.offset != file_upload_end(u) || p.bytes > UINT64_MAX - p.offset)
 		return false;
-	part_line(seq, &p, again);
+	file_part_line(seq, &p, again);
 	if (strncmp(line, again, strlen(again)) != 0 || strcmp(line + strlen(again), "\n") != 0)
 		return false;
 	*ret = p;
@@ -85,7 +69,7 @@ static bool index_parse(const struct file_upload *u, const char *line, struct fi
 
 static int index_load(struct file_upload *u, struct err *err)
 {
-	char line[INDEX_LINE_MAX + 2];
+	char line[FILE_PART_LINE_MAX + 2];
 	struct stat st;
 	struct file_part p;
 	off_t at = 0;
@@ -101,7 +85,7 @@ static int index_load(struct file_upload *u, struct err *err)
 		return rc;
 	}
 	while (rc == 0 && fgets(line, sizeof(line), f) && index_parse(u, line, &p) &&
-	        p.offset + p.bytes <= (uint64_t)st.st_size) {
+		p.offset + p.bytes <= (uint64_t)st.st_size) {
 		at += (off_t)strlen(line);
 		p.index_end = at;
 		rc = parts_add(u, &p, err);
@@ -166,7 +150,7 @@ static bool object_stands(struct driver_file *d, const char *key, struct err *er
 }
 
 void *driver_file_upload_begin(
-        struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err)
+	struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err)
 {
 	bool resume = resume_text && resume_text[0];
 	struct file_upload *u = NULL;
@@ -192,7 +176,7 @@ void *driver_file_upload_begin(
 		goto fail;
 	}
 	if (!(u->meta = meta_new(tags, err)) || (!resume && object_stands(u->d, key, err)) ||
-	        upload_files_open(u, resume, err) < 0)
+		upload_files_open(u, resume, err) < 0)
 		goto fail;
 	return u;
 fail:
@@ -258,10 +242,10 @@ static int copy_by_hand(int from, int to, uint64_t to_offset, uint64_t done, uin
 static int index_append(struct file_upload *u, uint32_t seq, struct file_part *p, struct err *err)
 {
 	off_t from = u->n ? u->parts[u->n - 1].index_end : 0;
-	char line[INDEX_LINE_MAX + 1];
+	char line[FILE_PART_LINE_MAX + 1];
 	size_t len;
 
-	part_line(seq, p, line);
+	file_part_line(seq, p, line);
 	len = strlen(line);
 	line[len++] = '\n';
 	if (ftruncate(u->index, from) < 0 || lseek(u->index, from, SEEK_SET) < 0)
@@ -275,24 +259,24 @@ static int index_append(struct file_upload *u, uint32_t seq, struct file_part *p
 }
 
 int driver_file_upload_part(
-        void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err)
+	void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err)
 {
 	struct file_upload *u = upload;
 	struct file_part p = {.bytes = bytes};
-	char line[INDEX_LINE_MAX];
+	char line[FILE_PART_LINE_MAX];
 	uint64_t done;
 	char *text;
 
 	if (seq == 0 || seq > u->n + 1)
 		return err_set(err, ERR_STATE, "upload %s: part %" PRIu32 " came, part %" PRIu32 " is next",
-		        u->part_name, seq, u->n + 1);
+			u->part_name, seq, u->n + 1);
 	/* Parts that are replaced leave the index before their bytes do. */
 	if (seq <= u->n) {
 		u->n = seq - 1;
 		if (ftruncate(u->index, u->n ? u->parts[u->n - 1].index_end : 0) < 0 || fsync(u->index) < 0)
 			return err_sys(err, errno, "upload %s: index", u->part_name);
 	}
-	p.offset = upload_end(u);
+	p.offset = file_upload_end(u);
 	snprintf(p.sha256, sizeof(p.sha256), "%s", sha256);
 	if (ftruncate(u->data, (off_t)p.offset) < 0)
 		return err_sys(err, errno, "upload %s", u->part_name);
@@ -303,7 +287,7 @@ int driver_file_upload_part(
 		return err_sys(err, errno, "upload %s: flushing part %" PRIu32, u->part_name, seq);
 	if (index_append(u, seq, &p, err) < 0)
 		return err_in(err, "upload %s, part %" PRIu32, u->part_name, seq);
-	part_line(seq, &p, line);
+	file_part_line(seq, &p, line);
 	if (!(text = strdup(line)))
 		return err_nomem(err);
 	*ret_part = text;
@@ -312,152 +296,12 @@ int driver_file_upload_part(
 
 /* ---- the end ---- */
 
-static int bytes_check(int fd, uint64_t bytes, const struct driver_object *expect, struct err *err)
-{
-	char sha256[DIGEST_SHA256_HEX_MAX];
-
-	if (bytes != expect->bytes)
-		return err_set(
-		        err, ERR_IO, "the store holds %" PRIu64 " bytes, %" PRIu64 " were sent", bytes, expect->bytes);
-	if (digest_fd_hex(fd, bytes, sha256, err) < 0)
-		return -1;
-	if (strcmp(sha256, expect->sha256) != 0)
-		return err_set(err, ERR_IO, "the store holds bytes with SHA-256 %s, those sent have %s", sha256,
-		        expect->sha256);
-	return 0;
-}
-
-/* 1: the object stands at its key as expected; 0: nothing does; -1: another one does. */
-static int complete_already(struct file_upload *u, const struct driver_object *expect, struct err *err)
-{
-	struct err why = {0};
-	uint64_t bytes;
-	int fd = driver_file_open_at(u->d, u->key, &bytes, &why), rc = 1;
-
-	if (fd < 0 && why.code == ERR_NOT_FOUND)
-		return 0;
-	if (fd < 0 || bytes_check(fd, bytes, expect, &why) < 0)
-		rc = err_set(err, ERR_STATE, "another object stands at %s: %s", u->key, why.msg);
-	fs_close(fd);
-	return rc;
-}
-
-static int parts_check(const struct file_upload *u, uint32_t n, const char *const *parts, struct err *err)
-{
-	char line[INDEX_LINE_MAX];
-
-	if (n != u->n)
-		return err_set(err, ERR_IO, "the store holds %" PRIu32 " parts, %" PRIu32 " were sent", u->n, n);
-	for (uint32_t i = 0; i < n; i++) {
-		part_line(i + 1, &u->parts[i], line);
-		if (strcmp(line, parts[i]) != 0)
-			return err_set(err, ERR_IO, "part %" PRIu32 ": the store holds \"%s\", \"%s\" was sent", i + 1,
-			        line, parts[i]);
-	}
-	return 0;
-}
-
-static int meta_write(
-        const struct file_upload *u, int dir, const char *name, const struct driver_object *expect, struct err *err)
-{
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), rc = -1;
-	char *text = NULL;
-
-	if (fd < 0)
-		return err_sys(err, errno, "making %s", name);
-	/* u->meta is an object with members: its closing brace makes room for two more. */
-	text = fs_path("%.*s,\"size_bytes\":%" PRIu64 ",\"sha256\":\"%s\"}\n", (int)strlen(u->meta) - 1, u->meta,
-	        expect->bytes, expect->sha256);
-	if (!text)
-		err_nomem(err);
-	else if (fs_write_all(fd, text, strlen(text), err) < 0)
-		err_in(err, "%s", name);
-	else if (fsync(fd) < 0)
-		err_sys(err, errno, "flushing %s", name);
-	else
-		rc = 0;
-	free(text);
-	fs_close(fd);
-	return rc;
-}
-
-/* A rename that replaces nothing, also where the file system has no such call. */
-static int rename_new(int from_dir, const char *from, int to_dir, const char *to)
-{
-	if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-	if (linkat(from_dir, from, to_dir, to, 0) < 0)
-		return -1;
-	return unlinkat(from_dir, from, 0);
-}
-
-static int object_place(struct file_upload *u, const struct driver_object *expect, struct err *err)
-{
-	char meta[FILE_TREE_COMPONENT_MAX + sizeof(FILE_TREE_META)];
-	const char *name = file_tree_name(u->key);
-	struct stat st;
-	int dir, rc = -1;
-
-	snprintf(meta, sizeof(meta), "%s" FILE_TREE_META, name);
-	pthread_mutex_lock(&u->d->tree);
-	dir = file_tree_dir(u->d->root, u->key, true, err);
-	if (dir < 0)
-		goto out;
-	/* Looked at once more, so that the side record of another object is not written over. */
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		err_set(err, ERR_STATE, "another object came to stand there");
-		goto out;
-	}
-	/* First the side record: no object is ever without. */
-	if (meta_write(u, dir, meta, expect, err) < 0)
-		goto out;
-	if (rename_new(u->d->uploads, u->part_name, dir, name) < 0) {
-		err_sys(err, errno, "putting the object into its place");
-		unlinkat(dir, meta, 0);
-		goto out;
-	}
-	if (fsync(dir) < 0 || fsync(u->d->uploads) < 0)
-		err_sys(err, errno, "flushing the folder");
-	else
-		rc = 0;
-out:
-	fs_close(dir);
-	pthread_mutex_unlock(&u->d->tree);
-	return rc;
-}
-
-int driver_file_upload_complete(
-        void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err)
-{
-	struct file_upload *u = upload;
-	int there = complete_already(u, expect, err);
-
-	if (there < 0)
-		return -1;
-	if (there > 0)
-		return driver_file_upload_abort(u, err); /* clears away what is left of the making */
-	if (parts_check(u, n, parts, err) < 0)
-		goto fail;
-	/* Bytes of a part that was never finished may stand behind the last one. */
-	if (ftruncate(u->data, (off_t)upload_end(u)) < 0 || fsync(u->data) < 0) {
-		err_sys(err, errno, "flushing");
-		goto fail;
-	}
-	if (bytes_check(u->data, upload_end(u), expect, err) < 0 || object_place(u, expect, err) < 0)
-		goto fail;
-	return driver_file_upload_abort(u, err);
-fail:
-	return err_in(err, "object %s", u->key);
-}
-
 int driver_file_upload_abort(void *upload, struct err *err)
 {
 	struct file_upload *u = upload;
 
 	if ((unlinkat(u->d->uploads, u->part_name, 0) < 0 && errno != ENOENT) ||
-	        (unlinkat(u->d->uploads, u->index_name, 0) < 0 && errno != ENOENT) || fsync(u->d->uploads) < 0)
+		(unlinkat(u->d->uploads, u->index_name, 0) < 0 && errno != ENOENT) || fsync(u->d->uploads) < 0)
 		return err_sys(err, errno, "removing upload %s", u->part_name);
 	return 0;
 }

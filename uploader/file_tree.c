@@ -22,10 +22,10 @@ int file_tree_check(const char *key, struct err *err)
 		n = strspn(p, allowed);
 		if (n == 0 || n > FILE_TREE_COMPONENT_MAX || *p == '.' || (p[n] != '/' && p[n] != '\0'))
 			return err_set(err, ERR_INPUT, "object key \"%s\": byte %zu is where it goes wrong", key,
-			        (size_t)(p - key) + (*p == '.' ? 0 : n));
+				(size_t)(p - key) + (*p == '.' ? 0 : n));
 		if (++depth > FILE_TREE_DEPTH_MAX)
 			return err_set(
-			        err, ERR_INPUT, "object key \"%s\": over %u components", key, FILE_TREE_DEPTH_MAX);
+				err, ERR_INPUT, "object key \"%s\": over %u components", key, FILE_TREE_DEPTH_MAX);
 		if (p[n] == '\0')
 			break;
 	}

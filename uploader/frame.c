@@ -143,7 +143,7 @@ size_t frame_walk(struct frame *f, const uint8_t *p, size_t n)
 }
 
 static const char *const format_names[] = {
-        [FRAME_NOTHING] = "nothing", [FRAME_PCAPNG] = "pcapng", [FRAME_PCAP] = "pcap"};
+	[FRAME_NOTHING] = "nothing", [FRAME_PCAPNG] = "pcapng", [FRAME_PCAP] = "pcap"};
 
 const char *frame_format_name(enum frame_format f)
 {

@@ -50,7 +50,7 @@ static int key_read_fd(int fd, const char *path, struct link_key *ret, struct er
 		return err_set(err, ERR_INPUT, "link key %s is not a file", path);
 	if (st.st_mode & (S_IWGRP | S_IRWXO))
 		return err_set(err, ERR_PERM, "link key %s: mode is %03o, others may not read it (0600 or 0640)", path,
-		        (unsigned)st.st_mode & 0777u);
+			(unsigned)st.st_mode & 0777u);
 	do
 		got = pread(fd, text, sizeof(text), 0);
 	while (got < 0 && errno == EINTR);
@@ -211,7 +211,7 @@ static bool link_parse(const char *text, struct link *ret, const char **ret_mac)
 	struct link l = {0};
 
 	if (!(text = field_take(text, l.job, sizeof(l.job))) || !(text = field_take(text, expiry, sizeof(expiry))) ||
-	        !(text = field_take(text, l.nonce, sizeof(l.nonce))))
+		!(text = field_take(text, l.nonce, sizeof(l.nonce))))
 		return false;
 	if (!id_is_valid(l.job) || !expiry_parse(expiry, &l.expires_s))
 		return false;

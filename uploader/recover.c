@@ -45,8 +45,8 @@ static int recovery_load(struct recovery *r, struct err *err)
 	struct err why = {0};
 
 	if (job_db_upload_get(j->store->db, j->id, &r->text, err) < 0 ||
-	        upload_text_parse(r->text, &r->upload, err) < 0 ||
-	        job_db_chunks(j->store->db, j->id, &r->records, &r->records_n, err) < 0)
+		upload_text_parse(r->text, &r->upload, err) < 0 ||
+		job_db_chunks(j->store->db, j->id, &r->records, &r->records_n, err) < 0)
 		return -1;
 	j->spool = spool_open(j->store->spool_dir, j->id, &why);
 	if (!j->spool && why.code == ERR_NOT_FOUND)
@@ -154,7 +154,7 @@ static enum step take_closed(struct recovery *r, const struct job_chunk *c, cons
 	digest_hex(sum, p.sha256);
 	if (p.bytes != f->bytes || p.bytes == 0)
 		step = damaged(r, "chunk %" PRIu32 ": only %" PRIu64 " of its %" PRIu64 " bytes are whole blocks",
-		        f->seq, p.bytes, f->bytes);
+			f->seq, p.bytes, f->bytes);
 	else if (c && (c->bytes != p.bytes || strcmp(c->sha256, p.sha256) != 0))
 		step = damaged(r, "chunk %" PRIu32 ": its bytes are not those that were written (SHA-256)", f->seq);
 	else
@@ -243,7 +243,7 @@ static int tail_append(struct recovery *r, store_tail_fn tail, void *ctx, struct
 		goto out;
 	}
 	if (n > 0 &&
-	        ((!j->chunk_sum && store_job_open_chunk(j, err) < 0) || store_job_append(j, block, n, &after, err) < 0))
+		((!j->chunk_sum && store_job_open_chunk(j, err) < 0) || store_job_append(j, block, n, &after, err) < 0))
 		goto out;
 	rc = 0;
 out:
@@ -284,7 +284,7 @@ static int complete_again(struct recovery *r, struct driver_object *ret, struct 
 }
 
 static int recover(struct recovery *r, const struct driver_tags *tags, store_tail_fn tail, void *ctx,
-        struct driver_object *ret, struct err *err)
+	struct driver_object *ret, struct err *err)
 {
 	struct store_job *j = r->j;
 
@@ -313,7 +313,7 @@ static int recover(struct recovery *r, const struct driver_tags *tags, store_tai
 }
 
 int store_recover(struct store *s, const char *job_id, const char *key, const struct driver_tags *tags,
-        store_tail_fn tail, void *ctx, struct driver_object *ret, struct err *err)
+	store_tail_fn tail, void *ctx, struct driver_object *ret, struct err *err)
 {
 	struct recovery r = {0};
 	int rc;

@@ -135,7 +135,7 @@ int spool_start(struct spool *sp, uint32_t seq, struct err *err)
 	if (seq > SPOOL_SEQ_MAX)
 		return err_set(err, ERR_FULL, "the capture has %u chunks, which is the most", SPOOL_SEQ_MAX);
 	sp->fd = openat(sp->dir, chunk_name(seq, "open", name),
-	        O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (sp->fd < 0)
 		return err_sys(err, errno, "making %s/%s", sp->path, name);
 	sp->seq = seq;
@@ -204,7 +204,7 @@ int spool_chunk_fd(struct spool *sp, uint32_t seq, enum spool_kind kind, uint64_
 	char name[NAME_MAX_BYTES];
 	struct stat st;
 	int fd = openat(
-	        sp->dir, chunk_name(seq, kind_names[kind], name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		sp->dir, chunk_name(seq, kind_names[kind], name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(err, errno, "opening %s/%s", sp->path, name);
@@ -281,7 +281,7 @@ int spool_scan(struct spool *sp, struct spool_file **ret, size_t *ret_n, struct 
 	}
 	while (errno = 0, (e = readdir(d))) {
 		if (!name_parse(e->d_name, &f.seq, &f.kind) ||
-		        fstatat(sp->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+			fstatat(sp->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 			continue;
 		f.bytes = (uint64_t)st.st_size;
 		if (scan_add(&files, &n, &cap, &f) < 0) {
@@ -303,51 +303,4 @@ fail:
 	closedir(d);
 	free(files);
 	return -1;
-}
-
-/* The walk over one file: a window that always has room for the longest unit. */
-static int measure_fd(
-        int fd, struct frame *f, struct sha_state *sum, struct digest *chunk, uint64_t *ret_bytes, struct err *err)
-{
-	const size_t room = 2u * FRAME_UNIT_BYTES_MAX;
-	uint8_t *window = malloc(room);
-	size_t have = 0, whole;
-	uint64_t done = 0;
-	ssize_t got;
-
-	if (!window)
-		return err_nomem(err);
-	do {
-		got = pread(fd, window + have, room - have, (off_t)(done + have));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			err_sys(err, errno, "reading at byte %" PRIu64, done + have);
-			free(window);
-			return -1;
-		}
-		have += (size_t)got;
-		whole = frame_walk(f, window, have);
-		sha_state_add(sum, window, whole);
-		digest_add(chunk, window, whole);
-		done += whole;
-		have -= whole;
-		memmove(window, window + whole, have);
-	} while (got != 0 && !f->bad);
-	free(window);
-	*ret_bytes = done;
-	return 0;
-}
-
-int spool_measure(struct spool *sp, uint32_t seq, enum spool_kind kind, struct frame *f, struct sha_state *sum,
-        struct digest *chunk, uint64_t *ret_bytes, struct err *err)
-{
-	uint64_t size;
-	int fd = spool_chunk_fd(sp, seq, kind, &size, err), rc;
-
-	if (fd < 0)
-		return -1;
-	rc = measure_fd(fd, f, sum, chunk, ret_bytes, err);
-	fs_close(fd);
-	return rc < 0 ? err_in(err, "chunk %" PRIu32, seq) : 0;
 }

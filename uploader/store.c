@@ -63,8 +63,8 @@ int store_check(struct store *s, struct err *err)
 		return -1;
 	if (free_bytes <= s->min_free_bytes)
 		return err_set(err, ERR_FULL,
-		        "spool %s: %" PRIu64 " bytes are free, the reserve is %" PRIu64 " bytes (storage.min_free)",
-		        s->spool_dir, free_bytes, s->min_free_bytes);
+			"spool %s: %" PRIu64 " bytes are free, the reserve is %" PRIu64 " bytes (storage.min_free)",
+			s->spool_dir, free_bytes, s->min_free_bytes);
 	return s->driver->ops->check(s->driver, err);
 }
 
@@ -167,7 +167,7 @@ static int orphan_erase(struct store *s, const char *job_id, struct err *err)
 }
 
 int store_orphans(struct store *s, bool (*known)(void *ctx, const char *job_id), void *ctx, unsigned *ret_erased,
-        unsigned *ret_foreign, struct err *err)
+	unsigned *ret_foreign, struct err *err)
 {
 	unsigned erased = 0, foreign = 0;
 	struct dirent *e;
@@ -181,7 +181,7 @@ int store_orphans(struct store *s, bool (*known)(void *ctx, const char *job_id),
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
 		if (!id_is_valid(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		        !S_ISDIR(st.st_mode)) {
+			!S_ISDIR(st.st_mode)) {
 			foreign++;
 		} else if (!known(ctx, e->d_name)) {
 			rc = orphan_erase(s, e->d_name, err);

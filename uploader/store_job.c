@@ -97,7 +97,7 @@ struct store_job *store_job_begin(struct store *s, const char *key, const struct
 		goto fail;
 	if (disk_spare(j) == 0) {
 		err_set(err, ERR_FULL, "the spool's disk is full up to its reserve of %" PRIu64 " bytes",
-		        s->min_free_bytes);
+			s->min_free_bytes);
 		goto fail;
 	}
 	if (!(j->spool = spool_begin(s->spool_dir, j->id, err)))
@@ -214,7 +214,7 @@ static int disk_allow(struct store_job *j, size_t n, struct err *err)
 		return 0;
 	if (n > STORE_TAIL_BYTES - j->lent_bytes)
 		return err_set(err, ERR_FULL, "the spool's disk is full up to its reserve of %" PRIu64 " bytes",
-		        j->store->min_free_bytes);
+			j->store->min_free_bytes);
 	j->lent_bytes += n;
 	return 0;
 }
@@ -234,10 +234,10 @@ int store_write(struct store_job *j, const void *blocks, size_t n, struct err *e
 		return err_set(err, ERR_STATE, "a write to the spool failed before; the capture can only be finished");
 	if (frame_walk(&after, blocks, n) != n)
 		return err_set(err, ERR_INTERNAL, "what is to be stored at byte %" PRIu64 " is not whole blocks",
-		        j->note.sum.bytes);
+			j->note.sum.bytes);
 	if (n > j->store->job_bytes_max - j->note.sum.bytes)
 		return err_set(err, ERR_FULL, "the capture would pass %" PRIu64 " bytes, the most that is stored",
-		        j->store->job_bytes_max);
+			j->store->job_bytes_max);
 	if (disk_allow(j, n, err) < 0)
 		return -1;
 	/* A full chunk is closed by the write after the one that filled it: so the last one is still open when the job finishes, and

@@ -60,8 +60,8 @@ char *store_key(const char *prefix, const char *owner, uint64_t created_ns, cons
 		owner = "_";
 	buf_init(&b, KEY_MAX);
 	if (add_prefix(&b, prefix) == 0 && add_component(&b, owner, strlen(owner)) == 0 &&
-	        buf_addf(&b, NULL, "%04d/%02d/%02d/", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) == 0 &&
-	        add_component(&b, job_id, strlen(job_id)) == 0) {
+		buf_addf(&b, NULL, "%04d/%02d/%02d/", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) == 0 &&
+		add_component(&b, job_id, strlen(job_id)) == 0) {
 		b.data[b.len - 1] = '.';
 		if (add_component(&b, extension, strlen(extension)) == 0) {
 			b.len--;

@@ -28,7 +28,7 @@ int upload_text_parse(const char *text, struct upload_text *ret, struct err *err
 	if (strncmp(text, open_word, strlen(open_word)) == 0) {
 		t.driver = text + strlen(open_word);
 	} else if (sscanf(text, "complete %" SCNu64 " %64[0-9a-f]%n", &t.expect.bytes, t.expect.sha256, &end) == 2 &&
-	           end > 0 && strlen(t.expect.sha256) == DIGEST_SHA256_HEX_MAX - 1 && text[end] == ' ') {
+		   end > 0 && strlen(t.expect.sha256) == DIGEST_SHA256_HEX_MAX - 1 && text[end] == ' ') {
 		t.complete = true;
 		t.driver = text + end + 1;
 	} else if (text[0]) {
@@ -62,16 +62,25 @@ int store_upload_begin(struct store_job *j, const struct driver_tags *tags, cons
 int store_upload_undo(struct store *s, const char *job_id, const char *key, const char *text, struct err *err)
 {
 	const struct driver_tags tags = {.job = job_id, .user = "", .org = "", .space = "", .source = ""};
+	const struct driver_ops *ops = s->driver->ops;
+	struct err why = {0};
 	struct upload_text t;
-	void *upload;
+	void *upload = NULL;
 	int rc;
 
-	if (upload_text_parse(text, &t, err) < 0)
+	/* A text that nobody understands must not keep a job from being erased: a new upload replaces the job's old one. */
+	if (upload_text_parse(text, &t, NULL) < 0)
+		t.driver = "";
+	if (t.driver[0] && !(upload = ops->upload_begin(s->driver, key, &tags, t.driver, &why)) &&
+		why.code != ERR_INPUT) {
+		if (err)
+			*err = why;
 		return -1;
-	if (!(upload = s->driver->ops->upload_begin(s->driver, key, &tags, t.driver, err)))
+	}
+	if (!upload && !(upload = ops->upload_begin(s->driver, key, &tags, "", err)))
 		return -1;
-	rc = s->driver->ops->upload_abort(upload, err);
-	s->driver->ops->upload_free(upload);
+	rc = ops->upload_abort(upload, err);
+	ops->upload_free(upload);
 	return rc;
 }
 
@@ -149,7 +158,7 @@ static int attempt_run(struct store_job *j, const struct attempt *a, struct err 
 			return 0;
 		}
 		if (a->is_final(why.code) || tries >= r->tries ||
-		        clock_mono_ns() - from_ns >= r->total_ms * CLOCK_NS_PER_MS) {
+			clock_mono_ns() - from_ns >= r->total_ms * CLOCK_NS_PER_MS) {
 			tell(j, "storage_failed", a->what, why.msg);
 			break;
 		}
@@ -196,11 +205,11 @@ static int part_run(struct store_job *j, void *arg, struct err *err)
 		return -1;
 	if (bytes != w->part.bytes) {
 		err_set(err, ERR_STATE, "its file has %" PRIu64 " bytes, %" PRIu64 " were written", bytes,
-		        w->part.bytes);
+			w->part.bytes);
 		goto out;
 	}
 	if (j->store->driver->ops->upload_part(j->upload, w->seq, fd, bytes, w->part.sha256, &text, err) < 0 ||
-	        part_confirm(j, w, text, err) < 0)
+		part_confirm(j, w, text, err) < 0)
 		goto out;
 	/* A file that stays is in nobody's way: the folder goes at the end. */
 	spool_unlink(j->spool, w->seq, kind, NULL);
