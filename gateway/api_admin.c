@@ -69,7 +69,7 @@ static bool kill_one(struct api_call *a, const char *id)
 void api_admin_kill(struct api_call *a)
 {
 	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
-	struct job_filter f = {.states = unfinished, .states_n = 3};
+	struct job_filter f = {.states = unfinished, .states_n = 3, .brief = true};
 	struct err err = {0};
 	json_t *body = api_body(a), *killed = json_array();
 	struct job **jobs = NULL;
@@ -121,7 +121,7 @@ static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t
 void api_admin_purge(struct api_call *a)
 {
 	static const enum job_state erasable[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING, JOB_READY};
-	struct job_filter f = {.states = erasable, .states_n = 4};
+	struct job_filter f = {.states = erasable, .states_n = 4, .brief = true};
 	json_t *body = api_body(a), *purged = json_array(), *failed = json_array();
 	struct job **jobs = NULL;
 	struct err err = {0};

@@ -310,7 +310,7 @@ static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enu
 void api_list(struct api_call *a, bool admin)
 {
 	enum job_state states[STATES_MAX];
-	struct job_filter f = {0};
+	struct job_filter f = {.brief = true};
 	struct job **jobs = NULL;
 	struct err err = {0};
 	json_t *list = json_array(), *cursor;

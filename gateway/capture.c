@@ -96,7 +96,8 @@ static void refresh(struct capture *c)
 	for (size_t n = 0; n < c->n; n++) {
 		j->instances[n].dropped.gateway = 0;
 	}
-	for (uint32_t id = 0; id < c->interfaces_n && c->live; id++)
+	/* What a slow viewer of a stored capture misses is missing from its stream only. */
+	for (uint32_t id = 0; id < c->interfaces_n && c->live && j->mode == JOB_LIVE; id++)
 		j->instances[c->interfaces[id].instance].dropped.gateway += live_dropped_of(c->live, id);
 	for (size_t n = 0; n < c->n; n++) {
 		sum.kernel += j->instances[n].dropped.kernel;
@@ -274,7 +275,8 @@ static void stream_start(struct capture *c, unsigned index)
 		memcpy(r->job, c->job->id, sizeof(r->job));
 		snprintf(r->name, sizeof(r->name), "%s", ci->target.name);
 		r->options = c->job->options;
-		r->options.max_duration_s += AGENT_EXTRA_S;
+		if (r->options.max_duration_s <= CAPTURE_DURATION_MAX_S - AGENT_EXTRA_S)
+			r->options.max_duration_s += AGENT_EXTRA_S;
 		memcpy(r->excludes, c->excludes, sizeof(r->excludes));
 		r->excludes_n = c->excludes_n;
 		ci->stream = agent_stream_start(&o, &err);
@@ -327,6 +329,21 @@ static void check_limits(struct capture *c, uint64_t now)
 		capture_stop(c, STOP_CLIENT_GONE, NULL);
 }
 
+/* A stored capture keeps a live stream only as long as somebody may come back to it. */
+static void drop_unwatched(struct capture *c, uint64_t now)
+{
+	uint64_t since;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->job->mode == JOB_STORE && c->live && live_is_alone(c->live, &since) && now > since &&
+		now - since > c->gw->config.live_grace_ms * CLOCK_NS_PER_MS) {
+		output_leave(c->output);
+		live_unref(c->live);
+		c->live = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* What others wished for, and what time brings. */
 static void tick(struct capture *c)
 {
@@ -335,6 +352,7 @@ static void tick(struct capture *c)
 
 	c->ticked_ns = now;
 	check_limits(c, now);
+	drop_unwatched(c, now);
 	pthread_mutex_lock(&c->lock);
 	stop = c->stop_reason != STOP_NONE;
 	killed = c->killed;

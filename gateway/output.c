@@ -221,6 +221,17 @@ out:
 	return v;
 }
 
+void output_leave(struct output *o)
+{
+	struct live *l;
+
+	pthread_mutex_lock(&o->lock);
+	l = o->live;
+	o->live = NULL;
+	pthread_mutex_unlock(&o->lock);
+	live_unref(l);
+}
+
 /* ---- packets ---- */
 
 static size_t out_bytes(const struct output *o, const struct block_view *v)

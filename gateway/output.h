@@ -46,6 +46,9 @@ int output_flush(struct output *o, struct err *err);
 struct live_viewer *output_join(struct output *o, struct live *live, int64_t offset, int peer_fd, uint64_t *ret_offset,
 	size_t *ret_prelude_bytes, struct err *err);
 
+/* output_leave: the live sink gets nothing more. */
+void output_leave(struct output *o);
+
 uint64_t output_bytes(struct output *o); /* of the stream so far */
 
 #endif

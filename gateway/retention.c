@@ -179,7 +179,7 @@ static bool job_is_known(void *ctx, const char *id)
 static void finish_unfinished(struct gateway *gw)
 {
 	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
-	struct job_filter f = {.states = unfinished, .states_n = 3};
+	struct job_filter f = {.states = unfinished, .states_n = 3, .brief = true};
 	struct job **jobs = NULL;
 	struct err err = {0};
 	size_t n = 0;
@@ -223,7 +223,7 @@ void retention_recover(struct gateway *gw)
 static void expire(struct gateway *gw)
 {
 	static const enum job_state ready[] = {JOB_READY};
-	struct job_filter f = {.states = ready, .states_n = 1, .expires_before_ns = clock_wall_ns()};
+	struct job_filter f = {.states = ready, .states_n = 1, .brief = true, .expires_before_ns = clock_wall_ns()};
 	struct job **jobs = NULL;
 	struct err err = {0};
 	size_t n = 0;
