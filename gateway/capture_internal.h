@@ -1,0 +1,81 @@
+/* capture_internal.h - the inside of a capture, shared by capture*.c only: capture.c (birth, death, what others may ask),
+ * capture_run.c (the thread while packets flow), capture_end.c (how it ends), capture_record.c (job record and events). */
+#ifndef PCAPLINE_GATEWAY_CAPTURE_INTERNAL_H
+#define PCAPLINE_GATEWAY_CAPTURE_INTERNAL_H
+
+#include "common/clock.h"
+#include "gateway/agent_stream.h"
+#include "gateway/capture.h"
+#include "gateway/gateway.h"
+#include "gateway/merge.h"
+#include "gateway/output.h"
+#include "gateway/target.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct capture_instance {
+	struct target_instance target;
+	struct agent_stream *stream; /* the capture thread's own */
+	struct merge_input *input;
+	bool started;     /* by lock */
+	struct err error; /* by lock */
+};
+
+/* One interface of the output. */
+struct capture_interface {
+	unsigned instance;
+	struct pcapng_stats stats; /* newest; comment NULL */
+};
+
+struct capture {
+	atomic_uint refs;
+	struct gateway *gw;
+	size_t n;
+	struct capture_instance *instances;
+	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
+	size_t excludes_n;
+	struct merge *merge;
+	struct output *output;
+	struct store_job *store; /* the thread's own; NULL: not stored */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	/* by lock */
+	struct job *job;
+	struct live *live; /* NULL: nobody looks */
+	struct capture_interface *interfaces;
+	uint32_t interfaces_n;
+	uint64_t events; /* number of the newest event */
+	enum stop_reason stop_reason;
+	char stop_by[128];
+	bool killed, ended;
+
+	/* the thread's own */
+	bool stopping, full;
+	uint64_t started_ns, stop_deadline_ns, saved_ns, ticked_ns;
+	struct err store_err;
+};
+
+/* capture_event: one more event of the job, kept in the database; data is stolen.  Any thread, without the lock. */
+void capture_event(struct capture *c, const char *type, json_t *data);
+
+/* capture_refresh: figures that others keep go into the record; the lock is held. */
+void capture_refresh(struct capture *c);
+
+/* capture_save: the record goes to the database. */
+void capture_save(struct capture *c);
+
+/* capture_set_state: the record's state and the times that go with it, saved. */
+void capture_set_state(struct capture *c, enum job_state state);
+
+/* capture_run: the thread; takes over one reference. */
+void *capture_run(void *arg);
+
+/* capture_end: when no stream runs any more: last notes, sinks, final state. */
+void capture_end(struct capture *c);
+
+/* capture_fail: nothing of it is kept; state is FAILED, KILLED or PURGED. */
+void capture_fail(struct capture *c, enum job_state state, enum stop_reason reason);
+
+#endif

@@ -1,0 +1,350 @@
+#include "gateway/capture_internal.h"
+
+#include "common/log.h"
+#include "gateway/capture_notes.h"
+#include "gateway/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_NS       (200 * CLOCK_NS_PER_MS)  /* how often limits, grace and the like are looked at */
+#define SAVE_NS       (1000 * CLOCK_NS_PER_MS) /* how often a running job goes to the database */
+#define HOLD_NS       (5 * CLOCK_NS_PER_S) /* a delivered live stream stays for a viewer whose last bytes were lost */
+#define AGENT_EXTRA_S 10u                  /* the agent's own limit lies behind ours, for the case that we are gone */
+
+/* ---- what the streams' threads tell ---- */
+
+static int interface_remember(struct capture *c, uint32_t id, unsigned index, struct err *err)
+{
+	struct capture_interface *more;
+
+	if (id >= c->interfaces_n) {
+		if (!(more = realloc(c->interfaces, (id + 1) * sizeof(*more))))
+			return err_nomem(err);
+		memset(more + c->interfaces_n, 0, (id + 1 - c->interfaces_n) * sizeof(*more));
+		c->interfaces = more;
+		c->interfaces_n = id + 1;
+	}
+	c->interfaces[id].instance = index;
+	c->interfaces[id].stats.interface_id = id;
+	return 0;
+}
+
+static int on_interface(
+	void *ctx, unsigned index, const struct pcapng_interface *from, uint32_t *ret_id, struct err *err)
+{
+	struct capture *c = ctx;
+	struct job_instance *i = &c->job->instances[index];
+	struct pcapng_interface out = {.link_type = from->link_type,
+		.snaplen = from->snaplen,
+		.filter = from->filter,
+		.os = from->os,
+		.comment = from->comment};
+	char name[NOTE_MAX], description[NOTE_MAX];
+	const char *device = from->name ? from->name : c->job->options.device;
+	bool first;
+	int rc;
+
+	note_interface(c->job, i, device, name, description);
+	out.name = name;
+	out.description = description;
+	if (output_interface(c->output, &out, ret_id, err) < 0)
+		return -1;
+	pthread_mutex_lock(&c->lock);
+	first = c->job->state == JOB_STARTING;
+	i->state = INSTANCE_RUNNING;
+	i->link_type = from->link_type;
+	snprintf(i->device, sizeof(i->device), "%s", device);
+	c->instances[index].started = true;
+	rc = interface_remember(c, *ret_id, index, err);
+	pthread_mutex_unlock(&c->lock);
+	if (rc < 0)
+		return -1;
+	capture_event(c, "instance_running",
+		json_pack("{s:s, s:s, s:s}", "instance", i->name, "device", device, "link_type",
+			pcapng_link_type_name(from->link_type)));
+	if (first) {
+		capture_set_state(c, JOB_RUNNING);
+		capture_event(c, "running", NULL);
+	}
+	merge_wake(c->merge); /* so that the header blocks go out before the first packet comes */
+	return 0;
+}
+
+static void on_stats(void *ctx, unsigned index, const struct pcapng_stats *s)
+{
+	struct capture *c = ctx;
+	struct job_drops *d = &c->job->instances[index].dropped;
+
+	pthread_mutex_lock(&c->lock);
+	if (s->interface_id < c->interfaces_n) {
+		c->interfaces[s->interface_id].stats = *s;
+		c->interfaces[s->interface_id].stats.comment = NULL;
+	}
+	d->kernel = d->interface = 0;
+	for (uint32_t id = 0; id < c->interfaces_n; id++) {
+		if (c->interfaces[id].instance != index)
+			continue;
+		d->kernel += c->interfaces[id].stats.dropped_os;
+		d->interface += c->interfaces[id].stats.dropped_interface;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void on_ended(
+	void *ctx, unsigned index, bool started, enum stop_reason reason, const char *note, const struct err *err)
+{
+	struct capture *c = ctx;
+	struct job_instance *i = &c->job->instances[index];
+	json_t *data;
+
+	pthread_mutex_lock(&c->lock);
+	/* An agent only knows that it was told to stop; why is known here. */
+	if (c->stop_reason != STOP_NONE && (reason == STOP_USER || err->code == ERR_CANCELLED))
+		reason = c->stop_reason;
+	i->state = started ? INSTANCE_ENDED : INSTANCE_FAILED;
+	i->stop_reason = reason;
+	if (err->code != ERR_NONE && !(err->code == ERR_CANCELLED && c->stop_reason != STOP_NONE)) {
+		snprintf(i->error_code, sizeof(i->error_code), "%s", err_api_code(err));
+		snprintf(i->error, sizeof(i->error), "%s", err->msg);
+		c->instances[index].error = *err;
+	} else if (note[0] && (reason == STOP_AGENT_ERROR || reason == STOP_DEVICE_GONE)) {
+		snprintf(i->error_code, sizeof(i->error_code), "%s", stop_reason_name(reason));
+		snprintf(i->error, sizeof(i->error), "%s", note);
+	}
+	data = json_pack("{s:s, s:s, s:s*, s:s*}", "instance", i->name, "reason", stop_reason_name(reason), "code",
+		i->error_code[0] ? i->error_code : NULL, "error", i->error[0] ? i->error : NULL);
+	pthread_mutex_unlock(&c->lock);
+	log_event(i->error[0] ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, started ? "instance.ended" : "instance.failed",
+		json_pack("{s:s, s:s, s:s, s:s}", "job", c->job->id, "instance", i->name, "reason",
+			stop_reason_name(reason), "error", i->error));
+	capture_event(c, started ? "instance_ended" : "instance_failed", data);
+}
+
+static const struct agent_stream_ops stream_ops = {.interface = on_interface, .stats = on_stats, .ended = on_ended};
+
+/* ---- the capture's thread ---- */
+
+static void stream_start(struct capture *c, unsigned index)
+{
+	struct capture_instance *ci = &c->instances[index];
+	const struct config_gateway *cfg = &c->gw->config;
+	struct agent_request *r = calloc(1, sizeof(*r));
+	struct agent_stream_options o = {
+		.index = index,
+		.host = ci->target.host,
+		.port = ci->target.port,
+		.agent_name = ci->target.agent_name,
+		.tls = &c->gw->agents_tls,
+		.request = r,
+		.connect_ms = cfg->agents_connect_ms,
+		.start_ms = cfg->agents_start_ms,
+		.idle_ms = cfg->agents_idle_ms,
+		.input = ci->input,
+		.ops = &stream_ops,
+		.ctx = c,
+	};
+	struct err err = {0};
+
+	if (!r) {
+		err_nomem(&err);
+	} else {
+		id_new(r->id);
+		memcpy(r->job, c->job->id, sizeof(r->job));
+		snprintf(r->name, sizeof(r->name), "%s", ci->target.name);
+		r->options = c->job->options;
+		if (r->options.max_duration_s <= CAPTURE_DURATION_MAX_S - AGENT_EXTRA_S)
+			r->options.max_duration_s += AGENT_EXTRA_S;
+		memcpy(r->excludes, c->excludes, sizeof(r->excludes));
+		r->excludes_n = c->excludes_n;
+		ci->stream = agent_stream_start(&o, &err);
+	}
+	free(r);
+	if (!ci->stream) {
+		merge_close(ci->input);
+		on_ended(c, index, false, STOP_START_FAILED, "", &err);
+	}
+}
+
+static void begin_stop(struct capture *c)
+{
+	char by[sizeof(c->stop_by)];
+	enum stop_reason reason;
+
+	pthread_mutex_lock(&c->lock);
+	reason = c->stop_reason;
+	memcpy(by, c->stop_by, sizeof(by));
+	pthread_mutex_unlock(&c->lock);
+	c->stopping = true;
+	c->stop_deadline_ns = clock_mono_ns() + c->gw->config.agents_stop_ms * CLOCK_NS_PER_MS;
+	capture_event(c, "stopping", json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "by", by));
+	for (size_t n = 0; n < c->n; n++) {
+		if (c->instances[n].stream)
+			agent_stream_stop(c->instances[n].stream);
+	}
+}
+
+static void cancel_streams(struct capture *c)
+{
+	for (size_t n = 0; n < c->n; n++) {
+		if (c->instances[n].stream)
+			agent_stream_cancel(c->instances[n].stream);
+	}
+}
+
+static void check_limits(struct capture *c, uint64_t now)
+{
+	uint64_t limit_ns = c->job->options.max_duration_s * CLOCK_NS_PER_S, since;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->job->started_at > 0 && c->started_ns == 0)
+		c->started_ns = now;
+	pthread_mutex_unlock(&c->lock);
+	if (limit_ns > 0 && c->started_ns > 0 && now - c->started_ns >= limit_ns)
+		capture_stop(c, STOP_MAX_DURATION, NULL);
+	if (c->job->mode == JOB_LIVE && c->started_ns > 0 && live_is_alone(c->live, &since) && now > since &&
+		now - since > c->gw->config.live_grace_ms * CLOCK_NS_PER_MS)
+		capture_stop(c, STOP_CLIENT_GONE, NULL);
+}
+
+/* A stored capture keeps a live stream only as long as somebody may come back to it. */
+static void drop_unwatched(struct capture *c, uint64_t now)
+{
+	uint64_t since;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->job->mode == JOB_STORE && c->live && live_is_alone(c->live, &since) && now > since &&
+		now - since > c->gw->config.live_grace_ms * CLOCK_NS_PER_MS) {
+		output_leave(c->output);
+		live_unref(c->live);
+		c->live = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* What others wished for, and what time brings. */
+static void tick(struct capture *c)
+{
+	uint64_t now = clock_mono_ns();
+	bool stop, killed;
+
+	c->ticked_ns = now;
+	check_limits(c, now);
+	drop_unwatched(c, now);
+	pthread_mutex_lock(&c->lock);
+	stop = c->stop_reason != STOP_NONE;
+	killed = c->killed;
+	pthread_mutex_unlock(&c->lock);
+	if (killed) {
+		cancel_streams(c);
+		merge_abort(c->merge);
+	} else if (stop && !c->stopping) {
+		begin_stop(c);
+	} else if (c->stopping && now >= c->stop_deadline_ns) {
+		cancel_streams(c);
+	}
+	if (now - c->saved_ns >= SAVE_NS)
+		capture_save(c);
+}
+
+static void take_piece(struct capture *c, const struct merge_piece *p)
+{
+	struct job_instance *i = &c->job->instances[p->tag];
+	uint64_t packets = 0, bytes = 0;
+	enum output_result result = OUTPUT_FULL_PACKETS;
+	struct err err = {0};
+
+	if (!c->full)
+		result = output_piece(c->output, p, &packets, &bytes, &err);
+	pthread_mutex_lock(&c->lock);
+	i->packets += packets;
+	i->bytes += bytes;
+	i->late_packets += packets > 0 ? p->late : 0;
+	c->job->packets += packets;
+	pthread_mutex_unlock(&c->lock);
+	if (result == OUTPUT_OK || c->full)
+		return;
+	c->full = true;
+	switch (result) {
+	case OUTPUT_FULL_PACKETS:
+		capture_stop(c, STOP_MAX_PACKETS, NULL);
+		break;
+	case OUTPUT_FULL_BYTES:
+		capture_stop(c, STOP_MAX_BYTES, NULL);
+		break;
+	case OUTPUT_FULL_STORE:
+		capture_stop(c, STOP_STORAGE_FULL, NULL);
+		break;
+	case OUTPUT_FAILED:
+	case OUTPUT_OK:
+		c->store_err = err;
+		log_err(LOG_LEVEL_ERROR, "capture.output_failed", &err, NULL);
+		capture_stop(c, err.code == ERR_FULL ? STOP_STORAGE_FULL : STOP_STORAGE_FAILED, NULL);
+		break;
+	}
+}
+
+/* Until every stream has ended and all that they brought went out. */
+static void capture_loop(struct capture *c)
+{
+	uint64_t deadline = 0; /* first look without waiting, then flush, then wait */
+
+	for (;;) {
+		struct merge_piece piece;
+		enum merge_result r = merge_next(c->merge, deadline, &piece);
+		struct err err = {0};
+
+		deadline = 0;
+		if (r == MERGE_PIECE) {
+			take_piece(c, &piece);
+			segment_unref(piece.segment);
+		} else if (r == MERGE_END) {
+			return;
+		} else {
+			if (output_flush(c->output, &err) < 0 && !c->full) {
+				c->full = true;
+				c->store_err = err;
+				capture_stop(c, err.code == ERR_FULL ? STOP_STORAGE_FULL : STOP_STORAGE_FAILED, NULL);
+			}
+			deadline = c->ticked_ns + TICK_NS;
+		}
+		if (r == MERGE_WOKEN || clock_mono_ns() - c->ticked_ns >= TICK_NS)
+			tick(c);
+	}
+}
+
+static void hold_live(struct capture *c)
+{
+	uint64_t until_ns = clock_mono_ns() + HOLD_NS;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->killed && !atomic_load(&c->gw->draining) && clock_mono_ns() < until_ns) {
+		struct timespec until = clock_deadline(100);
+
+		pthread_cond_timedwait(&c->changed, &c->lock, &until);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+void *capture_run(void *arg)
+{
+	struct capture *c = arg;
+
+	log_context_job(c->job->id);
+	capture_event(c, "created",
+		json_pack("{s:s, s:I}", "mode", job_mode_name(c->job->mode), "instances", (json_int_t)c->n));
+	for (unsigned n = 0; n < c->n; n++)
+		stream_start(c, n);
+	capture_loop(c);
+	capture_end(c);
+	jobs_idle(c->gw->jobs, c);
+	pthread_mutex_lock(&c->lock);
+	c->ended = true;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	if (c->job->state == JOB_STREAMED)
+		hold_live(c);
+	jobs_remove(c->gw->jobs, c);
+	capture_unref(c);
+	return NULL;
+}
