@@ -40,7 +40,7 @@ static int check_text(const char *gateway, struct err *err)
 	for (const char *p = gateway; *p; p++)
 		if (!isgraph((unsigned char)*p))
 			return err_set(
-			        err, ERR_INPUT, "gateway \"%s\": a URL has no blanks or control characters", gateway);
+				err, ERR_INPUT, "gateway \"%s\": a URL has no blanks or control characters", gateway);
 	if (strpbrk(gateway, "?#@"))
 		return err_set(err, ERR_INPUT, "gateway: give scheme, host and port only (no user, query or fragment)");
 	return 0;
@@ -83,9 +83,9 @@ static int set_token(struct api *a, const char *token, struct err *err)
 			return err_set(err, ERR_INPUT, "the token holds a blank or control character");
 	if (a->plain && !is_loopback(authority, strcspn(authority, "/")))
 		return err_set(err, ERR_PERM,
-		        "the token is not sent to %s: plain http to another machine shows it to everybody on the way; "
-		        "use https://",
-		        a->base);
+			"the token is not sent to %s: plain http to another machine shows it to everybody on the way; "
+			"use https://",
+			a->base);
 	a->token = strdup(token);
 	return a->token ? 0 : err_nomem(err);
 }
@@ -198,12 +198,12 @@ out:
 struct http_call *api_stream_new(const struct api *a, const struct api_stream *s, struct err *err)
 {
 	struct http_call_options o = {
-	        .method = s->method,
-	        .answer_timeout_ms = s->answer_timeout_ms,
-	        .idle_timeout_ms = s->idle_timeout_ms,
-	        .on_answer = s->on_answer,
-	        .on_data = s->on_data,
-	        .ctx = s->ctx,
+		.method = s->method,
+		.answer_timeout_ms = s->answer_timeout_ms,
+		.idle_timeout_ms = s->idle_timeout_ms,
+		.on_answer = s->on_answer,
+		.on_data = s->on_data,
+		.ctx = s->ctx,
 	};
 	struct http_call *call;
 	char *url = api_path(err, "%s%s", a->base, s->path);

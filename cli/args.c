@@ -168,7 +168,7 @@ static int read_one(struct parser *p)
 }
 
 int args_parse(int argc, char *const *argv, const struct arg_table *tables, size_t tables_n, bool first_word_ends,
-        struct args *ret, struct err *err)
+	struct args *ret, struct err *err)
 {
 	struct parser p = {argc, argv, tables, tables_n, ret, err};
 
@@ -205,7 +205,7 @@ void args_help(FILE *to, const struct arg_option *options)
 		if (o->letter)
 			snprintf(letter, sizeof(letter), "-%c,", o->letter);
 		snprintf(left, sizeof(left), "  %s --%s%s%s", letter, o->name, o->value ? " " : "",
-		        o->value ? o->value : "");
+			o->value ? o->value : "");
 		if (strlen(left) < HELP_COLUMN)
 			fprintf(to, "%-*s%s\n", HELP_COLUMN, left, o->help);
 		else

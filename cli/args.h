@@ -56,7 +56,7 @@ struct args {
 /* args_parse: argv[0] is already the first thing to read.  With first_word_ends reading stops at the first word (left unread).
  * Tables are looked through in order.  ERR_INPUT "unknown option --foo", and so on.  args_done frees, also after a failure. */
 int args_parse(int argc, char *const *argv, const struct arg_table *tables, size_t tables_n, bool first_word_ends,
-        struct args *ret, struct err *err);
+	struct args *ret, struct err *err);
 void args_done(struct args *a);
 
 /* args_help: one line per option, aligned. */

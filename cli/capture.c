@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/counter.h"
+#include "cli/events.h"
 #include "cli/output.h"
 #include "cli/request.h"
 #include "cli/stopper.h"
@@ -31,6 +32,7 @@
 #define IDLE_TIMEOUT_MS   20000u /* under the grace period: a connection that died silently is noticed in time to go on */
 #define BACKOFF_FIRST_MS  200u
 #define BACKOFF_MOST_MS   5000u
+#define EVENTS_END_MS     2000u /* how long the last events may come after the last packet */
 #define STORED_JOB_MAX    (1024u * 1024)
 #define PRELUDE_MAX       (UINT64_C(64) * 1024 * 1024)
 
@@ -51,6 +53,8 @@ struct capture {
 	bool answered_now; /* the call that runs or ran last got a 200 */
 	struct err fault;  /* why the output or the stream failed, or what was wrong with an answer */
 	struct buf stored; /* the job of a 202 */
+	pthread_t events;
+	bool has_events; /* that thread runs */
 };
 
 /* What became of one call. */
@@ -123,11 +127,11 @@ static int on_answer(void *ctx, const struct http_call *call)
 	if (http_call_status(call) != 200)
 		return 0;
 	if (read_header(c, call, "Pcap-Offset", UINT64_MAX / 2, &offset) < 0 ||
-	        read_header(c, call, "Pcap-Prelude", PRELUDE_MAX, &prelude) < 0)
+		read_header(c, call, "Pcap-Prelude", PRELUDE_MAX, &prelude) < 0)
 		return -1;
 	if (is_resume && (offset != wanted || prelude)) {
 		err_set(&err, ERR_NET, "asked for byte %" PRIu64 " of the stream, the gateway went on at %" PRIu64,
-		        wanted, offset);
+			wanted, offset);
 		return set_fault(c, &err);
 	}
 	if (!c->begun && begin(c, call, &err) < 0)
@@ -194,17 +198,17 @@ static enum call_end judge(struct capture *c, struct http_call *call, int rc, st
 }
 
 static enum call_end run_call(
-        struct capture *c, const char *method, const char *path, const char *body, struct err *err)
+	struct capture *c, const char *method, const char *path, const char *body, struct err *err)
 {
 	struct api_stream o = {
-	        .method = method,
-	        .path = path,
-	        .body = body,
-	        .answer_timeout_ms = body ? START_TIMEOUT_MS : RESUME_TIMEOUT_MS,
-	        .idle_timeout_ms = body ? START_IDLE_MS : IDLE_TIMEOUT_MS,
-	        .on_answer = on_answer,
-	        .on_data = on_data,
-	        .ctx = c,
+		.method = method,
+		.path = path,
+		.body = body,
+		.answer_timeout_ms = body ? START_TIMEOUT_MS : RESUME_TIMEOUT_MS,
+		.idle_timeout_ms = body ? START_IDLE_MS : IDLE_TIMEOUT_MS,
+		.on_answer = on_answer,
+		.on_data = on_data,
+		.ctx = c,
 	};
 	struct http_call *call = api_stream_new(c->t->api, &o, err);
 	enum call_end end;
@@ -235,7 +239,7 @@ static enum call_end resume_once(struct capture *c, struct err *err)
 
 	if (is_resumable(c)) {
 		snprintf(path, sizeof(path), "/v1/captures/%s/live?offset=%" PRIu64, c->job,
-		        c->base + c->received - c->prelude);
+			c->base + c->received - c->prelude);
 	} else {
 		if (begin_anew(c, err) < 0)
 			return CALL_REFUSED;
@@ -292,6 +296,31 @@ static enum call_end receive(struct capture *c, struct err *err)
 	return resume(c, err);
 }
 
+/* ---- events beside the packets ---- */
+
+static void *events_main(void *arg)
+{
+	struct capture *c = arg;
+	struct events_options o = {.api = c->t->api, .job = c->t->job, .stopper = c->stopper};
+	json_t *last = NULL;
+
+	events_follow(&o, &last, NULL); /* without them the packets are still worth having */
+	json_decref(last);
+	return NULL;
+}
+
+static void end_events(struct capture *c, enum call_end end)
+{
+	struct timespec until = clock_deadline(EVENTS_END_MS);
+
+	if (!c->has_events)
+		return;
+	if (end == CALL_WHOLE && pthread_clockjoin_np(c->events, NULL, CLOCK_MONOTONIC, &until) == 0)
+		return;
+	stopper_leave(c->stopper);
+	pthread_join(c->events, NULL);
+}
+
 /* ---- the end ---- */
 
 static json_t *fetch_job(const struct capture *c)
@@ -312,8 +341,8 @@ static int print_result(const struct capture *c, json_t *job, const char *file, 
 
 	counter_total(c->counter, &total);
 	if (all && json_object_set_new(all, "file",
-	                   json_pack("{s:s, s:I, s:I, s:b}", "path", file, "bytes", (json_int_t)bytes, "packets",
-	                           (json_int_t)total.packets, "complete", (int)complete)) == 0)
+			   json_pack("{s:s, s:I, s:I, s:b}", "path", file, "bytes", (json_int_t)bytes, "packets",
+				   (json_int_t)total.packets, "complete", (int)complete)) == 0)
 		rc = cli_print_json(all);
 	json_decref(all);
 	return rc;
@@ -334,11 +363,11 @@ static int end_exit(const struct capture *c, enum call_end end, const struct err
 		return c->t->request ? CLI_INCOMPLETE : CLI_OK;
 	if (end != CALL_WHOLE) {
 		talk_say("pcap: the connection broke after %s and could not be resumed: %s",
-		        parse_format_bytes(stream_bytes(c->stream), bytes, sizeof(bytes)), err->msg);
+			parse_format_bytes(stream_bytes(c->stream), bytes, sizeof(bytes)), err->msg);
 		return CLI_INCOMPLETE;
 	}
 	if (stream_kept(c->stream) || !stream_bytes(c->stream)) {
-		talk_say("pcap: the stream ended inside a packet");
+		talk_say("pcap: the stream ended %s", stream_kept(c->stream) ? "inside a packet" : "before it began");
 		return CLI_INCOMPLETE;
 	}
 	return CLI_OK;
@@ -356,7 +385,8 @@ static int finish(struct capture *c, enum call_end end, const struct err *err)
 		s.file = NULL;
 	if (out_close(&c->out, &closing) < 0)
 		rc = cli_fail(&closing);
-	if (end == CALL_WHOLE || end == CALL_LEFT)
+	/* Who leaves at once does not wait, and a gateway that was not there a moment ago is not asked again. */
+	if (end == CALL_WHOLE || err->code == ERR_STATE || err->code == ERR_NOT_FOUND)
 		job = fetch_job(c);
 	s.job = job;
 	summary_say(&s);
@@ -389,17 +419,17 @@ static void on_interface_end(void *ctx, const struct counter_row *row)
 
 	(void)ctx;
 	talk_say("warning: %s: %s%s%s", row->name, stop_reason_text(row->end), *row->end_text ? ": " : "",
-	        text_clean(row->end_text, text, sizeof(text)));
+		text_clean(row->end_text, text, sizeof(text)));
 }
 
 static int prepare(struct capture *c, struct err *err)
 {
 	struct stopper_options so = {
-	        .api = c->t->api,
-	        .stops_job = c->t->request != NULL,
-	        .is_bounded = true,
-	        .on_tick = on_tick,
-	        .ctx = c,
+		.api = c->t->api,
+		.stops_job = c->t->request != NULL,
+		.is_bounded = true,
+		.on_tick = on_tick,
+		.ctx = c,
 	};
 
 	c->out.fd = -1;
@@ -413,8 +443,10 @@ static int prepare(struct capture *c, struct err *err)
 	counter_on_end(c->counter, on_interface_end, c);
 	if (api_live_grace_s(c->t->api, &c->grace_s, err) < 0)
 		return -1;
-	c->stopper = stopper_start(&so, err);
-	return c->stopper ? 0 : -1;
+	if (!(c->stopper = stopper_start(&so, err)))
+		return -1;
+	c->has_events = c->t->with_events && pthread_create(&c->events, NULL, events_main, c) == 0;
+	return 0;
 }
 
 static int read_stored(struct capture *c, json_t **ret_stored, struct err *err)
@@ -430,6 +462,15 @@ static int read_stored(struct capture *c, json_t **ret_stored, struct err *err)
 	return 0;
 }
 
+/* The job runs, but its output could not be opened: nobody would come for the data. */
+static void stop_unwanted(const struct capture *c)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/v1/captures/%s/stop", c->job);
+	api_call(c->t->api, "POST", path, NULL, NULL, NULL);
+}
+
 int capture_task_run(const struct capture_task *t, json_t **ret_stored)
 {
 	struct capture c = {.t = t};
@@ -439,8 +480,10 @@ int capture_task_run(const struct capture_task *t, json_t **ret_stored)
 
 	if (ret_stored)
 		*ret_stored = NULL;
-	if (prepare(&c, &err) == 0)
+	if (prepare(&c, &err) == 0) {
 		end = receive(&c, &err);
+		end_events(&c, end);
+	}
 	stopper_free(c.stopper);
 	talk_clear();
 	if (c.begun)
@@ -451,6 +494,8 @@ int capture_task_run(const struct capture_task *t, json_t **ret_stored)
 		rc = CLI_FAILED;
 	else
 		rc = cli_fail(&err);
+	if (!c.begun && t->request && c.job[0])
+		stop_unwanted(&c);
 	out_close(&c.out, NULL);
 	stream_free(c.stream);
 	counter_free(c.counter);

@@ -17,6 +17,7 @@ struct capture_task {
 	const char *write;        /* path, "-"; NULL: a new file named after target and job (start only) */
 	const char *first_target; /* start: for that name */
 	const char *format;       /* start: "pcapng" or "pcap", for that name */
+	bool with_events;         /* also say what happens to the job */
 	bool json;                /* the job, with what was written, as JSON on stdout at the end */
 };
 

@@ -13,12 +13,12 @@
 #define AT(member) offsetof(struct cli_globals, member)
 
 const struct arg_option cli_global_options[] = {
-        {0, "gateway", "URL", ARG_TEXT, AT(gateway), 0, 0, "the gateway (else PCAP_GATEWAY)"},
-        {0, "cacert", "FILE", ARG_TEXT, AT(cacert), 0, 0,
-                "CA of its certificate (else PCAP_CACERT, else the system's)"},
-        {0, "json", NULL, ARG_FLAG, AT(json), 0, 0, "results as JSON on stdout"},
-        {'h', "help", NULL, ARG_FLAG, AT(help), 0, 0, "this help"},
-        {0},
+	{0, "gateway", "URL", ARG_TEXT, AT(gateway), 0, 0, "the gateway (else PCAP_GATEWAY)"},
+	{0, "cacert", "FILE", ARG_TEXT, AT(cacert), 0, 0,
+		"CA of its certificate (else PCAP_CACERT, else the system's)"},
+	{0, "json", NULL, ARG_FLAG, AT(json), 0, 0, "results as JSON on stdout"},
+	{'h', "help", NULL, ARG_FLAG, AT(help), 0, 0, "this help"},
+	{0},
 };
 
 /* ---- failures ---- */
@@ -107,7 +107,7 @@ int cli_check_job(const char *text, struct err *err)
 	if (id_is_valid(text))
 		return 0;
 	return err_set(
-	        err, ERR_INPUT, "\"%.40s\" is not the id of a job (26 letters and digits, see \"pcap jobs\")", text);
+		err, ERR_INPUT, "\"%.40s\" is not the id of a job (26 letters and digits, see \"pcap jobs\")", text);
 }
 
 int cli_flush_stdout(void)
@@ -212,7 +212,7 @@ static int run_sub(struct cli *cli, const struct command *parent, int argc, char
 	}
 	if (!(c = find(parent->subs, argv[0])))
 		return cli_usage(
-		        "%s: unknown command \"%.40s\"; see \"pcap help %s\"", parent->name, argv[0], parent->name);
+			"%s: unknown command \"%.40s\"; see \"pcap help %s\"", parent->name, argv[0], parent->name);
 	return run_leaf(cli, parent, c, argc - 1, argv + 1);
 }
 

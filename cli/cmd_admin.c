@@ -4,8 +4,8 @@
 static const struct command *const subs[] = {&cmd_admin_jobs, &cmd_admin_kill, &cmd_admin_purge, NULL};
 
 const struct command cmd_admin = {
-        .name = "admin",
-        .words = "COMMAND",
-        .summary = "for operators: jobs, kill, purge",
-        .subs = subs,
+	.name = "admin",
+	.words = "COMMAND",
+	.summary = "for operators: jobs, kill, purge",
+	.subs = subs,
 };

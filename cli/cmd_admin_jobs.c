@@ -8,10 +8,10 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_admin_jobs = {
-        .name = "jobs",
-        .words = "",
-        .summary = "list everybody's captures",
-        .options = list_options,
-        .values_size = sizeof(struct list_values),
-        .run = run,
+	.name = "jobs",
+	.words = "",
+	.summary = "list everybody's captures",
+	.options = list_options,
+	.values_size = sizeof(struct list_values),
+	.run = run,
 };

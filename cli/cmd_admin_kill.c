@@ -11,7 +11,7 @@ static int show(const json_t *answer)
 	size_t i;
 
 	json_array_foreach(killed, i, id)
-	        printf("%s\n", text_clean(json_string_value(id) ? json_string_value(id) : "", clean, sizeof(clean)));
+		printf("%s\n", text_clean(json_string_value(id) ? json_string_value(id) : "", clean, sizeof(clean)));
 	talk_say("%s killed", text_count(json_array_size(killed), "capture", "captures", text, sizeof(text)));
 	return cli_flush_stdout();
 }
@@ -45,10 +45,10 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_admin_kill = {
-        .name = "kill",
-        .words = "",
-        .summary = "end running captures at once",
-        .options = select_options,
-        .values_size = sizeof(struct select_values),
-        .run = run,
+	.name = "kill",
+	.words = "",
+	.summary = "end running captures at once",
+	.options = select_options,
+	.values_size = sizeof(struct select_values),
+	.run = run,
 };

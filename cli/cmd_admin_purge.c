@@ -13,14 +13,14 @@ static int show(const json_t *answer)
 
 	json_array_foreach(purged, i, one) printf("%s\n", text_clean(json_text(one, "job"), job, sizeof(job)));
 	talk_say("%s erased, %s", text_count(json_array_size(purged), "capture", "captures", text, sizeof(text)),
-	        parse_format_bytes(json_count(answer, "size_bytes"), bytes, sizeof(bytes)));
+		parse_format_bytes(json_count(answer, "size_bytes"), bytes, sizeof(bytes)));
 	json_array_foreach(json_object_get(answer, "failed"), i, one)
 	{
 		json_t *error = json_object_get(one, "error");
 		const char *why = json_is_object(error) ? json_text(error, "message") : json_text(one, "error");
 
 		talk_say("pcap: job %s: %s", text_clean(json_text(one, "job"), job, sizeof(job)),
-		        text_clean(why, text, sizeof(text)));
+			text_clean(why, text, sizeof(text)));
 	}
 	return cli_flush_stdout();
 }
@@ -64,10 +64,10 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_admin_purge = {
-        .name = "purge",
-        .words = "",
-        .summary = "erase stored captures for good",
-        .options = select_options,
-        .values_size = sizeof(struct select_values),
-        .run = run,
+	.name = "purge",
+	.words = "",
+	.summary = "erase stored captures for good",
+	.options = select_options,
+	.values_size = sizeof(struct select_values),
+	.run = run,
 };

@@ -90,7 +90,7 @@ static void fish_options(const struct arg_option *o, const char *condition)
 {
 	for (; o && o->name; o++) {
 		printf("complete -c pcap%s%s%s -l %s", *condition ? " -n '" : "", condition, *condition ? "'" : "",
-		        o->name);
+			o->name);
 		if (o->letter)
 			printf(" -s %c", o->letter);
 		if (o->value)
@@ -121,8 +121,8 @@ static void fish(const struct cli *cli)
 		for (const struct command *const *sub = (*c)->subs; sub && *sub; sub++) {
 			fish_command(*sub, condition);
 			snprintf(condition, sizeof(condition),
-			        "__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s", (*c)->name,
-			        (*sub)->name);
+				"__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s", (*c)->name,
+				(*sub)->name);
 			fish_options((*sub)->options, condition);
 			snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", (*c)->name);
 		}
@@ -147,10 +147,10 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_completion = {
-        .name = "completion",
-        .words = "bash|zsh|fish",
-        .summary = "print a completion script for a shell",
-        .words_least = 1,
-        .words_most = 1,
-        .run = run,
+	.name = "completion",
+	.words = "bash|zsh|fish",
+	.summary = "print a completion script for a shell",
+	.words_least = 1,
+	.words_most = 1,
+	.run = run,
 };

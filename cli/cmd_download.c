@@ -14,16 +14,16 @@ struct values {
 };
 
 static const struct arg_option options[] = {
-        {'o', "output", "FILE", ARG_TEXT, offsetof(struct values, output), 0, 0,
-                "write to FILE; - is stdout (default: JOB.pcapng)"},
-        {0, "force", NULL, ARG_FLAG, offsetof(struct values, force), 0, 0, "replace FILE if it is there"},
-        {0},
+	{'o', "output", "FILE", ARG_TEXT, offsetof(struct values, output), 0, 0,
+		"write to FILE; - is stdout (default: JOB.pcapng)"},
+	{0, "force", NULL, ARG_FLAG, offsetof(struct values, force), 0, 0, "replace FILE if it is there"},
+	{0},
 };
 
 static const char details[] = "The data go to FILE.part first.  A later download of the same job goes on where this "
-                              "one was interrupted.  Only when size\n"
-                              "and SHA-256 are those that the gateway stored is it renamed to FILE; an existing FILE "
-                              "stays as it is without --force.\n";
+			      "one was interrupted.  Only when size\n"
+			      "and SHA-256 are those that the gateway stored is it renamed to FILE; an existing FILE "
+			      "stays as it is without --force.\n";
 
 static int download(const struct cli *cli, const struct api *api, const struct values *v, json_t *job)
 {
@@ -75,13 +75,13 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_download = {
-        .name = "download",
-        .words = "JOB",
-        .summary = "fetch a stored capture and check it",
-        .details = details,
-        .options = options,
-        .values_size = sizeof(struct values),
-        .words_least = 1,
-        .words_most = 1,
-        .run = run,
+	.name = "download",
+	.words = "JOB",
+	.summary = "fetch a stored capture and check it",
+	.details = details,
+	.options = options,
+	.values_size = sizeof(struct values),
+	.words_least = 1,
+	.words_most = 1,
+	.run = run,
 };

@@ -14,15 +14,15 @@ struct values {
 };
 
 static const struct arg_option options[] = {
-        {'w', "write", "FILE", ARG_TEXT, offsetof(struct values, write), 0, 0,
-                "attach to the live stream and write it to FILE; - is stdout"},
-        {0},
+	{'w', "write", "FILE", ARG_TEXT, offsetof(struct values, write), 0, 0,
+		"attach to the live stream and write it to FILE; - is stdout"},
+	{0},
 };
 
 static const char details[] = "Shows the events of the capture as they happen (--json: as the gateway sends them, one "
-                              "JSON object per line).\n"
-                              "With -w it writes the packets from now on instead.  Ctrl-C ends the watching, not the "
-                              "capture (see \"pcap stop\").\n";
+			      "JSON object per line).\n"
+			      "With -w it also writes the packets from now on.  Ctrl-C ends the watching, not the "
+			      "capture (see \"pcap stop\").\n";
 
 static int follow_events(const struct cli *cli, const struct api *api, const char *job)
 {
@@ -55,8 +55,11 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 	if (cli_check_job(args->words[0], &err) < 0 || cli_api(cli, true, &api, &err) < 0)
 		return cli_fail(&err);
 	if (v->write) {
-		struct capture_task t = {
-		        .api = &api, .job = args->words[0], .write = v->write, .json = cli->globals.json};
+		struct capture_task t = {.api = &api,
+			.job = args->words[0],
+			.write = v->write,
+			.with_events = true,
+			.json = cli->globals.json};
 
 		rc = capture_task_run(&t, NULL);
 	} else {
@@ -67,13 +70,13 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_follow = {
-        .name = "follow",
-        .words = "JOB",
-        .summary = "watch a capture until it ends; with -w write its packets",
-        .details = details,
-        .options = options,
-        .values_size = sizeof(struct values),
-        .words_least = 1,
-        .words_most = 1,
-        .run = run,
+	.name = "follow",
+	.words = "JOB",
+	.summary = "watch a capture until it ends; with -w write its packets",
+	.details = details,
+	.options = options,
+	.values_size = sizeof(struct values),
+	.words_least = 1,
+	.words_most = 1,
+	.run = run,
 };

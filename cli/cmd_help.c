@@ -5,36 +5,36 @@
 #include <string.h>
 
 static const char exit_codes[] =
-        "Exit codes of pcap\n"
-        "\n"
-        "  0  done; a capture ended as asked (by you, or at a limit you gave)\n"
-        "  1  failed: a local file, a full disk, out of memory; the job failed\n"
-        "  2  wrong usage: an option, a value, or a request that the gateway calls malformed (a bad filter)\n"
-        "  3  not logged in, or refused (HTTP 401, 403)\n"
-        "  4  not found, or not visible to you (404)\n"
-        "  5  a limit: too much or too many (413, 429)\n"
-        "  6  the gateway, or a platform service behind it, cannot be reached (502, 503, no connection)\n"
-        "  7  the capture is incomplete: it ended early, the connection broke and could not be resumed, or you left at "
-        "once;\n"
-        "     the file holds whole packets up to there\n"
-        "  8  wrong state: not possible with this job now (409), or the file is there already\n"
-        "\n"
-        "Instances that fail while others go on are named as warnings and do not change the code.\n";
+	"Exit codes of pcap\n"
+	"\n"
+	"  0  done; a capture ended as asked (by you, or at a limit you gave)\n"
+	"  1  failed: a local file, a full disk, out of memory; the job failed\n"
+	"  2  wrong usage: an option, a value, or a request that the gateway calls malformed (a bad filter)\n"
+	"  3  not logged in, or refused (HTTP 401, 403)\n"
+	"  4  not found, or not visible to you (404)\n"
+	"  5  a limit: too much or too many (413, 429)\n"
+	"  6  the gateway, or a platform service behind it, cannot be reached (502, 503, no connection)\n"
+	"  7  the capture is incomplete: it ended early, the connection broke and could not be resumed, or you left at "
+	"once;\n"
+	"     the file holds whole packets up to there\n"
+	"  8  wrong state: not possible with this job now (409), or the file is there already\n"
+	"\n"
+	"Instances that fail while others go on are named as warnings and do not change the code.\n";
 
 static const char environment[] = "Environment of pcap\n"
-                                  "\n"
-                                  "  PCAP_GATEWAY  URL of the gateway, as --gateway\n"
-                                  "  PCAP_TOKEN    the token that says who you are; sent to the gateway only, never "
-                                  "over plain http to another machine\n"
-                                  "  PCAP_CACERT   file with the CA of the gateway's certificate, as --cacert\n"
-                                  "  https_proxy, no_proxy   as usual\n";
+				  "\n"
+				  "  PCAP_GATEWAY  URL of the gateway, as --gateway\n"
+				  "  PCAP_TOKEN    the token that says who you are; sent to the gateway only, never "
+				  "over plain http to another machine\n"
+				  "  PCAP_CACERT   file with the CA of the gateway's certificate, as --cacert\n"
+				  "  https_proxy, no_proxy   as usual\n";
 
 static const struct {
 	const char *name, *text, *summary;
 } topics[] = {
-        {"targets", request_targets_help, "how targets are told from filter words"},
-        {"exit-codes", exit_codes, "what the exit codes mean"},
-        {"environment", environment, "variables that are read"},
+	{"targets", request_targets_help, "how targets are told from filter words"},
+	{"exit-codes", exit_codes, "what the exit codes mean"},
+	{"environment", environment, "variables that are read"},
 };
 #define TOPICS_N (sizeof(topics) / sizeof(*topics))
 
@@ -59,7 +59,7 @@ void cli_help_list(FILE *to, const struct command *const *commands)
 void cli_help_command(FILE *to, const struct command *parent, const struct command *c)
 {
 	fprintf(to, "usage: pcap %s%s%s%s%s%s\n\n%s\n", parent ? parent->name : "", parent ? " " : "", c->name,
-	        c->options ? " [OPTION...]" : "", *c->words ? " " : "", c->words, c->summary);
+		c->options ? " [OPTION...]" : "", *c->words ? " " : "", c->words, c->summary);
 	if (c->details)
 		fprintf(to, "\n%s", c->details);
 	if (c->subs) {
@@ -106,9 +106,9 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_help = {
-        .name = "help",
-        .words = "[COMMAND | TOPIC]",
-        .summary = "this list, a command, or a topic",
-        .words_most = 2,
-        .run = run,
+	.name = "help",
+	.words = "[COMMAND | TOPIC]",
+	.summary = "this list, a command, or a topic",
+	.words_most = 2,
+	.run = run,
 };

@@ -15,7 +15,7 @@
 
 /* Waiting is over: figures, and with -w the file. */
 static int finish_stored(
-        const struct api *api, const struct cli *cli, const struct request_values *v, const json_t *job)
+	const struct api *api, const struct cli *cli, const struct request_values *v, const json_t *job)
 {
 	struct summary s = {.job = job};
 	struct fetch f = {.api = api, .job = json_text(job, "id"), .path = v->write, .force = true};
@@ -86,16 +86,16 @@ static int run_store(const struct api *api, const struct cli *cli, const struct 
 }
 
 static int run_live(const struct api *api, const struct cli *cli, const struct request_values *v, const json_t *request,
-        const char *first_target)
+	const char *first_target)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
 	struct capture_task t = {
-	        .api = api,
-	        .request = text,
-	        .write = v->write,
-	        .first_target = first_target,
-	        .format = v->format ? v->format : "pcapng",
-	        .json = cli->globals.json,
+		.api = api,
+		.request = text,
+		.write = v->write,
+		.first_target = first_target,
+		.format = v->format ? v->format : "pcapng",
+		.json = cli->globals.json,
 	};
 	json_t *job = NULL;
 	int rc = CLI_FAILED;
@@ -122,7 +122,7 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 		return cli_usage("-w - and --json both want stdout");
 	if (to_stdout && isatty(STDOUT_FILENO) == 1)
 		return cli_usage("stdout is a terminal: packets go to a pipe or a file (\"-w - | wireshark -k -i -\", "
-		                 "or -w FILE)");
+				 "or -w FILE)");
 	if (!(request = request_host(v, args, &err)))
 		return cli_fail(&err);
 	if (cli_api(cli, true, &api, &err) < 0) {
@@ -139,13 +139,13 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_host = {
-        .name = "host",
-        .words = "NAME[/N]... [--] [FILTER...]",
-        .summary = "capture from hosts of the gateway's inventory",
-        .details = request_targets_help,
-        .options = request_options,
-        .values_size = sizeof(struct request_values),
-        .words_least = 1,
-        .words_most = ARGS_WORDS_MAX,
-        .run = run,
+	.name = "host",
+	.words = "NAME[/N]... [--] [FILTER...]",
+	.summary = "capture from hosts of the gateway's inventory",
+	.details = request_targets_help,
+	.options = request_options,
+	.values_size = sizeof(struct request_values),
+	.words_least = 1,
+	.words_most = ARGS_WORDS_MAX,
+	.run = run,
 };

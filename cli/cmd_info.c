@@ -57,8 +57,8 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_info = {
-        .name = "info",
-        .words = "",
-        .summary = "version, limits and storage of the gateway",
-        .run = run,
+	.name = "info",
+	.words = "",
+	.summary = "version, limits and storage of the gateway",
+	.run = run,
 };

@@ -11,10 +11,10 @@ struct values {
 };
 
 static const struct arg_option options[] = {
-        {0, "ttl", "TIME", ARG_DURATION, offsetof(struct values, ttl_ms), 1000, TTL_MOST_MS,
-                "how long it works (15m, 24h)"},
-        {0, "once", NULL, ARG_FLAG, offsetof(struct values, once), 0, 0, "it works a single time"},
-        {0},
+	{0, "ttl", "TIME", ARG_DURATION, offsetof(struct values, ttl_ms), 1000, TTL_MOST_MS,
+		"how long it works (15m, 24h)"},
+	{0, "once", NULL, ARG_FLAG, offsetof(struct values, once), 0, 0, "it works a single time"},
+	{0},
 };
 
 static json_t *body_of(const struct values *v)
@@ -58,12 +58,12 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_link = {
-        .name = "link",
-        .words = "JOB",
-        .summary = "print a signed URL for a stored capture",
-        .options = options,
-        .values_size = sizeof(struct values),
-        .words_least = 1,
-        .words_most = 1,
-        .run = run,
+	.name = "link",
+	.words = "JOB",
+	.summary = "print a signed URL for a stored capture",
+	.options = options,
+	.values_size = sizeof(struct values),
+	.words_least = 1,
+	.words_most = 1,
+	.run = run,
 };

@@ -39,10 +39,10 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_rm = {
-        .name = "rm",
-        .words = "JOB...",
-        .summary = "erase captures, running or stored",
-        .words_least = 1,
-        .words_most = ARGS_WORDS_MAX,
-        .run = run,
+	.name = "rm",
+	.words = "JOB...",
+	.summary = "erase captures, running or stored",
+	.words_least = 1,
+	.words_most = ARGS_WORDS_MAX,
+	.run = run,
 };

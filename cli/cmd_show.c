@@ -61,12 +61,12 @@ static void show_figures(const json_t *job)
 	int n = 0;
 
 	snprintf(text, sizeof(text), "%" PRIu64 " captured, %s", json_count(job, "packets.captured"),
-	        parse_format_bytes(json_count(job, "bytes"), bytes, sizeof(bytes)));
+		parse_format_bytes(json_count(job, "bytes"), bytes, sizeof(bytes)));
 	line("packets", text);
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		snprintf(path, sizeof(path), "packets.dropped.%s", places[i]);
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%" PRIu64 " by %s", i ? ", " : "",
-		        json_count(job, path), places[i]);
+			json_count(job, path), places[i]);
 	}
 	line("dropped", text);
 	if (!*json_text(job, "object.key"))
@@ -85,7 +85,7 @@ static uint64_t instance_drops(const json_t *i)
 static int show_instances(const json_t *job, struct err *err)
 {
 	static const char *const heads[] = {
-	        "INSTANCE", "AGENT", "DEVICE", "STATE", "PACKETS", "BYTES", "DROPPED", "NOTE", NULL};
+		"INSTANCE", "AGENT", "DEVICE", "STATE", "PACKETS", "BYTES", "DROPPED", "NOTE", NULL};
 	struct table *table = table_new(heads, err);
 	int rc = table ? 0 : -1;
 	json_t *one;
@@ -96,9 +96,9 @@ static int show_instances(const json_t *job, struct err *err)
 		char packets[24], bytes[32], dropped[24];
 		const char *note = json_text(one, "error.message");
 		const char *cells[] = {json_text(one, "name"), json_text(one, "agent"), json_text(one, "device"),
-		        json_text(one, "state"), packets,
-		        parse_format_bytes(json_count(one, "bytes"), bytes, sizeof(bytes)), dropped,
-		        *note ? note : json_text(one, "stop_reason")};
+			json_text(one, "state"), packets,
+			parse_format_bytes(json_count(one, "bytes"), bytes, sizeof(bytes)), dropped,
+			*note ? note : json_text(one, "stop_reason")};
 
 		if (rc < 0)
 			break;
@@ -123,7 +123,7 @@ static int show(const json_t *job)
 	line("state", json_text(job, "state"));
 	line("mode", json_text(job, "mode"));
 	line("user", *json_text(job, "owner.user_name") ? json_text(job, "owner.user_name")
-	                                                : json_text(job, "owner.user_id"));
+							: json_text(job, "owner.user_id"));
 	line("org", json_text(job, "org"));
 	line("space", json_text(job, "space"));
 	line("target", list_target(job, target, sizeof(target)));
@@ -160,10 +160,10 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_show = {
-        .name = "show",
-        .words = "JOB",
-        .summary = "show one capture in full",
-        .words_least = 1,
-        .words_most = 1,
-        .run = run,
+	.name = "show",
+	.words = "JOB",
+	.summary = "show one capture in full",
+	.words_least = 1,
+	.words_most = 1,
+	.run = run,
 };

@@ -19,7 +19,7 @@ static int stop_one(const struct cli *cli, const struct api *api, const char *id
 		rc = cli_print_json(job);
 	else if (*json_text(job, "state"))
 		talk_say("job %s: stop asked for, now %s", id,
-		        text_clean(json_text(job, "state"), state, sizeof(state)));
+			text_clean(json_text(job, "state"), state, sizeof(state)));
 	else
 		talk_say("job %s: stop asked for", id);
 	json_decref(job);
@@ -46,10 +46,10 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_stop = {
-        .name = "stop",
-        .words = "JOB...",
-        .summary = "end running captures; what was captured stays",
-        .words_least = 1,
-        .words_most = ARGS_WORDS_MAX,
-        .run = run,
+	.name = "stop",
+	.words = "JOB...",
+	.summary = "end running captures; what was captured stays",
+	.words_least = 1,
+	.words_most = ARGS_WORDS_MAX,
+	.run = run,
 };

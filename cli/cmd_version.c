@@ -18,8 +18,8 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 }
 
 const struct command cmd_version = {
-        .name = "version",
-        .words = "",
-        .summary = "version of this command",
-        .run = run,
+	.name = "version",
+	.words = "",
+	.summary = "version of this command",
+	.run = run,
 };

@@ -209,7 +209,7 @@ static uint64_t rate_now(struct counter *c, uint64_t mono_ns)
 		c->rate_from_bytes = c->stream_bytes;
 	} else if (passed >= RATE_WINDOW_NS) {
 		c->rate = (uint64_t)((double)(c->stream_bytes - c->rate_from_bytes) * (double)CLOCK_NS_PER_S /
-		                     (double)passed);
+				     (double)passed);
 		c->rate_from_ns = mono_ns;
 		c->rate_from_bytes = c->stream_bytes;
 	}
@@ -252,7 +252,7 @@ static void add_rows(const struct counter *c, unsigned width, char *ret, size_t 
 
 char *counter_line(struct counter *c, uint64_t mono_ns, unsigned width, char *ret, size_t size)
 {
-	char bytes[32], rate[32], line[160];
+	char packets[40], bytes[32], rate[32], line[160];
 	struct counter_row total;
 	uint64_t dropped;
 
@@ -260,8 +260,8 @@ char *counter_line(struct counter *c, uint64_t mono_ns, unsigned width, char *re
 	dropped = total.dropped_os + total.dropped_interface;
 	parse_format_bytes(c->stream_bytes, bytes, sizeof(bytes));
 	parse_format_bytes(rate_now(c, mono_ns), rate, sizeof(rate));
-	snprintf(line, sizeof(line), "%" PRIu64 " packets, %s, %s/s, %" PRIu64 " dropped", total.packets, bytes, rate,
-	        dropped);
+	snprintf(line, sizeof(line), "%s, %s, %s/s, %" PRIu64 " dropped",
+		text_count(total.packets, "packet", "packets", packets, sizeof(packets)), bytes, rate, dropped);
 	snprintf(ret, size, "%.*s", (int)width, line);
 	add_rows(c, width, ret, size);
 	return ret;

@@ -73,6 +73,10 @@ static void keep_last(struct events *e, json_t *job)
 
 static int print_line(struct events *e, const char *text)
 {
+	if (!e->o->to) {
+		talk_say("%s", text);
+		return 0;
+	}
 	talk_clear();
 	if (fprintf(e->o->to, "%s\n", text) < 0 || fflush(e->o->to) != 0) {
 		err_set(&e->fault, ERR_CANCELLED, "the output cannot be written");
@@ -145,12 +149,12 @@ static int on_data(void *ctx, const uint8_t *p, size_t n)
 static int follow_once(struct events *e, const char *path, struct err *err)
 {
 	struct api_stream o = {
-	        .method = "GET",
-	        .path = path,
-	        .answer_timeout_ms = ANSWER_TIMEOUT_MS,
-	        .idle_timeout_ms = IDLE_TIMEOUT_MS,
-	        .on_data = on_data,
-	        .ctx = e,
+		.method = "GET",
+		.path = path,
+		.answer_timeout_ms = ANSWER_TIMEOUT_MS,
+		.idle_timeout_ms = IDLE_TIMEOUT_MS,
+		.on_data = on_data,
+		.ctx = e,
 	};
 	struct http_call *call = api_stream_new(e->o->api, &o, err);
 	int rc = 0, status;

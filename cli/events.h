@@ -16,7 +16,7 @@ struct events_options {
 	const struct api *api;
 	const char *job;
 	struct stopper *stopper;
-	FILE *to;       /* where lines go */
+	FILE *to;       /* where lines go; NULL: with the talk on stderr */
 	bool raw;       /* as they come, instead of as text; with the progress lines */
 	bool live_line; /* progress as the live line of the terminal */
 };

@@ -129,7 +129,7 @@ static int start_over(struct target *t, struct err *err)
 		return 0;
 	if (!t->part_path)
 		return err_set(err, ERR_NET,
-		        "the server cannot go on in the middle, and what was written to stdout cannot be taken back");
+			"the server cannot go on in the middle, and what was written to stdout cannot be taken back");
 	if (ftruncate(t->fd, 0) < 0)
 		return file_fail(err, errno, "cannot empty", t->part_path);
 	t->have = 0;
@@ -149,7 +149,7 @@ static int check_range(struct target *t, const struct http_call *call)
 	if (range && !strncasecmp(range, wanted, strlen(wanted)))
 		return 0;
 	return err_set(
-	        &t->fault, ERR_NET, "asked for the file from byte %" PRIu64 " on, got another part", (uint64_t)t->have);
+		&t->fault, ERR_NET, "asked for the file from byte %" PRIu64 " on, got another part", (uint64_t)t->have);
 }
 
 static int on_answer(void *ctx, const struct http_call *call)
@@ -198,7 +198,7 @@ static int on_data(void *ctx, const uint8_t *p, size_t n)
 
 	if (n > t->size - t->have)
 		return err_set(&t->fault, ERR_INTERNAL, "the server sends more than the %" PRIu64 " bytes of the file",
-		        t->size);
+			t->size);
 	if ((t->part_path ? write_file(t, p, n) : write_stdout(t, p, n)) < 0)
 		return -1;
 	t->have += n;
@@ -213,16 +213,16 @@ static struct http_call *new_call(struct target *t, const char *url, struct err 
 	bool ours = api_is_ours(api, url);
 	/* The link is its own permission: the token stays here. */
 	struct http_call_options o = {
-	        .method = "GET",
-	        .url = url,
-	        .tls = ours && api->has_ca ? &api->tls : NULL,
-	        .use_proxy = !(ours && api->plain),
-	        .headers = t->have ? headers : NULL,
-	        .answer_timeout_ms = IDLE_TIMEOUT_MS,
-	        .idle_timeout_ms = IDLE_TIMEOUT_MS,
-	        .on_answer = on_answer,
-	        .on_data = on_data,
-	        .ctx = t,
+		.method = "GET",
+		.url = url,
+		.tls = ours && api->has_ca ? &api->tls : NULL,
+		.use_proxy = !(ours && api->plain),
+		.headers = t->have ? headers : NULL,
+		.answer_timeout_ms = IDLE_TIMEOUT_MS,
+		.idle_timeout_ms = IDLE_TIMEOUT_MS,
+		.on_answer = on_answer,
+		.on_data = on_data,
+		.ctx = t,
 	};
 
 	snprintf(range, sizeof(range), "Range: bytes=%" PRIu64 "-", (uint64_t)t->have);
@@ -254,8 +254,8 @@ static int receive_once(struct target *t, struct err *err)
 	if (http_call_error(call, err) < 0)
 		goto out;
 	rc = t->have == t->size
-	             ? 0
-	             : err_set(err, ERR_NET, "got %" PRIu64 " of %" PRIu64 " bytes", (uint64_t)t->have, t->size);
+		     ? 0
+		     : err_set(err, ERR_NET, "got %" PRIu64 " of %" PRIu64 " bytes", (uint64_t)t->have, t->size);
 out:
 	http_call_free(call);
 	free(url);
@@ -335,7 +335,7 @@ static void on_tick(void *ctx)
 	if (!now)
 		return;
 	snprintf(line, sizeof(line), "%s of %s", parse_format_bytes(now, have, sizeof(have)),
-	        parse_format_bytes(t->size, size, sizeof(size)));
+		parse_format_bytes(t->size, size, sizeof(size)));
 	talk_line(line);
 }
 
@@ -393,7 +393,7 @@ char *fetch_name(const json_t *job)
 
 	/* A name that our file system, shell and user take for nothing else than a name. */
 	if (*base && *base != '.' && *base != '-' && strlen(base) < 200 &&
-	        strspn(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(base))
+		strspn(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(base))
 		return strdup(base);
 	return fs_path("%s.%s", json_text(job, "id"), strcmp(format, "pcap") ? "pcapng" : "pcap");
 }

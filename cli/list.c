@@ -15,12 +15,12 @@
 #define PAGES_MAX  10000u /* a cursor that leads in circles ends here */
 
 const struct arg_option list_options[] = {
-        {0, "state", "STATE", ARG_TEXT, AT(state), 0, 0,
-                "only these: starting, running, finishing, ready, streamed, failed..."},
-        {0, "since", "TIME", ARG_TEXT, AT(since), 0, 0, "created since: 2h (ago), or 2026-01-05T10:00:00Z"},
-        {0, "limit", "N", ARG_NUMBER, AT(limit), 1, 1000, "at most N on a page"},
-        {0, "all-pages", NULL, ARG_FLAG, AT(all_pages), 0, 0, "all of them"},
-        {0},
+	{0, "state", "STATE", ARG_TEXT, AT(state), 0, 0,
+		"only these: starting, running, finishing, ready, streamed, failed..."},
+	{0, "since", "TIME", ARG_TEXT, AT(since), 0, 0, "created since: 2h (ago), or 2026-01-05T10:00:00Z"},
+	{0, "limit", "N", ARG_NUMBER, AT(limit), 1, 1000, "at most N on a page"},
+	{0, "all-pages", NULL, ARG_FLAG, AT(all_pages), 0, 0, "all of them"},
+	{0},
 };
 
 /* The gateway takes points in time; "2h" is more handy to type. */
@@ -34,7 +34,7 @@ static int since_text(const char *text, char ret[CLOCK_TEXT_MAX], struct err *er
 	}
 	if (parse_duration_ms(text, 0, now_ns / CLOCK_NS_PER_MS, &ms, NULL) < 0)
 		return err_set(err, ERR_INPUT,
-		        "option --since: \"%.40s\" is neither a time (2026-01-05T10:00:00Z) nor an age (2h)", text);
+			"option --since: \"%.40s\" is neither a time (2026-01-05T10:00:00Z) nor an age (2h)", text);
 	clock_rfc3339(now_ns - ms * CLOCK_NS_PER_MS, ret);
 	return 0;
 }
@@ -79,7 +79,7 @@ char *list_target(const json_t *job, char *ret, size_t size)
 	json_array_foreach(json_object_get(target, "instances"), i, name)
 	{
 		int done = snprintf(ret + n, size - n, "%s%s", i ? ", " : "",
-		        json_string_value(name) ? json_string_value(name) : "?");
+			json_string_value(name) ? json_string_value(name) : "?");
 
 		if (done < 0 || (size_t)done >= size - n)
 			break;
@@ -100,22 +100,22 @@ static int add_job(struct table *table, const json_t *job, bool has_owner, struc
 	cells[n++] = json_text(job, "state");
 	if (has_owner)
 		cells[n++] = *json_text(job, "owner.user_name") ? json_text(job, "owner.user_name")
-		                                                : json_text(job, "owner.user_id");
+								: json_text(job, "owner.user_id");
 	cells[n++] = text_since(json_text(job, "created_at"), now, age, sizeof(age));
 	cells[n++] = list_target(job, target, sizeof(target));
 	cells[n++] = packets;
 	cells[n++] = parse_format_bytes(
-	        json_at(job, "object.size_bytes") ? json_count(job, "object.size_bytes") : json_count(job, "bytes"),
-	        bytes, sizeof(bytes));
+		json_at(job, "object.size_bytes") ? json_count(job, "object.size_bytes") : json_count(job, "bytes"),
+		bytes, sizeof(bytes));
 	cells[n++] = strcmp(json_text(job, "state"), "ready")
-	                     ? "-"
-	                     : text_until(json_text(job, "expires_at"), now, expires, sizeof(expires));
+			     ? "-"
+			     : text_until(json_text(job, "expires_at"), now, expires, sizeof(expires));
 	return table_add(table, cells, err);
 }
 
 /* Reads page after page into one array, a new reference, with the cursor of what is left in ret_cursor (new string or NULL). */
 static json_t *read_pages(
-        const struct api *api, const struct list_values *v, const char *path, char **ret_cursor, struct err *err)
+	const struct api *api, const struct list_values *v, const char *path, char **ret_cursor, struct err *err)
 {
 	json_t *all = json_array();
 	char *cursor = strdup("");
@@ -177,7 +177,7 @@ int list_run(struct cli *cli, const struct list_values *v, const char *path, boo
 		rc = cli_fail(&err);
 	} else if (cli->globals.json) {
 		out = json_pack(
-		        "{s:O, s:o}", "captures", jobs, "next_cursor", *cursor ? json_string(cursor) : json_null());
+			"{s:O, s:o}", "captures", jobs, "next_cursor", *cursor ? json_string(cursor) : json_null());
 		rc = out ? cli_print_json(out) : CLI_FAILED;
 	} else {
 		rc = print_table(jobs, has_owner, &err) < 0 ? cli_fail(&err) : cli_flush_stdout();

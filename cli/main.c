@@ -2,20 +2,20 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
-        &cmd_host,     /* capture from hosts of the static inventory */
-        &cmd_jobs,     /* list */
-        &cmd_show,     /* one job in full */
-        &cmd_follow,   /* events, and the live stream of a running job */
-        &cmd_stop,     /* graceful end */
-        &cmd_link,     /* signed URL */
-        &cmd_download, /* fetch the file */
-        &cmd_rm,       /* erase */
-        &cmd_info,     /* the gateway */
-        &cmd_admin,    /* operators */
-        &cmd_version,
-        &cmd_completion,
-        &cmd_help,
-        NULL,
+	&cmd_host,     /* capture from hosts of the static inventory */
+	&cmd_jobs,     /* list */
+	&cmd_show,     /* one job in full */
+	&cmd_follow,   /* events, and the live stream of a running job */
+	&cmd_stop,     /* graceful end */
+	&cmd_link,     /* signed URL */
+	&cmd_download, /* fetch the file */
+	&cmd_rm,       /* erase */
+	&cmd_info,     /* the gateway */
+	&cmd_admin,    /* operators */
+	&cmd_version,
+	&cmd_completion,
+	&cmd_help,
+	NULL,
 };
 
 int main(int argc, char **argv)

@@ -24,8 +24,8 @@ static int open_stdout(struct out *o, struct err *err)
 {
 	if (isatty(STDOUT_FILENO) == 1)
 		return err_set(err, ERR_INPUT,
-		        "stdout is a terminal: packets go to a pipe or a file (\"-w - | wireshark -k -i -\", or -w "
-		        "FILE)");
+			"stdout is a terminal: packets go to a pipe or a file (\"-w - | wireshark -k -i -\", or -w "
+			"FILE)");
 	o->is_stdout = true;
 	o->fd = STDOUT_FILENO;
 	return 0;

@@ -13,49 +13,49 @@
 #define AT(member) offsetof(struct request_values, member)
 
 const struct arg_option request_options[] = {
-        {'i', "interface", "DEVICE", ARG_TEXT, AT(device), 0, 0,
-                "device to capture on (default eth0; \"any\", \"lo\"...)"},
-        {'s', "snapshot-length", "N", ARG_NUMBER, AT(snaplen), 0, PCAPNG_SNAPLEN_MAX,
-                "bytes kept of each packet (default 65535, 0: as many as can be)"},
-        {'c', "count", "N", ARG_NUMBER, AT(packets), 1, CAPTURE_PACKETS_MAX, "end after N packets"},
-        {'w', "write", "FILE", ARG_TEXT, AT(write), 0, 0, "write to FILE; - is stdout"},
-        {'f', "filter", "FILTER", ARG_TEXT, AT(filter), 0, 0, "the filter (all words are then targets)"},
-        {0, "duration", "TIME", ARG_DURATION, AT(duration_ms), 1000, CAPTURE_DURATION_MAX_S *UINT64_C(1000),
-                "end after this time (60s, 5m, 2h)"},
-        {0, "max-size", "SIZE", ARG_SIZE, AT(bytes), 1, CAPTURE_BYTES_MAX, "end after this much data (100M, 2G)"},
-        {0, "store", NULL, ARG_FLAG, AT(store), 0, 0, "store it at the gateway; fetch it later"},
-        {0, "auto", NULL, ARG_FLAG, AT(auto_mode), 0, 0, "store it if the gateway can, else live"},
-        {0, "wait", NULL, ARG_FLAG, AT(wait), 0, 0, "with --store: wait until it is stored (and fetch it with -w)"},
-        {0, "format", "FORMAT", ARG_TEXT, AT(format), 0, 0, "pcapng (default) or pcap"},
-        {0, "note", "TEXT", ARG_TEXT, AT(note), 0, 0, "why; stands in the job, the audit trail and the file"},
-        {0},
+	{'i', "interface", "DEVICE", ARG_TEXT, AT(device), 0, 0,
+		"device to capture on (default eth0; \"any\", \"lo\"...)"},
+	{'s', "snapshot-length", "N", ARG_NUMBER, AT(snaplen), 0, PCAPNG_SNAPLEN_MAX,
+		"bytes kept of each packet (default 65535, 0: as many as can be)"},
+	{'c', "count", "N", ARG_NUMBER, AT(packets), 1, CAPTURE_PACKETS_MAX, "end after N packets"},
+	{'w', "write", "FILE", ARG_TEXT, AT(write), 0, 0, "write to FILE; - is stdout"},
+	{'f', "filter", "FILTER", ARG_TEXT, AT(filter), 0, 0, "the filter (all words are then targets)"},
+	{0, "duration", "TIME", ARG_DURATION, AT(duration_ms), 1000, CAPTURE_DURATION_MAX_S *UINT64_C(1000),
+		"end after this time (60s, 5m, 2h)"},
+	{0, "max-size", "SIZE", ARG_SIZE, AT(bytes), 1, CAPTURE_BYTES_MAX, "end after this much data (100M, 2G)"},
+	{0, "store", NULL, ARG_FLAG, AT(store), 0, 0, "store it at the gateway; fetch it later"},
+	{0, "auto", NULL, ARG_FLAG, AT(auto_mode), 0, 0, "store it if the gateway can, else live"},
+	{0, "wait", NULL, ARG_FLAG, AT(wait), 0, 0, "with --store: wait until it is stored (and fetch it with -w)"},
+	{0, "format", "FORMAT", ARG_TEXT, AT(format), 0, 0, "pcapng (default) or pcap"},
+	{0, "note", "TEXT", ARG_TEXT, AT(note), 0, 0, "why; stands in the job, the audit trail and the file"},
+	{0},
 };
 
 const char request_targets_help[] =
-        "The first word is always a target.  Words after it are targets too, up to \"--\" or the first word that "
-        "begins a\n"
-        "filter: a word of the filter language (tcp, port, host, not, ...) or one with a character that no name has.\n"
-        "A word with a / is a target (NAME/N).  All from there on is the filter.  To leave no doubt, put \"--\" "
-        "between\n"
-        "targets and filter, or give the filter with -f.\n"
-        "\n"
-        "  pcap host web                           all instances of web, live to ./web-JOB.pcapng\n"
-        "  pcap host web/0 web/1 -c 100 tcp port 80\n"
-        "  pcap host web db -w - | wireshark -k -i -\n"
-        "  pcap host -f 'net 10.0.0.0/8' web --store --duration 5m --wait -w web.pcapng\n";
+	"The first word is always a target.  Words after it are targets too, up to \"--\" or the first word that "
+	"begins a\n"
+	"filter: a word of the filter language (tcp, port, host, not, ...) or one with a character that no name has.\n"
+	"A word with a / is a target (NAME/N).  All from there on is the filter.  To leave no doubt, put \"--\" "
+	"between\n"
+	"targets and filter, or give the filter with -f.\n"
+	"\n"
+	"  pcap host web                           all instances of web, live to ./web-JOB.pcapng\n"
+	"  pcap host web/0 web/1 -c 100 tcp port 80\n"
+	"  pcap host web db -w - | wireshark -k -i -\n"
+	"  pcap host -f 'net 10.0.0.0/8' web --store --duration 5m --wait -w web.pcapng\n";
 
 /* Words that can begin a filter or stand alone in it, as in libpcap's scanner.  A target of such a name can be the first
  * word, or stand before a "--". */
 static const char *const filter_words[] = {"dst", "src", "host", "net", "mask", "port", "portrange", "less", "greater",
-        "proto", "protochain", "gateway", "type", "subtype", "direction", "dir", "addr1", "addr2", "addr3", "addr4",
-        "link", "ether", "ppp", "slip", "fddi", "tr", "wlan", "arp", "rarp", "ip", "sctp", "tcp", "udp", "icmp", "igmp",
-        "igrp", "pim", "vrrp", "carp", "radio", "ip6", "icmp6", "ah", "esp", "atalk", "aarp", "decnet", "lat", "sca",
-        "moprc", "mopdl", "iso", "esis", "es-is", "isis", "is-is", "l1", "l2", "iih", "lsp", "snp", "csnp", "psnp",
-        "clnp", "stp", "ipx", "netbeui", "broadcast", "multicast", "and", "or", "not", "len", "length", "inbound",
-        "outbound", "ifindex", "ifname", "on", "vlan", "mpls", "pppoed", "pppoes", "geneve", "vxlan", "llc", "lane",
-        "metac", "bcc", "oam", "oamf4", "oamf4ec", "oamf4sc", "ilmic", "vpi", "vci", "connectmsg", "metaconnect", "rnr",
-        "rset", "ruleset", "rulenum", "reason", "srnr", "subrulenum", "action", "fisu", "lssu", "lsu", "msu", "sio",
-        "opc", "dpc", "sls", NULL};
+	"proto", "protochain", "gateway", "type", "subtype", "direction", "dir", "addr1", "addr2", "addr3", "addr4",
+	"link", "ether", "ppp", "slip", "fddi", "tr", "wlan", "arp", "rarp", "ip", "sctp", "tcp", "udp", "icmp", "igmp",
+	"igrp", "pim", "vrrp", "carp", "radio", "ip6", "icmp6", "ah", "esp", "atalk", "aarp", "decnet", "lat", "sca",
+	"moprc", "mopdl", "iso", "esis", "es-is", "isis", "is-is", "l1", "l2", "iih", "lsp", "snp", "csnp", "psnp",
+	"clnp", "stp", "ipx", "netbeui", "broadcast", "multicast", "and", "or", "not", "len", "length", "inbound",
+	"outbound", "ifindex", "ifname", "on", "vlan", "mpls", "pppoed", "pppoes", "geneve", "vxlan", "llc", "lane",
+	"metac", "bcc", "oam", "oamf4", "oamf4ec", "oamf4sc", "ilmic", "vpi", "vci", "connectmsg", "metaconnect", "rnr",
+	"rset", "ruleset", "rulenum", "reason", "srnr", "subrulenum", "action", "fisu", "lssu", "lsu", "msu", "sio",
+	"opc", "dpc", "sls", NULL};
 
 static bool begins_filter(const char *word)
 {
@@ -87,7 +87,7 @@ static json_t *target_json(const struct args *words, size_t n, struct err *err)
 
 	for (size_t i = 0; i < n; i++) {
 		if (strlen(words->words[i]) >= CAPTURE_NAME_MAX ||
-		        json_array_append_new(instances, json_string(words->words[i])) < 0) {
+			json_array_append_new(instances, json_string(words->words[i])) < 0) {
 			json_decref(instances);
 			err_set(err, ERR_INPUT, "\"%.40s\" is not the name of a target", words->words[i]);
 			return NULL;
@@ -105,7 +105,7 @@ static char *filter_text(const struct request_values *v, const struct args *word
 	buf_init(&text, CAPTURE_FILTER_MAX + 2);
 	if (v->filter && from < words->words_n) {
 		err_set(err, ERR_INPUT, "the filter is given twice, with -f and as words (\"%.40s\")",
-		        words->words[from]);
+			words->words[from]);
 		goto out;
 	}
 	if (v->filter && buf_add_str(&text, v->filter, err) < 0)
@@ -172,12 +172,12 @@ static int check_values(const struct request_values *v, const struct args *words
 		return err_set(err, ERR_INPUT, "--wait goes with --store or --auto");
 	if (v->write && v->store && !v->wait)
 		return err_set(
-		        err, ERR_INPUT, "-w with --store needs --wait (or fetch it later with \"pcap download\")");
+			err, ERR_INPUT, "-w with --store needs --wait (or fetch it later with \"pcap download\")");
 	if (v->format && strcmp(v->format, "pcapng") && strcmp(v->format, "pcap"))
 		return err_set(err, ERR_INPUT, "option --format: \"%.40s\" is neither pcapng nor pcap", v->format);
 	if (v->snaplen.given && v->snaplen.value && v->snaplen.value < CAPTURE_SNAPLEN_MIN)
 		return err_set(err, ERR_INPUT, "option --snapshot-length: %u is outside %u..%u (or 0)",
-		        (unsigned)v->snaplen.value, CAPTURE_SNAPLEN_MIN, PCAPNG_SNAPLEN_MAX);
+			(unsigned)v->snaplen.value, CAPTURE_SNAPLEN_MIN, PCAPNG_SNAPLEN_MAX);
 	return 0;
 }
 
@@ -195,10 +195,10 @@ json_t *request_host(const struct request_values *v, const struct args *words, s
 		return NULL;
 	}
 	request = json_pack("{s:o, s:o, s:s, s:s}", "target", target, "options", options, "mode",
-	        v->store       ? "store"
-	        : v->auto_mode ? "auto"
-	                       : "live",
-	        "format", v->format ? v->format : "pcapng");
+		v->store       ? "store"
+		: v->auto_mode ? "auto"
+			       : "live",
+		"format", v->format ? v->format : "pcapng");
 	if (request && v->note && json_object_set_new(request, "note", json_string(v->note)) < 0) {
 		json_decref(request);
 		err_set(err, ERR_INPUT, "option --note: must be UTF-8 text");

@@ -7,16 +7,16 @@
 #define OLDER_MOST_MS (UINT64_C(3650) * 24 * 3600 * 1000)
 
 const struct arg_option select_options[] = {
-        {0, "all", NULL, ARG_FLAG, AT(all), 0, 0, "every one"},
-        {0, "job", "ID", ARG_TEXT, AT(job), 0, 0, "this one"},
-        {0, "user", "USER", ARG_TEXT, AT(user), 0, 0, "those of this user (name or id)"},
-        {0, "org", "ORG", ARG_TEXT, AT(org), 0, 0, "those of this org"},
-        {0, "space", "SPACE", ARG_TEXT, AT(space), 0, 0, "those of this space"},
-        {0, "agent", "HOST[:PORT]", ARG_TEXT, AT(agent), 0, 0, "those with an instance on this agent"},
-        {0, "older-than", "TIME", ARG_DURATION, AT(older_ms), 1000, OLDER_MOST_MS,
-                "those created before that (2h, 7d)"},
-        {'y', "yes", NULL, ARG_FLAG, AT(yes), 0, 0, "do not ask"},
-        {0},
+	{0, "all", NULL, ARG_FLAG, AT(all), 0, 0, "every one"},
+	{0, "job", "ID", ARG_TEXT, AT(job), 0, 0, "this one"},
+	{0, "user", "USER", ARG_TEXT, AT(user), 0, 0, "those of this user (name or id)"},
+	{0, "org", "ORG", ARG_TEXT, AT(org), 0, 0, "those of this org"},
+	{0, "space", "SPACE", ARG_TEXT, AT(space), 0, 0, "those of this space"},
+	{0, "agent", "HOST[:PORT]", ARG_TEXT, AT(agent), 0, 0, "those with an instance on this agent"},
+	{0, "older-than", "TIME", ARG_DURATION, AT(older_ms), 1000, OLDER_MOST_MS,
+		"those created before that (2h, 7d)"},
+	{'y', "yes", NULL, ARG_FLAG, AT(yes), 0, 0, "do not ask"},
+	{0},
 };
 
 json_t *select_body(const struct select_values *v, struct err *err)
@@ -42,7 +42,7 @@ json_t *select_body(const struct select_values *v, struct err *err)
 	}
 	if (!v->all && !json_object_size(body)) {
 		err_set(err, ERR_INPUT,
-		        "which captures? --all, --job, --user, --org, --space, --agent or --older-than");
+			"which captures? --all, --job, --user, --org, --space, --agent or --older-than");
 		goto bad;
 	}
 	if (v->all)

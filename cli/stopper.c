@@ -31,10 +31,10 @@ struct stopper {
 	pthread_cond_t changed;
 	bool has_poster; /* the watcher's, and stopper_free's after it has ended */
 	bool asked, leaving, ending;
-	uint64_t deadline_ns;   /* leave then; 0: none */
-	char job[ID_MAX];       /* "" : not known */
-	struct http_call *call; /* to cancel on leaving */
-	struct http_call *post; /* the stop that is under way */
+	uint64_t deadline_ns;                       /* leave then; 0: none */
+	char job[ID_MAX];                           /* "" : not known */
+	struct http_call *calls[STOPPER_CALLS_MAX]; /* to cancel on leaving; NULL: a free place */
+	struct http_call *post;                     /* the stop that is under way */
 };
 
 static int stopper_handler_fd = -1; /* set before the handler is installed */
@@ -76,8 +76,9 @@ static void leave_locked(struct stopper *s)
 {
 	s->leaving = true;
 	default_signals();
-	if (s->call)
-		http_call_cancel(s->call);
+	for (size_t i = 0; i < STOPPER_CALLS_MAX; i++)
+		if (s->calls[i])
+			http_call_cancel(s->calls[i]);
 	if (s->post)
 		http_call_cancel(s->post);
 	pthread_cond_broadcast(&s->changed);
@@ -277,20 +278,40 @@ void stopper_set_job(struct stopper *s, const char *job)
 	wake(s);
 }
 
-int stopper_run(struct stopper *s, struct http_call *call, struct err *err)
+/* NULL: leaving, or no place is free. */
+static struct http_call **enter(struct stopper *s, struct http_call *call)
 {
-	bool leaving;
-	int rc;
+	struct http_call **place = NULL;
 
 	pthread_mutex_lock(&s->lock);
-	s->call = call;
-	leaving = s->leaving;
+	for (size_t i = 0; i < STOPPER_CALLS_MAX && !place && !s->leaving; i++)
+		if (!s->calls[i])
+			place = &s->calls[i];
+	if (place)
+		*place = call;
 	pthread_mutex_unlock(&s->lock);
-	rc = leaving ? err_set(err, ERR_CANCELLED, "interrupted") : api_stream_run(call, err);
+	return place;
+}
+
+int stopper_run(struct stopper *s, struct http_call *call, struct err *err)
+{
+	struct http_call **place = enter(s, call);
+	int rc;
+
+	if (!place)
+		return err_set(err, ERR_CANCELLED, "interrupted");
+	rc = api_stream_run(call, err);
 	pthread_mutex_lock(&s->lock);
-	s->call = NULL;
+	*place = NULL;
 	pthread_mutex_unlock(&s->lock);
 	return rc;
+}
+
+void stopper_leave(struct stopper *s)
+{
+	pthread_mutex_lock(&s->lock);
+	leave_locked(s);
+	pthread_mutex_unlock(&s->lock);
 }
 
 void stopper_ask(struct stopper *s)

@@ -16,6 +16,8 @@
 #define STOPPER_BOUND_MS 15000u /* from the stop until we leave without the stream's end */
 #define STOPPER_TICK_MS  250u   /* how often on_tick is called */
 
+#define STOPPER_CALLS_MAX 2 /* stopper_run at the same time: packets and events */
+
 struct stopper;
 
 struct stopper_options {
@@ -35,7 +37,8 @@ void stopper_set_job(struct stopper *s, const char *job);
 /* stopper_run: api_stream_run with a call that leaving cancels. */
 int stopper_run(struct stopper *s, struct http_call *call, struct err *err);
 
-void stopper_ask(struct stopper *s); /* as the first Ctrl-C, without words */
+void stopper_ask(struct stopper *s);   /* as the first Ctrl-C, without words */
+void stopper_leave(struct stopper *s); /* as the second one */
 bool stopper_is_asked(struct stopper *s);
 bool stopper_is_leaving(struct stopper *s);
 void stopper_sleep(struct stopper *s, unsigned ms); /* less when leaving */

@@ -54,10 +54,10 @@ static void say_figures(const struct figures *f)
 		talk_say("%s dropped by interface", text_count(f->interface, "packet", "packets", text, sizeof(text)));
 	if (f->agent)
 		talk_say("%s dropped by the agent's own limits",
-		        text_count(f->agent, "packet", "packets", text, sizeof(text)));
+			text_count(f->agent, "packet", "packets", text, sizeof(text)));
 	if (f->gateway)
 		talk_say("%s dropped by the gateway (received too slowly)",
-		        text_count(f->gateway, "packet", "packets", text, sizeof(text)));
+			text_count(f->gateway, "packet", "packets", text, sizeof(text)));
 }
 
 static void say_rows(const struct counter *c)
@@ -68,8 +68,8 @@ static void say_rows(const struct counter *c)
 		const struct counter_row *row = counter_row(c, i);
 
 		talk_say("  %s: %s, %s, %" PRIu64 " dropped", row->name,
-		        text_count(row->packets, "packet", "packets", text, sizeof(text)),
-		        parse_format_bytes(row->bytes, bytes, sizeof(bytes)), row->dropped_os + row->dropped_interface);
+			text_count(row->packets, "packet", "packets", text, sizeof(text)),
+			parse_format_bytes(row->bytes, bytes, sizeof(bytes)), row->dropped_os + row->dropped_interface);
 	}
 }
 
@@ -86,7 +86,7 @@ static void say_failures(const json_t *job)
 
 		if (*message)
 			talk_say("warning: %s: %s", text_clean(json_text(instance, "name"), name, sizeof(name)),
-			        text_clean(message, error, sizeof(error)));
+				text_clean(message, error, sizeof(error)));
 	}
 }
 

@@ -19,11 +19,11 @@ char *wait_line(const json_t *job, char *ret, size_t size)
 {
 	char bytes[32], state[32];
 	uint64_t dropped = json_count(job, "packets.dropped.kernel") + json_count(job, "packets.dropped.interface") +
-	                   json_count(job, "packets.dropped.agent") + json_count(job, "packets.dropped.gateway");
+			   json_count(job, "packets.dropped.agent") + json_count(job, "packets.dropped.gateway");
 
 	snprintf(ret, size, "%s: %" PRIu64 " packets, %s, %" PRIu64 " dropped",
-	        text_clean(json_text(job, "state"), state, sizeof(state)), json_count(job, "packets.captured"),
-	        parse_format_bytes(json_count(job, "bytes"), bytes, sizeof(bytes)), dropped);
+		text_clean(json_text(job, "state"), state, sizeof(state)), json_count(job, "packets.captured"),
+		parse_format_bytes(json_count(job, "bytes"), bytes, sizeof(bytes)), dropped);
 	return ret;
 }
 
