@@ -22,11 +22,19 @@ die() {
 	exit 1
 }
 
+end_process() { # PID: asked, and after five seconds made to
+	kill "$1" 2>/dev/null || return 0
+	for _ in $(seq 50); do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill -9 "$1" 2>/dev/null || true
+}
 clean_up() { # of the demo in $dir: newest first; nothing of it may fail the rest
 	local line
 	[ -e "$dir/made" ] && tac "$dir/made" | while read -r line; do
 		case $line in
-		"pid "*) kill "${line#pid }" 2>/dev/null || true ;;
+		"pid "*) end_process "${line#pid }" ;;
 		"namespace "*) ip netns del "${line#namespace }" 2>/dev/null || true ;;
 		"link "*) ip link del "${line#link }" 2>/dev/null || true ;;
 		esac
