@@ -197,9 +197,9 @@ say "Live: the packets of both instances, merged by time, straight into a file"
 run "$pcap" host web -i "$device" -c 60 --duration 30s -w "$dir/live.pcapng" "${filter[@]}"
 
 say "Live into a pipe: tshark decodes while it runs"
-run "$pcap" host web/1 -i "$device" -c 40 --duration 30s -w - "${filter[@]}" |
-	tshark -l -r - -Y http -T fields -e frame.interface_name -e ip.src -e http.request.method -e http.response.code -e http.request.uri 2>/dev/null |
-	head -n 8 || true
+fields=(-T fields -e frame.time_relative -e frame.interface_name -e ip.src -e ip.dst -e http.request.uri -e http.response.code)
+echo "$ pcap host web -i $device -c 60 --duration 30s -w - ${filter[*]} | tshark -r - -Y http"
+"$pcap" host web -i "$device" -c 60 --duration 30s -w - "${filter[@]}" | tshark -l -r - -Y http "${fields[@]}" 2>/dev/null
 
 say "Stored: the gateway keeps it, you may close the laptop"
 run "$pcap" host web -i "$device" --store --wait --duration 3s "${filter[@]}"
@@ -212,14 +212,15 @@ print(next(j["id"] for j in jobs if j["state"] == "ready"))')
 
 say "A signed link: whoever holds it can fetch the file, without an account, until it expires"
 url=$(run "$pcap" link "$job" | tee /dev/stderr | tail -n 1)
-run curl -sS --noproxy '*' -o "$dir/stored.pcapng" "$url"
+run curl -sS --noproxy 127.0.0.1 -o "$dir/stored.pcapng" "$url"
 
 say "What came out"
 for file in live stored; do
-	run capinfos -Tmr -c -u -i -s "$dir/$file.pcapng" 2>/dev/null | head -n 3
+	run capinfos -M -t -E -c -u "$dir/$file.pcapng"
 	run tshark -r "$dir/$file.pcapng" -q -z io,phs 2>/dev/null
 done
-run tshark -r "$dir/stored.pcapng" -Y http -T fields -e frame.time_relative -e frame.interface_name -e ip.src -e ip.dst -e http.request.uri -e http.response.code 2>/dev/null | head -n 10 || true
+echo "$ tshark -r $dir/stored.pcapng -Y http | head"
+tshark -r "$dir/stored.pcapng" -Y http "${fields[@]}" 2>/dev/null | head
 packets=$(tshark -r "$dir/stored.pcapng" -Y "tcp.port == $PORT" 2>/dev/null | wc -l)
 [ "$packets" -gt 0 ] || die "the stored file holds no packet of the traffic"
 
