@@ -321,7 +321,11 @@ static void drain(struct gateway *gw)
 		log_event(LOG_LEVEL_WARNING, "gateway.drain_timeout",
 			json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
 		end_captures(gw, true);
-		jobs_wait_empty(gw->jobs, KILL_WAIT_MS);
+		if (jobs_wait_empty(gw->jobs, KILL_WAIT_MS) < 0) {
+			/* Their threads still use what would be freed; the next start finishes these captures from the spool. */
+			log_event(LOG_LEVEL_ERROR, "gateway.captures_hang", NULL);
+			_exit(1);
+		}
 	}
 	http_server_quiesce(gw->server);
 }
