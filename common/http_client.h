@@ -5,6 +5,7 @@
  * environment (SSL_CERT_FILE...) is not looked at.  Redirects are not followed.  Never sends Expect: 100-continue.
  * A 2xx body goes to on_data piece by piece (or, when NULL, into the answer's body up to body_bytes_max: ERR_LIMIT);
  * the body of any other answer is collected up to 64 KiB, whatever on_data says.
+ * An answer with a 2xx status must have a length or chunks: without, nobody can tell whether it is whole (ERR_NET).
  * Limits: 100 headers, 64 KiB of headers. */
 #ifndef PCAPLINE_COMMON_HTTP_CLIENT_H
 #define PCAPLINE_COMMON_HTTP_CLIENT_H
@@ -42,9 +43,10 @@ struct http_call_options {
 	void *ctx;
 };
 
+/* Also ignores SIGPIPE, unless the program has its own handler: OpenSSL would raise it. */
 int http_client_global_init(struct err *err);
 
-/* Everything in o is copied but body, tls and the callbacks' ctx. */
+/* Everything in o is copied but body, tls and the callbacks' ctx.  NULL: ERR_INPUT (bad URL, header, token or dial). */
 struct http_call *http_call_new(const struct http_call_options *o, struct err *err);
 
 /* http_call_run: 0 when an answer came whole (any status!); -1: ERR_NET (refused, reset, cut short: "after N bytes"), ERR_TIMEOUT, ERR_AUTH

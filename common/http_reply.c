@@ -1,18 +1,18 @@
 /* The answers.  Each makes a libmicrohttpd response and leaves it in the request; http_server_request.c hands it over
- * when libmicrohttpd is ready for it. */
+ * when libmicrohttpd is ready for it.  Log lines here do not name the path: it may be a signed link. */
 #include "common/http_server_internal.h"
 #include "common/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* reply_may: is there no answer yet?  A second one is our mistake: the first stands. */
 static bool reply_may(struct http_request *rq)
 {
 	if (rq->answered)
-		log_event(LOG_LEVEL_ERROR, "http.answered_twice",
-		        json_pack("{s:s, s:i}", "path", rq->path, "status", rq->status));
+		log_event(LOG_LEVEL_ERROR, "http.answered_twice", json_pack("{s:i}", "status", rq->status));
 	return !rq->answered;
 }
 
@@ -32,7 +32,7 @@ void http_reply_header(struct http_request *rq, const char *name, const char *va
 	char *n, *v;
 
 	if (!*name || strpbrk(name, "\r\n\t :") || strpbrk(value, "\r\n") || rq->extra_n == HTTP_EXTRA_MAX) {
-		log_event(LOG_LEVEL_WARNING, "http.header_dropped", json_pack("{s:s}", "path", rq->path));
+		log_event(LOG_LEVEL_WARNING, "http.header_dropped", NULL);
 		return;
 	}
 	n = strdup(name);
@@ -181,7 +181,7 @@ void http_reply_err(struct http_request *rq, const struct err *err)
 	int status = http_status_of(err);
 
 	if (status == 500) { /* our affair: the asker gets the request id to tell us */
-		log_err(LOG_LEVEL_ERROR, "http.internal_error", err, json_pack("{s:s}", "path", rq->path));
+		log_err(LOG_LEVEL_ERROR, "http.internal_error", err, NULL);
 		reply_error(rq, 500, "internal", NULL, "internal error");
 		return;
 	}
@@ -198,6 +198,15 @@ void http_stream_close(struct http_stream_state *st)
 	st->ops.close(st->ctx);
 }
 
+/* stream_reset: an HTTP/1.0 body ends with the connection, so only a reset tells the reader that it was not whole; and
+ * libmicrohttpd would first shut down in good order.  On Linux, connecting to nowhere resets. */
+static void stream_reset(int fd)
+{
+	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+	(void)connect(fd, &nowhere, sizeof(nowhere));
+}
+
 /* stream_read: libmicrohttpd's buffer is what TLS or the socket sends from; the owner fills it directly. */
 static ssize_t stream_read(void *cls, uint64_t pos, char *dst, size_t max)
 {
@@ -208,7 +217,11 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *dst, size_t max)
 	n = st->ops.read(st->ctx, (uint8_t *)dst, max < st->max ? max : st->max);
 	if (n > 0)
 		return n;
-	return n == HTTP_STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+	if (n == HTTP_STREAM_END)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (st->rq && st->rq->is_http10)
+		stream_reset(st->rq->conn->fd);
+	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void stream_free(void *cls)
@@ -222,7 +235,7 @@ static void stream_free(void *cls)
 }
 
 void http_reply_stream(
-        struct http_request *rq, int status, const char *content_type, const struct http_stream *ops, void *stream_ctx)
+	struct http_request *rq, int status, const char *content_type, const struct http_stream *ops, void *stream_ctx)
 {
 	struct http_stream_state *st;
 	struct MHD_Response *r;

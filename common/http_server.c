@@ -15,12 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define HTTP_POOL_OVERHEAD (24 * 1024) /* header list, answer's headers, chunk frame */
 #define HTTP_BACKLOG       1024
 #define HTTP_OPTIONS_MAX   16
+#define HTTP_FILES_OTHER   256 /* open files besides two for each connection: one that ends while another begins */
 
 /* Nothing may be on its way on a quiet stream for hours; a peer that has lost power is noticed by TCP's own probes. */
 #define HTTP_KEEPALIVE_IDLE_S     15
@@ -82,7 +84,7 @@ static struct http_conn *conn_new(struct http_server *s, int fd)
 
 /* Called by libmicrohttpd's listening thread, before the connection's thread runs and after it has ended. */
 static void http_on_connection(
-        void *cls, struct MHD_Connection *mhd, void **conn_ctx, enum MHD_ConnectionNotificationCode code)
+	void *cls, struct MHD_Connection *mhd, void **conn_ctx, enum MHD_ConnectionNotificationCode code)
 {
 	struct http_server *s = cls;
 	struct http_conn *c = *conn_ctx;
@@ -108,17 +110,15 @@ static void http_on_connection(
 	}
 }
 
-static void http_on_log(void *cls, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+/* Only the library's own words: what it fills in may be a target, and a target may be a signed link. */
 static void http_on_log(void *cls, const char *fmt, va_list ap)
 {
-	struct err text = {0};
-	size_t n;
+	char text[160];
 
 	(void)cls;
-	err_vset(&text, ERR_INTERNAL, fmt, ap);
-	for (n = strlen(text.msg); n > 0 && (text.msg[n - 1] == '?' || text.msg[n - 1] == ' '); n--)
-		text.msg[n - 1] = '\0'; /* its line feed */
-	log_event(LOG_LEVEL_DEBUG, "http.library", json_pack("{s:s}", "text", text.msg));
+	(void)ap;
+	log_event(
+		LOG_LEVEL_DEBUG, "http.library", json_pack("{s:s}", "text", parse_printable(fmt, text, sizeof(text))));
 }
 
 /* Percent encoding is ours to decode and refuse (http_server_uri.c). */
@@ -144,8 +144,26 @@ static int http_check_options(const struct http_server_options *o, bool loopback
 	return o->tls ? http_tls_check(o, err) : 0;
 }
 
+/* http_need_files: without a descriptor to accept with, libmicrohttpd would try again and again at full speed.  So there
+ * are enough of them from the start, or there is no start. */
+static int http_need_files(unsigned connections, struct err *err)
+{
+	const rlim_t need = 2 * (rlim_t)connections + HTTP_FILES_OTHER;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return err_sys(err, errno, "limit of open files");
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= need)
+		return 0;
+	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < need)
+		return err_set(err, ERR_INPUT, "%u connections need %llu open files, the process may have %llu",
+			connections, (unsigned long long)need, (unsigned long long)limit.rlim_max);
+	limit.rlim_cur = need;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? err_sys(err, errno, "limit of open files") : 0;
+}
+
 static int http_parse_address(const char *text, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len,
-        bool *ret_loopback, struct err *err)
+	bool *ret_loopback, struct err *err)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
@@ -206,7 +224,7 @@ static int http_port_of(int fd, uint16_t *ret_port, struct err *err)
 static int http_run(struct http_server *s, const struct tls_files *tls, struct err *err)
 {
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-	                 MHD_USE_ERROR_LOG | MHD_USE_ITC;
+			 MHD_USE_ERROR_LOG | MHD_USE_ITC;
 	/* Ours (http_guard_add) is connections_max; libmicrohttpd also counts those that are about to end. */
 	unsigned limit = s->o.connections_max < UINT_MAX / 4 ? 2 * s->o.connections_max + 64 : UINT_MAX / 2;
 	struct MHD_OptionItem options[HTTP_OPTIONS_MAX] = {0};
@@ -215,7 +233,7 @@ static int http_run(struct http_server *s, const struct tls_files *tls, struct e
 	options[n++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, s->listen_fd, NULL};
 	options[n++] = (struct MHD_OptionItem){MHD_OPTION_CONNECTION_LIMIT, limit, NULL};
 	options[n++] =
-	        (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->o.connections_per_address_max, NULL};
+		(struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->o.connections_per_address_max, NULL};
 	options[n++] = (struct MHD_OptionItem){MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)s->pool_bytes, NULL};
 	options[n++] = (struct MHD_OptionItem){MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL};
 	options[n++] = (struct MHD_OptionItem){MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)http_request_on_uri, s};
@@ -232,7 +250,7 @@ static int http_run(struct http_server *s, const struct tls_files *tls, struct e
 	}
 	options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
 	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_request_on_access, s, MHD_OPTION_EXTERNAL_LOGGER,
-	        http_on_log, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+		http_on_log, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (!s->daemon) {
 		s->listen_fd = -1;
 		return err_set(err, ERR_INTERNAL, "the HTTP library did not start (its reason is in the debug log)");
@@ -293,14 +311,14 @@ struct http_server *http_server_start(const struct http_server_options *o, struc
 
 	if (http_parse_address(o->address, o->port, &ss, &len, &loopback, err) < 0)
 		return NULL;
-	if (http_check_options(o, loopback, err) < 0)
+	if (http_check_options(o, loopback, err) < 0 || http_need_files(o->connections_max, err) < 0)
 		return NULL;
 	s = http_new(o, err);
 	if (!s)
 		return NULL;
 	s->listen_fd = http_listen(o->address, &ss, len, err);
 	if (s->listen_fd < 0 || http_port_of(s->listen_fd, &s->port, err) < 0 || http_guard_start(s, err) < 0 ||
-	        http_run(s, o->tls, err) < 0) {
+		http_run(s, o->tls, err) < 0) {
 		http_free(s);
 		return NULL;
 	}

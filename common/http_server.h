@@ -1,7 +1,9 @@
 /* http_server.h - one listener over libmicrohttpd, one thread per connection, blocking handlers.
  *
- * Life: http_server_start, requests..., http_server_quiesce (no new connections), http_server_stop (waits for the
- * connection threads; whoever feeds a stream must have ended it before).
+ * Life: http_server_start, requests..., http_server_quiesce (no new connections: refused at once, and kept-alive ones end
+ * with their next answer), http_server_stop: who is not being served is cut, answers under way get 30 s to be taken by their
+ * peers, then the connections are shut down and their threads waited for; so whoever feeds a stream must have ended it
+ * before, or end it when its peer hangs up.
  *
  * A request: on_headers is called once when the header block is in, before any of the body is read: it may already answer
  * (a refusal), then the body is never read.  Otherwise on_request is called with the whole body (bounded) and must
@@ -11,11 +13,13 @@
  * Before on_headers the server itself refuses: bodies over the limit (413, from Content-Length or while counting), both a length and
  * a transfer encoding (400), methods it does not know (405/501), header blocks that are too large (431), bad percent encoding or NUL in the path (400).
  * Connections that have not completed a request's headers within header_timeout_s (slow or idle ones), or its body within
- * body_timeout_s, are closed however many bytes they drip; so a slot is never held for long by a silent peer.
+ * body_timeout_s, are closed however many bytes they drip; so a slot is never held for long by a silent peer.  When 7 of 8 slots
+ * are taken, each newcomer pushes out the connection that has been waiting longest without a request.  A handler that works, and a
+ * stream that has nothing to say, are never cut for it.
  *
  * With tls->ca_pem and client_name set the TLS handshake itself requires a client certificate that chains to ca_pem,
  * is within its dates and bears client_name as a DNS subject alternative name: without it no byte of HTTP is read.
- * TLS 1.2 is the least.  Certificates are GnuTLS's business, see http_server.c. */
+ * TLS 1.2 is the least.  Certificates are GnuTLS's business, see http_server_tls.c. */
 #ifndef PCAPLINE_COMMON_HTTP_SERVER_H
 #define PCAPLINE_COMMON_HTTP_SERVER_H
 
@@ -36,13 +40,12 @@ struct http_server_options {
 	uint16_t port;               /* 0: the kernel chooses, see http_server_port */
 	const struct tls_files *tls; /* NULL: plain HTTP, refused unless address is loopback */
 	const char *client_name;  /* DNS name the client's certificate must bear; NULL: no client certificate asked */
-	unsigned connections_max; /* further ones wait in the kernel's queue or are closed at once */
+	unsigned connections_max; /* when so many are being served, further ones are closed at once */
 	unsigned connections_per_address_max; /* 0: no such limit */
 	unsigned idle_timeout_s; /* kept-alive connections without a request; a peer that takes no byte of an answer */
-	unsigned
-	        header_timeout_s; /* a whole header block, from accept or from its first byte on a kept-alive connection */
-	unsigned body_timeout_s; /* a whole body */
-	size_t header_bytes_max; /* request line and headers */
+	unsigned header_timeout_s; /* a whole header block, from accept or (kept alive) from its first byte */
+	unsigned body_timeout_s;   /* a whole body */
+	size_t header_bytes_max;   /* request line and headers */
 	size_t body_bytes_max;
 	size_t stream_block_bytes;                              /* how much a stream's read may fill at once */
 	void (*on_headers)(void *ctx, struct http_request *rq); /* may be NULL */
@@ -88,7 +91,7 @@ void http_reply_text(struct http_request *rq, int status, const char *content_ty
 /* http_reply_error: {"error":{"code","message","field","request_id"}}; field may be NULL (left out then).
  * 401 also carries WWW-Authenticate: Bearer. */
 void http_reply_error(struct http_request *rq, int status, const char *code, const char *field, const char *fmt, ...)
-        __attribute__((format(printf, 5, 6)));
+	__attribute__((format(printf, 5, 6)));
 
 /* http_reply_err: the same from an err; the status by its kind: INPUT 400, AUTH 401, PERM 403, NOT_FOUND 404, STATE 409, LIMIT 413, BUSY 429
  * (with Retry-After: 1 unless a header was added), NET/TIMEOUT 502, UNAVAILABLE/FULL 503, else 500 whose message is not shown but logged. */
@@ -108,6 +111,6 @@ struct http_stream {
 #define HTTP_STREAM_END   (-1)
 #define HTTP_STREAM_ABORT (-2)
 void http_reply_stream(
-        struct http_request *rq, int status, const char *content_type, const struct http_stream *ops, void *stream_ctx);
+	struct http_request *rq, int status, const char *content_type, const struct http_stream *ops, void *stream_ctx);
 
 #endif

@@ -207,7 +207,9 @@ void http_guard_remove(struct http_conn *c)
 void http_guard_phase(struct http_conn *c, enum http_phase phase)
 {
 	pthread_mutex_lock(&c->server->lock);
-	guard_enter(c, phase, clock_mono_ns());
+	/* The first line of a header block is not its beginning. */
+	if (phase != HTTP_PHASE_HEADERS || c->phase != HTTP_PHASE_HEADERS)
+		guard_enter(c, phase, clock_mono_ns());
 	if (c->server->stopping)
 		pthread_cond_broadcast(&c->server->changed);
 	pthread_mutex_unlock(&c->server->lock);

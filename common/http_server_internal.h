@@ -5,6 +5,7 @@
  *   http_server_tls.c     key material and the client certificate's check inside the handshake
  *   http_server_request.c one request from its first line to its end, as libmicrohttpd calls us
  *   http_server_uri.c     path and query, decoded
+ *   http_request.c        what was asked
  *   http_reply.c          the answers, http_reply_file.c the one with Range */
 #ifndef PCAPLINE_COMMON_HTTP_SERVER_INTERNAL_H
 #define PCAPLINE_COMMON_HTTP_SERVER_INTERNAL_H
@@ -91,7 +92,7 @@ struct http_request {
 	struct MHD_Connection *mhd;
 	char id[HTTP_ID_MAX];
 	const char *method;
-	bool is_head;
+	bool is_head, is_http10;
 
 	char *uri;      /* our copy, cut into the strings below */
 	size_t uri_len; /* as it came */
@@ -135,16 +136,16 @@ bool http_tls_require_client(struct http_server *s, struct MHD_Connection *mhd);
 /* http_server_request.c: libmicrohttpd's callbacks */
 void *http_request_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
-        const char *version, const char *data, size_t *data_len, void **rq_ctx);
+	const char *version, const char *data, size_t *data_len, void **rq_ctx);
 void http_request_on_completed(
-        void *cls, struct MHD_Connection *mhd, void **rq_ctx, enum MHD_RequestTerminationCode how);
+	void *cls, struct MHD_Connection *mhd, void **rq_ctx, enum MHD_RequestTerminationCode how);
 
 /* http_server_uri.c: cuts rq->uri into path and query; -1 ERR_INPUT. */
 int http_uri_split(struct http_request *rq, struct err *err);
 
 /* http_reply.c */
 void http_reply_response(
-        struct http_request *rq, int status, struct MHD_Response *response); /* taken, NULL: no memory */
+	struct http_request *rq, int status, struct MHD_Response *response); /* taken, NULL: no memory */
 void http_stream_close(struct http_stream_state *st);
 
 #endif

@@ -68,7 +68,7 @@ static void request_take_id(struct http_request *rq)
 	size_t n = given ? strlen(given) : 0;
 
 	if (n >= 16 && n < sizeof(rq->id) &&
-	        strspn(given, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == n)
+		strspn(given, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == n)
 		memcpy(rq->id, given, n + 1);
 	else
 		id_new(rq->id);
@@ -99,7 +99,7 @@ static int request_take_method(struct http_request *rq, const char *method)
 		}
 	}
 	http_reply_error(rq, 501, "not_implemented", NULL, "method \"%s\" is not known",
-	        parse_printable(method, shown, sizeof(shown)));
+		parse_printable(method, shown, sizeof(shown)));
 	return -1;
 }
 
@@ -136,12 +136,12 @@ static int request_check_framing(struct http_request *rq)
 	MHD_get_connection_values(rq->mhd, MHD_HEADER_KIND, framing_take, &f);
 	if (f.lengths + f.encodings > 1) {
 		http_reply_error(
-		        rq, 400, "bad_request", NULL, "Content-Length and Transfer-Encoding: one of them, once");
+			rq, 400, "bad_request", NULL, "Content-Length and Transfer-Encoding: one of them, once");
 		return -1;
 	}
 	if (f.hosts > 1 || f.authorizations > 1) {
 		http_reply_error(rq, 400, "bad_request", NULL, "%s is there more than once",
-		        f.hosts > 1 ? "Host" : "Authorization");
+			f.hosts > 1 ? "Host" : "Authorization");
 		return -1;
 	}
 	if (f.encodings && (!f.encoding || strcasecmp(f.encoding, "chunked") != 0)) {
@@ -155,7 +155,7 @@ static int request_check_framing(struct http_request *rq)
 	rq->has_body = f.encodings || length > 0;
 	if (length > rq->server->o.body_bytes_max) {
 		http_reply_error(rq, 413, "too_large", NULL, "body of %llu bytes is over %zu",
-		        (unsigned long long)length, rq->server->o.body_bytes_max);
+			(unsigned long long)length, rq->server->o.body_bytes_max);
 		return -1;
 	}
 	return 0;
@@ -165,13 +165,13 @@ static int request_check_framing(struct http_request *rq)
 static int request_check(struct http_request *rq, const char *url, const char *method, const char *version)
 {
 	const union MHD_ConnectionInfo *info =
-	        MHD_get_connection_info(rq->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+		MHD_get_connection_info(rq->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	struct err err = {0};
 
 	if (!info || info->header_size > rq->server->o.header_bytes_max) {
 		rq->method = "";
 		http_reply_error(rq, 431, "headers_too_large", NULL, "request line and headers are over %zu bytes",
-		        rq->server->o.header_bytes_max);
+			rq->server->o.header_bytes_max);
 		return -1;
 	}
 	if (request_take_method(rq, method) < 0)
@@ -196,6 +196,7 @@ static void request_begin(struct http_request *rq, const char *url, const char *
 	http_guard_phase(rq->conn, HTTP_PHASE_HANDLER);
 	request_take_id(rq);
 	log_context_request(rq->id);
+	rq->is_http10 = strcmp(version, "HTTP/1.0") == 0;
 	if (request_check(rq, url, method, version) < 0) {
 		rq->has_body = true; /* there may be one, and we are not going to look for its end: close */
 		return;
@@ -225,7 +226,6 @@ static enum MHD_Result request_take_body(struct http_request *rq, const char *da
 static void request_serve(struct http_request *rq)
 {
 	struct http_server *s = rq->server;
-	json_t *fields;
 
 	http_guard_phase(rq->conn, HTTP_PHASE_HANDLER);
 	if (rq->too_large) {
@@ -234,8 +234,7 @@ static void request_serve(struct http_request *rq)
 	}
 	s->o.on_request(s->o.ctx, rq);
 	if (!rq->answered) {
-		fields = json_pack("{s:s, s:s}", "method", rq->method, "path", rq->path);
-		log_event(LOG_LEVEL_ERROR, "http.unanswered", fields);
+		log_event(LOG_LEVEL_ERROR, "http.unanswered", NULL);
 		http_reply_error(rq, 500, "internal", NULL, "internal error");
 	}
 }
@@ -254,7 +253,7 @@ static enum MHD_Result request_queue(struct http_request *rq)
 }
 
 enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
-        const char *version, const char *data, size_t *data_len, void **rq_ctx)
+	const char *version, const char *data, size_t *data_len, void **rq_ctx)
 {
 	struct http_request *rq = *rq_ctx;
 	size_t n = *data_len;
@@ -280,7 +279,7 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *mhd, co
 }
 
 void http_request_on_completed(
-        void *cls, struct MHD_Connection *mhd, void **rq_ctx, enum MHD_RequestTerminationCode how)
+	void *cls, struct MHD_Connection *mhd, void **rq_ctx, enum MHD_RequestTerminationCode how)
 {
 	struct http_request *rq = *rq_ctx;
 	struct http_conn *c = conn_of(mhd);
@@ -299,101 +298,4 @@ void http_request_on_completed(
 	(void)cls;
 	if (c && how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
 		http_guard_phase(c, HTTP_PHASE_IDLE);
-}
-
-const char *http_request_id(const struct http_request *rq)
-{
-	return rq->id;
-}
-
-const char *http_request_method(const struct http_request *rq)
-{
-	return rq->method;
-}
-
-bool http_request_is_head(const struct http_request *rq)
-{
-	return rq->is_head;
-}
-
-const char *http_request_path(const struct http_request *rq)
-{
-	return rq->path;
-}
-
-const char *http_request_query(const struct http_request *rq, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < rq->query_n; i++) {
-		if (strcmp(rq->query[i].name, name) == 0)
-			return rq->query[i].value;
-	}
-	return NULL;
-}
-
-int http_request_query_known(const struct http_request *rq, const char *const *names, struct err *err)
-{
-	char shown[48];
-	size_t i, j;
-
-	for (i = 0; i < rq->query_n; i++) {
-		parse_printable(rq->query[i].name, shown, sizeof(shown));
-		for (j = 0; names[j] && strcmp(names[j], rq->query[i].name) != 0; j++)
-			;
-		if (!names[j]) {
-			err_set(err, ERR_INPUT, "unknown query parameter \"%s\"", shown);
-			return err_field(err, shown);
-		}
-		for (j = 0; j < i; j++) {
-			if (strcmp(rq->query[j].name, rq->query[i].name) == 0) {
-				err_set(err, ERR_INPUT, "query parameter \"%s\" is given twice", shown);
-				return err_field(err, shown);
-			}
-		}
-	}
-	return 0;
-}
-
-const char *http_request_header(const struct http_request *rq, const char *name)
-{
-	return MHD_lookup_connection_value(rq->mhd, MHD_HEADER_KIND, name);
-}
-
-const void *http_request_body(const struct http_request *rq, size_t *ret_len)
-{
-	*ret_len = rq->body.len;
-	return rq->body.data ? (const void *)rq->body.data : "";
-}
-
-const char *http_request_peer(const struct http_request *rq)
-{
-	return rq->conn->peer;
-}
-
-const char *http_request_local(const struct http_request *rq, uint16_t *ret_port)
-{
-	if (ret_port)
-		*ret_port = rq->conn->local_port;
-	return rq->conn->local;
-}
-
-int http_request_fd(const struct http_request *rq)
-{
-	return rq->conn->fd;
-}
-
-void http_request_set_user(struct http_request *rq, void *user)
-{
-	rq->user = user;
-}
-
-void *http_request_user(const struct http_request *rq)
-{
-	return rq->user;
-}
-
-bool http_request_answered(const struct http_request *rq)
-{
-	return rq->answered;
 }

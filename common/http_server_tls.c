@@ -119,8 +119,8 @@ static gnutls_alert_description_t tls_alert_of(unsigned status)
 static int tls_verify_client(gnutls_session_t session)
 {
 	gnutls_typed_vdata_st purpose = {
-	        .type = GNUTLS_DT_KEY_PURPOSE_OID,
-	        .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT,
+		.type = GNUTLS_DT_KEY_PURPOSE_OID,
+		.data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT,
 	};
 	struct MHD_Connection *mhd = gnutls_session_get_ptr(session); /* set by libmicrohttpd */
 	const union MHD_ConnectionInfo *info;

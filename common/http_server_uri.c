@@ -28,7 +28,7 @@ static int uri_decode(char *text, bool plus_is_space, const char *what, struct e
 			lo = hi < 0 ? -1 : uri_hex(r[2]);
 			if (lo < 0)
 				return err_set(
-				        err, ERR_INPUT, "%s: \"%%\" must be followed by two hexadecimal digits", what);
+					err, ERR_INPUT, "%s: \"%%\" must be followed by two hexadecimal digits", what);
 			if (hi == 0 && lo == 0)
 				return err_set(err, ERR_INPUT, "%s: a NUL byte", what);
 			*w++ = (char)(hi << 4 | lo);

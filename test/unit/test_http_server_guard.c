@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "test/unit/http_rig.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -104,7 +105,7 @@ static void a_dripped_body_is_cut(void **state)
 	rig.o.body_timeout_s = 1;
 	rig_start(&rig);
 	drip(rig_connect(http_server_port(rig.server)), "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 999\r\n\r\n",
-	        'x');
+		'x');
 	rig_wait(&rig.done, 1);
 	assert_int_equal(rig.requests, 0);
 }
@@ -263,6 +264,28 @@ static void an_aborted_stream_is_seen_to_be_cut(void **state)
 	close(fd);
 }
 
+/* HTTP/1.0 knows no chunks: there the end of the connection, or its reset, is all that tells. */
+static void an_old_reader_can_tell_too(void **state)
+{
+	static char block[RIG_BLOCK];
+	ssize_t k;
+	int fd;
+
+	(void)state;
+	rig_start(&rig);
+	fd = ask_stream("GET /stream?n=3 HTTP/1.0\r\n\r\n");
+	while ((k = recv(fd, block, sizeof(block), 0)) > 0)
+		;
+	assert_int_equal(k, 0);
+	close(fd);
+	fd = ask_stream("GET /abort?n=3 HTTP/1.0\r\n\r\n");
+	while ((k = recv(fd, block, sizeof(block), 0)) > 0)
+		;
+	assert_int_equal(k, -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(fd);
+}
+
 static void a_stream_ends_when_its_reader_goes(void **state)
 {
 	int fd;
@@ -365,22 +388,23 @@ static void a_stop_delivers_what_is_under_way(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(dripped_headers_are_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(silence_after_accept_is_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(dripped_headers_are_cut_on_a_kept_connection, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_dripped_body_is_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(an_idle_connection_is_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_flood_within_the_limit_hurts_nobody, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_flood_over_the_limit_pushes_itself_out, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_flood_does_not_push_out_who_is_served, setup, teardown),
-	        cmocka_unit_test_setup_teardown(one_address_has_its_own_limit, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_stream_fills_whole_blocks, setup, teardown),
-	        cmocka_unit_test_setup_teardown(an_aborted_stream_is_seen_to_be_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_stream_ends_when_its_reader_goes, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_reader_that_takes_nothing_is_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_quiet_stream_is_not_idle, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_quiesced_server_takes_nobody_new, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_stop_delivers_what_is_under_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(dripped_headers_are_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(silence_after_accept_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(dripped_headers_are_cut_on_a_kept_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dripped_body_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_idle_connection_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_flood_within_the_limit_hurts_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_flood_over_the_limit_pushes_itself_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_flood_does_not_push_out_who_is_served, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_address_has_its_own_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_stream_fills_whole_blocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_aborted_stream_is_seen_to_be_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_old_reader_can_tell_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_stream_ends_when_its_reader_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_that_takes_nothing_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_quiet_stream_is_not_idle, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_quiesced_server_takes_nobody_new, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_stop_delivers_what_is_under_way, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
