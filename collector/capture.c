@@ -26,6 +26,7 @@
 /* The kernel hands over a block that is not full at the second tick of its timer, and a tick is up to 10 ms late (HZ=100). */
 #define DRAIN_TICKS     2
 #define DRAIN_MARGIN_MS 30
+#define RETRY_MS        10
 
 enum capture_state { CAPTURE_NEW, CAPTURE_OPENED, CAPTURE_RUNNING, CAPTURE_DRAINING, CAPTURE_ENDED };
 
@@ -133,8 +134,10 @@ static uint64_t accepted(const struct capture *c)
 	return c->device && device_filters_in_kernel(c->device) ? c->stats.received : c->seen + c->stats.dropped_os;
 }
 
-void capture_result(const struct capture *c, struct capture_result *ret)
+void capture_result(struct capture *c, struct capture_result *ret)
 {
+	if (c->device && c->state != CAPTURE_ENDED) /* the last block's figures stay the last */
+		read_counts(c);
 	ret->reason = c->reason;
 	memcpy(ret->text, c->reason_text, sizeof(ret->text));
 	ret->bytes = c->bytes;
@@ -305,11 +308,11 @@ static void finish_at_limit(struct capture *c)
 }
 
 /* -1: the peer hung up. */
-static int wait_until(struct capture *c, uint64_t until_ns)
+static int wait_until(struct capture *c, bool for_packets, uint64_t until_ns)
 {
 	/* Once the end has begun a stop adds nothing, and its eventfd stays readable. */
 	struct pollfd fds[] = {
-		{.fd = device_fd(c->device), .events = POLLIN},
+		{.fd = for_packets ? device_fd(c->device) : -1, .events = POLLIN},
 		{.fd = c->peer_fd, .events = POLLRDHUP},
 		{.fd = c->state == CAPTURE_RUNNING ? c->stop_fd : -1, .events = POLLIN},
 	};
@@ -365,22 +368,23 @@ static int step_running(struct capture *c)
 	else if (n < 0)
 		begin_drain(c, device_is_gone(c->device) ? STOP_DEVICE_GONE : STOP_AGENT_ERROR, err.msg);
 	else if (n == 0 && c->out.len == 0)
-		return wait_until(c, least(c->next_stats_ns, c->deadline_ns));
+		return wait_until(c, true, least(c->next_stats_ns, c->deadline_ns));
 	return 0;
 }
 
+/* A device that is gone makes every read fail that finds no block ready, but the kernel still hands over the last block in its time. */
 static int step_draining(struct capture *c)
 {
 	int n = device_read(c->device, take_packet, c, NULL);
 
 	if (c->cut != STOP_NONE)
 		finish_at_limit(c);
-	else if (n < 0)
-		finish(c);
-	else if (n == 0 && is_drained(c))
+	else if (n <= 0 && is_drained(c))
 		finish(c);
 	else if (n == 0 && c->out.len == 0)
-		return wait_until(c, c->drain_until_ns);
+		return wait_until(c, true, c->drain_until_ns);
+	else if (n < 0 && c->out.len == 0)
+		return wait_until(c, false, least(c->drain_until_ns, clock_mono_ns() + RETRY_MS * CLOCK_NS_PER_MS));
 	return 0;
 }
 
@@ -409,7 +413,6 @@ ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max)
 		if (c->state == CAPTURE_ENDED || c->state == CAPTURE_NEW)
 			return CAPTURE_END;
 		if (step(c) < 0) {
-			read_counts(c);
 			set_reason(c, STOP_GATEWAY_GONE, "");
 			return CAPTURE_GONE;
 		}

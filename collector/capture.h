@@ -59,6 +59,6 @@ struct capture_result {
 	uint64_t packets;        /* delivered */
 	uint64_t accepted, dropped_os, dropped_interface;
 };
-void capture_result(const struct capture *c, struct capture_result *ret);
+void capture_result(struct capture *c, struct capture_result *ret);
 
 #endif
