@@ -30,7 +30,7 @@ struct driver_ops {
 	 * Never overwrites: for a new upload an object that already stands at key is ERR_STATE; a resumed one is let in, because it may have
 	 * been completed just before the crash (upload_complete finds out).  A new upload of a job replaces an unfinished one of the same job. */
 	void *(*upload_begin)(struct driver *d, const char *key, const struct driver_tags *tags,
-	        const char *resume_text, struct err *err);
+		const char *resume_text, struct err *err);
 
 	/* upload_state: what to remember so that the upload can be resumed after a crash; new string, caller frees. */
 	char *(*upload_state)(void *upload, struct err *err);
@@ -38,13 +38,13 @@ struct driver_ops {
 	/* upload_part: bytes of fd from offset 0 become part seq (1, 2, ...; in order).  Returns when the store has it for good; the same seq
 	 * again (after a failure or a crash) replaces it and what came after it.  *ret_part: text to remember for the part, new string. */
 	int (*upload_part)(void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part,
-	        struct err *err);
+		struct err *err);
 
 	/* upload_complete: the object is parts 1..n (texts as returned).  After success it stands at key and was checked: size and checksum of what
 	 * the store holds against expect.  Then the upload can only be freed.  An object that stands at key as expected is success too, whatever
 	 * parts are left (a crash after completing); a different one is ERR_STATE.  A mismatch is ERR_IO and leaves nothing at key. */
 	int (*upload_complete)(void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect,
-	        struct err *err);
+		struct err *err);
 
 	int (*upload_abort)(void *upload, struct err *err); /* nothing of it is left in the store */
 	void (*upload_free)(void *upload);

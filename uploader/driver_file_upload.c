@@ -8,6 +8,7 @@
 #include "common/fs.h"
 #include "common/parse.h"
 #include "uploader/file_tree.h"
+#include "uploader/text_fields.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COPY_BYTES (256u * 1024)
+#define COPY_BYTES      (256u * 1024)
+#define NUMBER_TEXT_MAX 21
 
 uint64_t file_upload_end(const struct file_upload *u)
 {
@@ -52,16 +54,21 @@ static int parts_add(struct file_upload *u, const struct file_part *p, struct er
 /* One line of the index; false: it is not the next one as we write it. */
 static bool index_parse(const struct file_upload *u, const char *line, struct file_part *ret)
 {
-	char again[FILE_PART_LINE_MAX];
+	char seq[NUMBER_TEXT_MAX], offset[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX];
+	uint8_t sum[DIGEST_SHA256_BYTES];
 	struct file_part p = {0};
-	uint32_t seq;
+	uint64_t number;
 
-	if (sscanf(line, "%" SCNu32 " %" SCNu64 " %" SCNu64 " %64[0-9a-f]", &seq, &p.offset, &p.bytes, p.sha256) != 4)
+	if (!(line = text_field(line, ' ', seq, sizeof(seq))) ||
+		!(line = text_field(line, ' ', offset, sizeof(offset))) ||
+		!(line = text_field(line, ' ', bytes, sizeof(bytes))) ||
+		!text_field(line, '\n', p.sha256, sizeof(p.sha256)))
 		return false;
-	if (seq != u->n + 1 || p.offset != file_upload_end(u) || p.bytes > UINT64_MAX - p.offset)
+	if (!text_u64(seq, &number) || number != u->n + UINT64_C(1) || !text_u64(offset, &p.offset) ||
+		!text_u64(bytes, &p.bytes))
 		return false;
-	file_part_line(seq, &p, again);
-	if (strncmp(line, again, strlen(again)) != 0 || strcmp(line + strlen(again), "\n") != 0)
+	if (p.offset != file_upload_end(u) || p.bytes > UINT64_MAX - p.offset || strlen(p.sha256) != 2 * sizeof(sum) ||
+		!text_hex(p.sha256, sum, sizeof(sum)))
 		return false;
 	*ret = p;
 	return true;

@@ -3,6 +3,7 @@
 
 #include "common/digest.h"
 #include "common/fs.h"
+#include "uploader/text_fields.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,18 +24,12 @@
 static int key_parse(const char *text, size_t n, struct link_key *ret)
 {
 	struct link_key key;
-	unsigned byte;
+	int rc = n == KEY_HEX_BYTES && text_hex(text, key.bytes, sizeof(key.bytes)) ? 0 : -1;
 
-	if (n != KEY_HEX_BYTES || strspn(text, "0123456789abcdef") < KEY_HEX_BYTES)
-		return -1;
-	for (size_t i = 0; i < LINK_KEY_BYTES; i++) {
-		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-			return -1;
-		key.bytes[i] = (uint8_t)byte;
-	}
-	*ret = key;
+	if (rc == 0)
+		*ret = key;
 	digest_wipe(&key, sizeof(key));
-	return 0;
+	return rc;
 }
 
 static int key_read_fd(int fd, const char *path, struct link_key *ret, struct err *err)
@@ -175,45 +170,16 @@ int link_sign(const struct link_key *k, const struct link *l, char ret[LINK_TEXT
 	return 0;
 }
 
-/* One field up to its '.', into dst (size bytes); where the next one begins, NULL: none or too long. */
-static const char *field_take(const char *text, char *dst, size_t size)
-{
-	const char *dot = strchr(text, '.');
-	size_t n;
-
-	if (!dot || (n = (size_t)(dot - text)) >= size)
-		return NULL;
-	memcpy(dst, text, n);
-	dst[n] = '\0';
-	return dot + 1;
-}
-
-static bool expiry_parse(const char *text, uint64_t *ret)
-{
-	uint64_t v = 0;
-
-	if (!text[0] || (text[0] == '0' && text[1]))
-		return false;
-	for (; *text; text++) {
-		uint64_t digit = (uint64_t)(unsigned char)*text - '0';
-
-		if (digit > 9 || v > (UINT64_MAX - digit) / 10)
-			return false;
-		v = v * 10 + digit;
-	}
-	*ret = v;
-	return true;
-}
-
 static bool link_parse(const char *text, struct link *ret, const char **ret_mac)
 {
 	char expiry[EXPIRY_TEXT_MAX];
 	struct link l = {0};
 
-	if (!(text = field_take(text, l.job, sizeof(l.job))) || !(text = field_take(text, expiry, sizeof(expiry))) ||
-		!(text = field_take(text, l.nonce, sizeof(l.nonce))))
+	if (!(text = text_field(text, '.', l.job, sizeof(l.job))) ||
+		!(text = text_field(text, '.', expiry, sizeof(expiry))) ||
+		!(text = text_field(text, '.', l.nonce, sizeof(l.nonce))))
 		return false;
-	if (!id_is_valid(l.job) || !expiry_parse(expiry, &l.expires_s))
+	if (!id_is_valid(l.job) || !text_u64(expiry, &l.expires_s))
 		return false;
 	if (strcmp(l.nonce, "0") == 0)
 		l.nonce[0] = '\0';

@@ -2,11 +2,14 @@
 #define OPENSSL_SUPPRESS_DEPRECATED /* the low-level calls are deprecated for those who do not need the state */
 #include "uploader/sha_state.h"
 
+#include "uploader/text_fields.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define WORDS 8u
+#define WORDS           8u
+#define LENGTH_TEXT_MAX 21 /* 20 digits of the largest uint64_t */
 
 void sha_state_init(struct sha_state *s)
 {
@@ -44,55 +47,19 @@ char *sha_state_save(const struct sha_state *s, char ret[SHA_STATE_TEXT_MAX])
 	return ret;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
-/* n bytes as 2n hex digits; where the text goes on, NULL: other characters. */
-static const char *load_hex(const char *text, uint8_t *dst, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		int high = hex_digit(text[2 * i]);
-		int low = high < 0 ? -1 : hex_digit(text[2 * i + 1]);
-
-		if (low < 0)
-			return NULL;
-		dst[i] = (uint8_t)(high << 4 | low);
-	}
-	return text + 2 * n;
-}
-
-static const char *load_u64(const char *text, uint64_t *ret)
-{
-	uint64_t v = 0;
-	size_t digits = 0;
-
-	for (; text[digits] >= '0' && text[digits] <= '9'; digits++) {
-		uint64_t digit = (uint64_t)(text[digits] - '0');
-
-		if (v > (UINT64_MAX - digit) / 10)
-			return NULL;
-		v = v * 10 + digit;
-	}
-	*ret = v;
-	return digits > 0 ? text + digits : NULL;
-}
-
 bool sha_state_load(struct sha_state *s, const char *text)
 {
 	uint8_t words[4 * WORDS], rest[SHA256_CBLOCK];
+	char length[LENGTH_TEXT_MAX];
 	struct sha_state in;
 	uint64_t bytes, whole;
 
-	text = load_hex(text, words, sizeof(words));
-	if (!text || *text != ':' || !(text = load_u64(text + 1, &bytes)) || *text != ':' || bytes > UINT64_MAX / 8)
+	text = text_hex(text, words, sizeof(words));
+	if (!text || *text != ':' || !(text = text_field(text + 1, ':', length, sizeof(length))))
 		return false;
-	text = load_hex(text + 1, rest, bytes % SHA256_CBLOCK);
+	if (!text_u64(length, &bytes) || bytes > UINT64_MAX / 8)
+		return false;
+	text = text_hex(text, rest, bytes % SHA256_CBLOCK);
 	if (!text || *text != '\0')
 		return false;
 	sha_state_init(&in);

@@ -45,7 +45,7 @@ int spool_append(struct spool *sp, const void *p, size_t n, struct err *err);
 int spool_seal(struct spool *sp, bool last, struct err *err);
 
 int spool_chunk_fd(struct spool *sp, uint32_t seq, enum spool_kind kind, uint64_t *ret_bytes,
-        struct err *err);                                                                /* to read; caller closes */
+	struct err *err);                                                                /* to read; caller closes */
 int spool_unlink(struct spool *sp, uint32_t seq, enum spool_kind kind, struct err *err); /* gone already is fine */
 int spool_set_aside(struct spool *sp, const struct spool_file *f, struct err *err);      /* renames to .bad */
 
@@ -55,6 +55,6 @@ int spool_scan(struct spool *sp, struct spool_file **ret, size_t *ret_n, struct 
 /* spool_measure: walks a file from its first byte; f and sum go on from the chunk before.  *ret_bytes: up to the end of the last whole
  * unit, which is also what f, sum and chunk (the chunk's own sum) have seen. */
 int spool_measure(struct spool *sp, uint32_t seq, enum spool_kind kind, struct frame *f, struct sha_state *sum,
-        struct digest *chunk, uint64_t *ret_bytes, struct err *err);
+	struct digest *chunk, uint64_t *ret_bytes, struct err *err);
 
 #endif

@@ -74,14 +74,14 @@ void store_job_drop(struct store_job *j); /* erases spool and upload; frees j */
  * ERR_NOT_FOUND: the spool holds no byte of it (then nothing is left of it either).  ERR_IO: nothing before a damaged chunk is left, or the
  * store lost parts that it had confirmed; the spool stays until store_erase. */
 typedef int (*store_tail_fn)(
-        void *ctx, uint32_t interfaces_n, uint8_t *dst, size_t room, size_t *ret_n, struct err *err);
+	void *ctx, uint32_t interfaces_n, uint8_t *dst, size_t room, size_t *ret_n, struct err *err);
 int store_recover(struct store *s, const char *job_id, const char *key, const struct driver_tags *tags,
-        store_tail_fn tail, void *ctx, struct driver_object *ret, struct err *err);
+	store_tail_fn tail, void *ctx, struct driver_object *ret, struct err *err);
 
 /* store_orphans: folders in the spool whose name is a job id for which known() says no are erased, with what their uploads left at the
  * driver; others are left alone and counted. */
 int store_orphans(struct store *s, bool (*known)(void *ctx, const char *job_id), void *ctx, unsigned *ret_erased,
-        unsigned *ret_foreign, struct err *err);
+	unsigned *ret_foreign, struct err *err);
 
 /* ---- objects ---- */
 /* store_object_open: a descriptor, caller closes. */

@@ -3,37 +3,49 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "uploader/text_fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define NUMBER_TEXT_MAX 21 /* 20 digits of the largest uint64_t */
+
 /* ---- what the database keeps of the upload ---- */
 
-static const char open_word[] = "open ";
+static const char open_word[] = "open ", complete_word[] = "complete ";
 
 static char *upload_text_format(const char *driver_text, const struct driver_object *expect)
 {
 	if (!expect)
 		return fs_path("%s%s", open_word, driver_text);
-	return fs_path("complete %" PRIu64 " %s %s", expect->bytes, expect->sha256, driver_text);
+	return fs_path("%s%" PRIu64 " %s %s", complete_word, expect->bytes, expect->sha256, driver_text);
+}
+
+static bool complete_parse(const char *text, struct upload_text *ret)
+{
+	uint8_t sum[DIGEST_SHA256_BYTES];
+	char bytes[NUMBER_TEXT_MAX];
+
+	if (!(text = text_field(text, ' ', bytes, sizeof(bytes))) ||
+		!(text = text_field(text, ' ', ret->expect.sha256, sizeof(ret->expect.sha256))))
+		return false;
+	ret->complete = true;
+	ret->driver = text;
+	return text_u64(bytes, &ret->expect.bytes) && strlen(ret->expect.sha256) == 2 * sizeof(sum) &&
+	       text_hex(ret->expect.sha256, sum, sizeof(sum));
 }
 
 int upload_text_parse(const char *text, struct upload_text *ret, struct err *err)
 {
 	struct upload_text t = {.driver = ""};
-	int end = -1;
 
-	if (strncmp(text, open_word, strlen(open_word)) == 0) {
+	if (strncmp(text, open_word, strlen(open_word)) == 0)
 		t.driver = text + strlen(open_word);
-	} else if (sscanf(text, "complete %" SCNu64 " %64[0-9a-f]%n", &t.expect.bytes, t.expect.sha256, &end) == 2 &&
-		   end > 0 && strlen(t.expect.sha256) == DIGEST_SHA256_HEX_MAX - 1 && text[end] == ' ') {
-		t.complete = true;
-		t.driver = text + end + 1;
-	} else if (text[0]) {
+	else if (text[0] && (strncmp(text, complete_word, strlen(complete_word)) != 0 ||
+				    !complete_parse(text + strlen(complete_word), &t)))
 		return err_set(err, ERR_IO, "the database's text of the upload, \"%s\", is none of ours", text);
-	}
 	*ret = t;
 	return 0;
 }

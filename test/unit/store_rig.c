@@ -39,7 +39,7 @@ static int fail_maybe(struct store_rig *r, unsigned *left, struct err *err)
 }
 
 static void *fake_begin(
-        struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err)
+	struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err)
 {
 	struct fake *f = (struct fake *)d;
 	struct fake_upload *u = calloc(1, sizeof(*u));
@@ -63,28 +63,28 @@ static char *fake_state(void *upload, struct err *err)
 }
 
 static int fake_part(
-        void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err)
+	void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err)
 {
 	struct fake_upload *u = upload;
 	struct store_rig *r = u->fake->rig;
 
 	die_maybe(r, STORE_RIG_BEFORE_PART);
 	if (fail_maybe(r, &r->fail_parts, err) < 0 ||
-	        u->fake->real->ops->upload_part(u->real, seq, fd, bytes, sha256, ret_part, err) < 0)
+		u->fake->real->ops->upload_part(u->real, seq, fd, bytes, sha256, ret_part, err) < 0)
 		return -1;
 	die_maybe(r, STORE_RIG_AFTER_PART);
 	return 0;
 }
 
 static int fake_complete(
-        void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err)
+	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err)
 {
 	struct fake_upload *u = upload;
 	struct store_rig *r = u->fake->rig;
 
 	die_maybe(r, STORE_RIG_BEFORE_COMPLETE);
 	if (fail_maybe(r, &r->fail_complete, err) < 0 ||
-	        u->fake->real->ops->upload_complete(u->real, n, parts, expect, err) < 0)
+		u->fake->real->ops->upload_complete(u->real, n, parts, expect, err) < 0)
 		return -1;
 	die_maybe(r, STORE_RIG_AFTER_COMPLETE);
 	return 0;
@@ -135,17 +135,17 @@ static void fake_free(struct driver *d)
 }
 
 static const struct driver_ops fake_ops = {
-        .name = "fake",
-        .upload_begin = fake_begin,
-        .upload_state = fake_state,
-        .upload_part = fake_part,
-        .upload_complete = fake_complete,
-        .upload_abort = fake_abort,
-        .upload_free = fake_upload_free,
-        .open = fake_open,
-        .erase = fake_erase,
-        .check = fake_check,
-        .free = fake_free,
+	.name = "fake",
+	.upload_begin = fake_begin,
+	.upload_state = fake_state,
+	.upload_part = fake_part,
+	.upload_complete = fake_complete,
+	.upload_abort = fake_abort,
+	.upload_free = fake_upload_free,
+	.open = fake_open,
+	.erase = fake_erase,
+	.check = fake_check,
+	.free = fake_free,
 };
 
 static struct driver *fake_new(struct store_rig *r)
@@ -204,12 +204,12 @@ void store_rig_done(struct store_rig *r)
 void store_rig_open(struct store_rig *r)
 {
 	struct store_options o = {
-	        .spool_dir = r->spool,
-	        .chunk_bytes = r->chunk_bytes,
-	        .job_bytes_max = r->job_bytes_max,
-	        .min_free_bytes = r->min_free_bytes,
-	        .on_event = store_rig_event,
-	        .ctx = r,
+		.spool_dir = r->spool,
+		.chunk_bytes = r->chunk_bytes,
+		.job_bytes_max = r->job_bytes_max,
+		.min_free_bytes = r->min_free_bytes,
+		.on_event = store_rig_event,
+		.ctx = r,
 	};
 	char path[TEMP_FILE_PATH_MAX + 16];
 
@@ -291,9 +291,9 @@ static size_t add_packet(uint8_t *dst, size_t room, enum frame_format format, ui
 {
 	uint8_t data[STORE_RIG_BLOCK_MAX / 4];
 	struct pcapng_packet p = {.interface_id = interfaces ? next_random(state) % interfaces : 0,
-	        .ts_ns = UINT64_C(1767607200000000000) + next_random(state),
-	        .caplen = next_random(state) % (uint32_t)sizeof(data),
-	        .data = data};
+		.ts_ns = UINT64_C(1767607200000000000) + next_random(state),
+		.caplen = next_random(state) % (uint32_t)sizeof(data),
+		.data = data};
 
 	p.len = p.caplen;
 	for (uint32_t i = 0; i < p.caplen; i++)

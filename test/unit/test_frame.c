@@ -63,28 +63,28 @@ static void test_bad_blocks(void **state)
 		uint32_t type, len, at, value; /* value is put at byte `at`; at 0: nothing is changed */
 		bool good;
 	} cases[] = {
-	        {"packet", PCAPNG_BLOCK_PACKET, 36, 20, 4, true},
-	        {"packet longer than its block", PCAPNG_BLOCK_PACKET, 36, 20, 5, false},
-	        {"packet length absurd", PCAPNG_BLOCK_PACKET, 36, 20, 0xffffffff, false},
-	        {"packet of no interface", PCAPNG_BLOCK_PACKET, 36, 8, 1, false},
-	        {"packet block too short", PCAPNG_BLOCK_PACKET, 28, 0, 0, false},
-	        {"packet block just long enough", PCAPNG_BLOCK_PACKET, 32, 0, 0, true},
-	        {"statistics", PCAPNG_BLOCK_STATS, 24, 0, 0, true},
-	        {"statistics of no interface", PCAPNG_BLOCK_STATS, 24, 8, 1, false},
-	        {"statistics too short", PCAPNG_BLOCK_STATS, 20, 0, 0, false},
-	        {"interface", PCAPNG_BLOCK_INTERFACE, 20, 0, 0, true},
-	        {"interface too short", PCAPNG_BLOCK_INTERFACE, 16, 0, 0, false},
-	        {"simple packet", PCAPNG_BLOCK_SIMPLE, 16, 0, 0, true},
-	        {"simple packet too short", PCAPNG_BLOCK_SIMPLE, 12, 0, 0, false},
-	        {"unknown type", 0x0bad, 12, 0, 0, true},
-	        {"second section of another byte order", PCAPNG_BLOCK_SECTION, 28, 8, 0x4D3C2B1A, false},
-	        {"second section too short", PCAPNG_BLOCK_SECTION, 24, 8, 0x1A2B3C4D, false},
-	        {"second section", PCAPNG_BLOCK_SECTION, 28, 8, 0x1A2B3C4D, true},
-	        {"length under 12", 0x0bad, 12, 4, 8, false},
-	        {"length not divisible by 4", 0x0bad, 16, 4, 14, false},
-	        {"length over the most", 0x0bad, 16, 4, FRAME_UNIT_BYTES_MAX + 4, false},
-	        {"trailer unlike the header", 0x0bad, 16, 12, 12, false},
-	        {"zeros", 0, 0, 0, 0, false},
+		{"packet", PCAPNG_BLOCK_PACKET, 36, 20, 4, true},
+		{"packet longer than its block", PCAPNG_BLOCK_PACKET, 36, 20, 5, false},
+		{"packet length absurd", PCAPNG_BLOCK_PACKET, 36, 20, 0xffffffff, false},
+		{"packet of no interface", PCAPNG_BLOCK_PACKET, 36, 8, 1, false},
+		{"packet block too short", PCAPNG_BLOCK_PACKET, 28, 0, 0, false},
+		{"packet block just long enough", PCAPNG_BLOCK_PACKET, 32, 0, 0, true},
+		{"statistics", PCAPNG_BLOCK_STATS, 24, 0, 0, true},
+		{"statistics of no interface", PCAPNG_BLOCK_STATS, 24, 8, 1, false},
+		{"statistics too short", PCAPNG_BLOCK_STATS, 20, 0, 0, false},
+		{"interface", PCAPNG_BLOCK_INTERFACE, 20, 0, 0, true},
+		{"interface too short", PCAPNG_BLOCK_INTERFACE, 16, 0, 0, false},
+		{"simple packet", PCAPNG_BLOCK_SIMPLE, 16, 0, 0, true},
+		{"simple packet too short", PCAPNG_BLOCK_SIMPLE, 12, 0, 0, false},
+		{"unknown type", 0x0bad, 12, 0, 0, true},
+		{"second section of another byte order", PCAPNG_BLOCK_SECTION, 28, 8, 0x4D3C2B1A, false},
+		{"second section too short", PCAPNG_BLOCK_SECTION, 24, 8, 0x1A2B3C4D, false},
+		{"second section", PCAPNG_BLOCK_SECTION, 28, 8, 0x1A2B3C4D, true},
+		{"length under 12", 0x0bad, 12, 4, 8, false},
+		{"length not divisible by 4", 0x0bad, 16, 4, 14, false},
+		{"length over the most", 0x0bad, 16, 4, FRAME_UNIT_BYTES_MAX + 4, false},
+		{"trailer unlike the header", 0x0bad, 16, 12, 12, false},
+		{"zeros", 0, 0, 0, 0, false},
 	};
 
 	(void)state;
@@ -131,11 +131,11 @@ static void test_bad_beginnings(void **state)
 		uint32_t first;
 		bool bad;
 	} cases[] = {
-	        {"a packet before the section", PCAPNG_BLOCK_PACKET, true},
-	        {"pcap with microseconds", 0xA1B2C3D4, true},
-	        {"pcap of another byte order", 0x4D3CB2A1, true},
-	        {"zeros", 0, true},
-	        {"pcap with nanoseconds", 0xA1B23C4D, false},
+		{"a packet before the section", PCAPNG_BLOCK_PACKET, true},
+		{"pcap with microseconds", 0xA1B2C3D4, true},
+		{"pcap of another byte order", 0x4D3CB2A1, true},
+		{"zeros", 0, true},
+		{"pcap with nanoseconds", 0xA1B23C4D, false},
 	};
 
 	(void)state;
@@ -157,12 +157,12 @@ static void test_bad_records(void **state)
 		size_t whole;
 		bool bad;
 	} cases[] = {
-	        {"empty packet", 999999999, 0, 0, 16, false},
-	        {"nanoseconds of a whole second", 1000000000, 0, 0, 0, true},
-	        {"cut packet", 0, 4, 9, 20, false},
-	        {"longer than it was on the wire", 0, 4, 3, 0, true},
-	        {"just the longest, not there yet", 0, PCAPNG_SNAPLEN_MAX, PCAPNG_SNAPLEN_MAX, 0, false},
-	        {"over the longest", 0, PCAPNG_SNAPLEN_MAX + 1, PCAPNG_SNAPLEN_MAX + 1, 0, true},
+		{"empty packet", 999999999, 0, 0, 16, false},
+		{"nanoseconds of a whole second", 1000000000, 0, 0, 0, true},
+		{"cut packet", 0, 4, 9, 20, false},
+		{"longer than it was on the wire", 0, 4, 3, 0, true},
+		{"just the longest, not there yet", 0, PCAPNG_SNAPLEN_MAX, PCAPNG_SNAPLEN_MAX, 0, false},
+		{"over the longest", 0, PCAPNG_SNAPLEN_MAX + 1, PCAPNG_SNAPLEN_MAX + 1, 0, true},
 	};
 
 	(void)state;
@@ -190,8 +190,8 @@ static void test_note_round_trip(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		struct chunk_note a = {
-		        .frame = {.format = i % 2 ? FRAME_PCAP : FRAME_PCAPNG, .interfaces = (uint32_t)i},
-		        .last = i == 2};
+			.frame = {.format = i % 2 ? FRAME_PCAP : FRAME_PCAPNG, .interfaces = (uint32_t)i},
+			.last = i == 2};
 		struct chunk_note b;
 		struct err err = {0};
 		const char *part;
@@ -218,18 +218,18 @@ static void test_bad_notes(void **state)
 		const char *text;
 		bool good;
 	} cases[] = {
-	        {"pcapng 4096 more " SUM " ", true},
-	        {"pcapng 4097 more " SUM " ", false},
-	        {"pcapng 1 end " SUM " x", true},
-	        {"pcapng 1 ende " SUM " x", false},
-	        {"pcapng 1 mor " SUM " x", false},
-	        {"nothing 0 more " SUM " ", false},
-	        {"elf 0 more " SUM " ", false},
-	        {"pcapng -1 more " SUM " ", false},
-	        {"pcapng 1 more " SUM, false},
-	        {"pcapng 1 more 6a09 ", false},
-	        {"pcapng 1 more", false},
-	        {"", false},
+		{"pcapng 4096 more " SUM " ", true},
+		{"pcapng 4097 more " SUM " ", false},
+		{"pcapng 1 end " SUM " x", true},
+		{"pcapng 1 ende " SUM " x", false},
+		{"pcapng 1 mor " SUM " x", false},
+		{"nothing 0 more " SUM " ", false},
+		{"elf 0 more " SUM " ", false},
+		{"pcapng -1 more " SUM " ", false},
+		{"pcapng 1 more " SUM, false},
+		{"pcapng 1 more 6a09 ", false},
+		{"pcapng 1 more", false},
+		{"", false},
 	};
 
 	(void)state;
@@ -248,13 +248,13 @@ static void test_bad_notes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_every_cut),
-	        cmocka_unit_test(test_bad_blocks),
-	        cmocka_unit_test(test_longest_block),
-	        cmocka_unit_test(test_bad_beginnings),
-	        cmocka_unit_test(test_bad_records),
-	        cmocka_unit_test(test_note_round_trip),
-	        cmocka_unit_test(test_bad_notes),
+		cmocka_unit_test(test_every_cut),
+		cmocka_unit_test(test_bad_blocks),
+		cmocka_unit_test(test_longest_block),
+		cmocka_unit_test(test_bad_beginnings),
+		cmocka_unit_test(test_bad_records),
+		cmocka_unit_test(test_note_round_trip),
+		cmocka_unit_test(test_bad_notes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

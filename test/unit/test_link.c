@@ -29,7 +29,7 @@ static struct link_key key_of(uint8_t first)
 }
 
 static void sign(
-        const struct link_key *k, const char *job, uint64_t expires_s, const char *nonce, char ret[LINK_TEXT_MAX])
+	const struct link_key *k, const char *job, uint64_t expires_s, const char *nonce, char ret[LINK_TEXT_MAX])
 {
 	struct link l = {.expires_s = expires_s};
 	struct err err = {0};
@@ -50,7 +50,7 @@ static void test_known_text(void **state)
 	assert_string_equal(text, JOB ".1767607200.0.ae9c8571a02c0819c7b798d0edcd7a4a48ff601230966f315573196c8e5233b6");
 	sign(&k, JOB, 1767607200, NONCE, text);
 	assert_string_equal(
-	        text, JOB ".1767607200." NONCE ".37e0c39db7176e0b077271ee863921d7b6cb171f5e20781d34fec4337d05aabe");
+		text, JOB ".1767607200." NONCE ".37e0c39db7176e0b077271ee863921d7b6cb171f5e20781d34fec4337d05aabe");
 }
 
 static void test_round_trip(void **state)
@@ -106,15 +106,15 @@ static void assert_refused(const struct link_key *k, const char *text)
 static void test_not_links(void **state)
 {
 	static const char *const bad[] = {
-	        "",
-	        ".",
-	        "...",
-	        "....",
-	        JOB,
-	        JOB ".1767607200.0",
-	        JOB ".1767607200.0.",
-	        JOB ".1767607200.0.00",
-	        "../../etc/passwd",
+		"",
+		".",
+		"...",
+		"....",
+		JOB,
+		JOB ".1767607200.0",
+		JOB ".1767607200.0.",
+		JOB ".1767607200.0.00",
+		"../../etc/passwd",
 	};
 	char longer[2 * LINK_TEXT_MAX];
 	struct link_key k = key_of(7);
@@ -163,7 +163,7 @@ static void test_every_change(void **state)
 static void test_other_writings(void **state)
 {
 	static const char *const others[] = {"01767607200", "+1767607200", " 1767607200", "1767607200 ", "0x1", "",
-	        "18446744073709551616", "99999999999999999999"};
+		"18446744073709551616", "99999999999999999999"};
 	struct link_key k = key_of(7);
 	struct link_key other = key_of(8);
 	char text[LINK_TEXT_MAX];
@@ -233,19 +233,19 @@ static void test_key_files(void **state)
 		mode_t mode;
 		enum err_code code;
 	} cases[] = {
-	        {"with a line end", KEY "\n", 0600, ERR_NONE},
-	        {"without", KEY, 0600, ERR_NONE},
-	        {"readable by the group", KEY, 0640, ERR_NONE},
-	        {"writable by the group", KEY, 0660, ERR_PERM},
-	        {"readable by others", KEY, 0604, ERR_PERM},
-	        {"executable by others", KEY, 0601, ERR_PERM},
-	        {"empty", "", 0600, ERR_INPUT},
-	        {"a digit short", "00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 0600, ERR_INPUT},
-	        {"a digit long", KEY "0", 0600, ERR_INPUT},
-	        {"two line ends", KEY "\n\n", 0600, ERR_INPUT},
-	        {"much too long", KEY KEY KEY, 0600, ERR_INPUT},
-	        {"upper case", "000102030405060708090A0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 0600, ERR_INPUT},
-	        {"not hex", "g00102030405060708090a0b0c0d0e0f10111213141516171819a1b1c1d1e1f0", 0600, ERR_INPUT},
+		{"with a line end", KEY "\n", 0600, ERR_NONE},
+		{"without", KEY, 0600, ERR_NONE},
+		{"readable by the group", KEY, 0640, ERR_NONE},
+		{"writable by the group", KEY, 0660, ERR_PERM},
+		{"readable by others", KEY, 0604, ERR_PERM},
+		{"executable by others", KEY, 0601, ERR_PERM},
+		{"empty", "", 0600, ERR_INPUT},
+		{"a digit short", "00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 0600, ERR_INPUT},
+		{"a digit long", KEY "0", 0600, ERR_INPUT},
+		{"two line ends", KEY "\n\n", 0600, ERR_INPUT},
+		{"much too long", KEY KEY KEY, 0600, ERR_INPUT},
+		{"upper case", "000102030405060708090A0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 0600, ERR_INPUT},
+		{"not hex", "g00102030405060708090a0b0c0d0e0f10111213141516171819a1b1c1d1e1f0", 0600, ERR_INPUT},
 	};
 
 	(void)state;
@@ -285,16 +285,16 @@ static void test_key_is_a_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_known_text),
-	        cmocka_unit_test(test_round_trip),
-	        cmocka_unit_test(test_expiry),
-	        cmocka_unit_test(test_not_links),
-	        cmocka_unit_test(test_every_change),
-	        cmocka_unit_test(test_other_writings),
-	        cmocka_unit_test(test_sign_refuses),
-	        cmocka_unit_test(test_key_is_made),
-	        cmocka_unit_test(test_key_files),
-	        cmocka_unit_test(test_key_is_a_folder),
+		cmocka_unit_test(test_known_text),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_not_links),
+		cmocka_unit_test(test_every_change),
+		cmocka_unit_test(test_other_writings),
+		cmocka_unit_test(test_sign_refuses),
+		cmocka_unit_test(test_key_is_made),
+		cmocka_unit_test(test_key_files),
+		cmocka_unit_test(test_key_is_a_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

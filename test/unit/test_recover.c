@@ -108,7 +108,7 @@ static void assert_pcapng(const uint8_t *p, size_t n)
 
 /* The object is the first bytes of the stream, at least `least` of them and to the end of a block, then tails times the notes. */
 static void assert_prefix(struct store_rig *r, const struct store_rig_stream *s, const struct driver_object *o,
-        size_t least, size_t tails)
+	size_t least, size_t tails)
 {
 	char sha256[DIGEST_SHA256_HEX_MAX];
 	size_t n = 0, tail = store_rig_tail_bytes(s->interfaces);
@@ -185,18 +185,18 @@ static void test_each_point(void **state)
 		struct plan plan;
 		size_t tails;
 	} cases[] = {
-	        {"kill -9 before the first byte", {.kill_after = 0}, 0},
-	        {"kill -9 after the header", {.kill_after = 1}, 1},
-	        {"kill -9 in the middle", {.kill_after = 17}, 1},
-	        {"kill -9 after the last write", {.kill_after = 40}, 1},
-	        {"before the first part is stored", {.die_at = STORE_RIG_BEFORE_PART, .kill_after = NO_KILL}, 1},
-	        {"before the third part is stored",
-	                {.die_at = STORE_RIG_BEFORE_PART, .die_after = 2, .kill_after = NO_KILL}, 1},
-	        {"first part stored, database not told", {.die_at = STORE_RIG_AFTER_PART, .kill_after = NO_KILL}, 1},
-	        {"third part stored, database not told",
-	                {.die_at = STORE_RIG_AFTER_PART, .die_after = 2, .kill_after = NO_KILL}, 1},
-	        {"all parts stored", {.die_at = STORE_RIG_BEFORE_COMPLETE, .kill_after = NO_KILL}, 0},
-	        {"completed, spool not cleaned", {.die_at = STORE_RIG_AFTER_COMPLETE, .kill_after = NO_KILL}, 0},
+		{"kill -9 before the first byte", {.kill_after = 0}, 0},
+		{"kill -9 after the header", {.kill_after = 1}, 1},
+		{"kill -9 in the middle", {.kill_after = 17}, 1},
+		{"kill -9 after the last write", {.kill_after = 40}, 1},
+		{"before the first part is stored", {.die_at = STORE_RIG_BEFORE_PART, .kill_after = NO_KILL}, 1},
+		{"before the third part is stored",
+			{.die_at = STORE_RIG_BEFORE_PART, .die_after = 2, .kill_after = NO_KILL}, 1},
+		{"first part stored, database not told", {.die_at = STORE_RIG_AFTER_PART, .kill_after = NO_KILL}, 1},
+		{"third part stored, database not told",
+			{.die_at = STORE_RIG_AFTER_PART, .die_after = 2, .kill_after = NO_KILL}, 1},
+		{"all parts stored", {.die_at = STORE_RIG_BEFORE_COMPLETE, .kill_after = NO_KILL}, 0},
+		{"completed, spool not cleaned", {.die_at = STORE_RIG_AFTER_COMPLETE, .kill_after = NO_KILL}, 0},
 	};
 
 	(void)state;
@@ -224,7 +224,7 @@ static void test_each_point(void **state)
 				fail_msg("store_recover: %s", err.msg);
 			/* The upload thread dies while the writer is anywhere: maybe at its end, whose notes are in then. */
 			if (cases[i].plan.die_at == STORE_RIG_BEFORE_PART ||
-			        cases[i].plan.die_at == STORE_RIG_AFTER_PART)
+				cases[i].plan.die_at == STORE_RIG_AFTER_PART)
 				tails = o.bytes == s.n ? 0 : 1;
 			assert_prefix(&r, &s, &o, *taken, tails);
 		}
@@ -526,12 +526,21 @@ static void test_tails(void **state)
 
 /* ---- random points ---- */
 
+/* The same numbers for the same seed, everywhere. */
+static uint32_t random_state;
+
+static unsigned random_below(unsigned n)
+{
+	random_state = random_state * 1664525u + 1013904223u;
+	return (random_state >> 8) % n;
+}
+
 static enum store_rig_point random_point(void)
 {
 	static const enum store_rig_point points[] = {STORE_RIG_NEVER, STORE_RIG_BEFORE_PART, STORE_RIG_AFTER_PART,
-	        STORE_RIG_BEFORE_COMPLETE, STORE_RIG_AFTER_COMPLETE};
+		STORE_RIG_BEFORE_COMPLETE, STORE_RIG_AFTER_COMPLETE};
 
-	return points[rand() % 5];
+	return points[random_below(5)];
 }
 
 /* How many tails can be there: none, when the job had come to its end; else one, and one more for each recovery that died. */
@@ -559,20 +568,19 @@ static void test_random(void **state)
 		bool died;
 		int rc;
 
-		srand(seed);
+		random_state = seed * 2654435761u;
 		store_rig_init(&r);
 		*taken = 0;
-		r.chunk_bytes = 1 + (uint64_t)(rand() % 6000);
-		writes = 1 + (size_t)(rand() % 30);
-		store_rig_stream_make(&s, rand() % 4 ? FRAME_PCAPNG : FRAME_PCAP, seed, writes);
+		r.chunk_bytes = 1 + random_below(6000);
+		writes = 1 + random_below(30);
+		store_rig_stream_make(&s, random_below(4) ? FRAME_PCAPNG : FRAME_PCAP, seed, writes);
 		plan.die_at = random_point();
-		plan.die_after = (unsigned)(rand() % 6);
-		if (rand() % 2)
-			plan.kill_after = (size_t)rand() % (writes + 1);
+		plan.die_after = random_below(6);
+		if (random_below(2))
+			plan.kill_after = random_below((unsigned)writes + 1);
 		died = run_child(&r, &s, &plan);
 		for (unsigned i = 0; died && i < 3; i++) {
-			struct plan again = {
-			        .die_at = random_point(), .die_after = (unsigned)(rand() % 3), .recover = true};
+			struct plan again = {.die_at = random_point(), .die_after = random_below(3), .recover = true};
 
 			if (*taken == 0)
 				break;
@@ -605,19 +613,19 @@ static int group_setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_each_point),
-	        cmocka_unit_test_setup_teardown(test_classic_pcap, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_open_chunk_is_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_open_chunk_garbage, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_closed_without_record, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_damaged_chunk, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_missing_chunk, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_damaged_first_chunk, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_damaged_then_fails, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_store_lost_parts, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_foreign_object, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_tails, setup, teardown),
-	        cmocka_unit_test(test_random),
+		cmocka_unit_test(test_each_point),
+		cmocka_unit_test_setup_teardown(test_classic_pcap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_open_chunk_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_open_chunk_garbage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_closed_without_record, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missing_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_first_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_then_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_store_lost_parts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_foreign_object, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tails, setup, teardown),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

@@ -71,25 +71,25 @@ static void test_bad_texts(void **state)
 		const char *what, *text;
 		bool good;
 	} cases[] = {
-	        {"nothing yet", H ":0:", true},
-	        {"one byte", H ":1:61", true},
-	        {"a whole block", H ":64:", true},
-	        {"empty", "", false},
-	        {"no length", H, false},
-	        {"empty length", H "::", false},
-	        {"length too large", H ":2305843009213693952:", false},
-	        {"the largest length",
-	                H ":2305843009213693951:" H "000000000000000000000000000000000000000000000000000000000"
-	                  "00000",
-	                true},
-	        {"length over 64 bits", H ":18446744073709551616:", false},
-	        {"negative", H ":-1:", false},
-	        {"rest missing", H ":1:", false},
-	        {"rest half", H ":1:6", false},
-	        {"rest too long", H ":1:6161", false},
-	        {"upper case", H ":1:6A", false},
-	        {"after it", H ":0: ", false},
-	        {"state short", "6a09e667:0:", false},
+		{"nothing yet", H ":0:", true},
+		{"one byte", H ":1:61", true},
+		{"a whole block", H ":64:", true},
+		{"empty", "", false},
+		{"no length", H, false},
+		{"empty length", H "::", false},
+		{"length too large", H ":2305843009213693952:", false},
+		{"the largest length",
+			H ":2305843009213693951:" H "000000000000000000000000000000000000000000000000000000000"
+			  "00000",
+			true},
+		{"length over 64 bits", H ":18446744073709551616:", false},
+		{"negative", H ":-1:", false},
+		{"rest missing", H ":1:", false},
+		{"rest half", H ":1:6", false},
+		{"rest too long", H ":1:6161", false},
+		{"upper case", H ":1:6A", false},
+		{"after it", H ":0: ", false},
+		{"state short", "6a09e667:0:", false},
 	};
 
 	(void)state;
@@ -104,9 +104,9 @@ static void test_bad_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_split_anywhere),
-	        cmocka_unit_test(test_long),
-	        cmocka_unit_test(test_bad_texts),
+		cmocka_unit_test(test_split_anywhere),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_bad_texts),
 	};
 
 	for (unsigned i = 0; i < BYTES; i++)

@@ -152,17 +152,17 @@ static void test_short_write_is_cut_back(void **state)
 static void test_scan(void **state)
 {
 	static const char *const foreign[] = {"1.chunk", "0000001.chunk", "000000.chunk", "000001.chunk~",
-	        "000001.chun", "000001.bad", "00000a.open", "000001", ".000001.open", "notes"};
+		"000001.chun", "000001.bad", "00000a.open", "000001", ".000001.open", "notes"};
 	static const struct {
 		const char *name;
 		struct spool_file want;
 	} ours[] = {
-	        {"000001.chunk", {1, SPOOL_CHUNK, 1}},
-	        {"000002.open", {2, SPOOL_OPEN, 2}},
-	        {"000002.chunk", {2, SPOOL_CHUNK, 3}},
-	        {"000002.last", {2, SPOOL_LAST, 4}},
-	        {"000010.open", {10, SPOOL_OPEN, 5}},
-	        {"999999.open", {999999, SPOOL_OPEN, 6}},
+		{"000001.chunk", {1, SPOOL_CHUNK, 1}},
+		{"000002.open", {2, SPOOL_OPEN, 2}},
+		{"000002.chunk", {2, SPOOL_CHUNK, 3}},
+		{"000002.last", {2, SPOOL_LAST, 4}},
+		{"000010.open", {10, SPOOL_OPEN, 5}},
+		{"999999.open", {999999, SPOOL_OPEN, 6}},
 	};
 	struct fixture *f = *state;
 	struct err err = {0};
@@ -274,12 +274,12 @@ static void test_measure_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(test_life, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_open_chunk_is_never_replaced, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_short_write_is_cut_back, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_scan, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_measure_every_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_measure_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_open_chunk_is_never_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_short_write_is_cut_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_scan, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_measure_every_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_measure_long, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

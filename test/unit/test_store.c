@@ -149,7 +149,7 @@ static void test_drop_while_failing(void **state)
 	r->fail_parts = 1000;
 	store_rig_open(r);
 	r->store->retry =
-	        (struct store_retry){.tries = 1000, .first_ms = 3600000, .cap_ms = 3600000, .total_ms = UINT32_MAX};
+		(struct store_retry){.tries = 1000, .first_ms = 3600000, .cap_ms = 3600000, .total_ms = UINT32_MAX};
 	struct store_job *j = store_rig_begin(r);
 	write_all(j, &s);
 	store_job_drop(j);
@@ -480,23 +480,23 @@ static void test_orphans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(test_one_chunk, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_many_chunks, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_classic_pcap, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_nothing_written, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_drop_while_failing, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_not_whole_blocks, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_job_bytes_max, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_room, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_disk_reserve, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_short_write, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_part_fails_and_recovers, setup, teardown),
-	        cmocka_unit_test(test_part_fails_for_good),
-	        cmocka_unit_test_setup_teardown(test_complete_fails, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_never_overwrites, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_erase, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_chunks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_classic_pcap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drop_while_failing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_whole_blocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_job_bytes_max, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_reserve, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_short_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_part_fails_and_recovers, setup, teardown),
+		cmocka_unit_test(test_part_fails_for_good),
+		cmocka_unit_test_setup_teardown(test_complete_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_never_overwrites, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_erase, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

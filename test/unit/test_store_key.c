@@ -22,26 +22,26 @@ static void test_keys(void **state)
 		uint64_t created_ns;
 		const char *extension, *key;
 	} cases[] = {
-	        {"plain", "captures", "acme", DAY, "pcapng", "captures/acme/2026/01/05/" JOB ".pcapng"},
-	        {"classic", "captures", "acme", DAY, "pcap", "captures/acme/2026/01/05/" JOB ".pcap"},
-	        {"the last moment of a day", "c", "a", UINT64_C(1767571199999999999), "pcap",
-	                "c/a/2026/01/04/" JOB ".pcap"},
-	        {"the first of the next", "c", "a", UINT64_C(1767571200000000000), "pcap",
-	                "c/a/2026/01/05/" JOB ".pcap"},
-	        {"the first of all days", "c", "a", 0, "pcap", "c/a/1970/01/01/" JOB ".pcap"},
-	        {"the last of all days", "c", "a", UINT64_MAX, "pcap", "c/a/2554/07/21/" JOB ".pcap"},
-	        {"prefix of two", "a/b", "acme", DAY, "pcap", "a/b/acme/2026/01/05/" JOB ".pcap"},
-	        {"slashes around", "//a//b//", "acme", DAY, "pcap", "a/b/acme/2026/01/05/" JOB ".pcap"},
-	        {"no prefix", "", "acme", DAY, "pcap", "acme/2026/01/05/" JOB ".pcap"},
-	        {"no owner", "c", "", DAY, "pcap", "c/_/2026/01/05/" JOB ".pcap"},
-	        {"owner with slashes", "c", "../../etc", DAY, "pcap", "c/_._.._etc/2026/01/05/" JOB ".pcap"},
-	        {"owner one dot", "c", ".", DAY, "pcap", "c/_/2026/01/05/" JOB ".pcap"},
-	        {"owner two dots", "c", "..", DAY, "pcap", "c/_./2026/01/05/" JOB ".pcap"},
-	        {"owner of the driver's own", "", ".uploads", DAY, "pcap", "_uploads/2026/01/05/" JOB ".pcap"},
-	        {"prefix with dots", "../c", "a", DAY, "pcap", "_./c/a/2026/01/05/" JOB ".pcap"},
-	        {"odd characters", "c", "a b\n\xc3\xa9%", DAY, "pcap", "c/a_b____/2026/01/05/" JOB ".pcap"},
-	        {"128 bytes", "c", X64 X64, DAY, "pcap", "c/" X64 X64 "/2026/01/05/" JOB ".pcap"},
-	        {"129 bytes", "c", X64 X64 "x", DAY, "pcap", "c/" X64 X64 "/2026/01/05/" JOB ".pcap"},
+		{"plain", "captures", "acme", DAY, "pcapng", "captures/acme/2026/01/05/" JOB ".pcapng"},
+		{"classic", "captures", "acme", DAY, "pcap", "captures/acme/2026/01/05/" JOB ".pcap"},
+		{"the last moment of a day", "c", "a", UINT64_C(1767571199999999999), "pcap",
+			"c/a/2026/01/04/" JOB ".pcap"},
+		{"the first of the next", "c", "a", UINT64_C(1767571200000000000), "pcap",
+			"c/a/2026/01/05/" JOB ".pcap"},
+		{"the first of all days", "c", "a", 0, "pcap", "c/a/1970/01/01/" JOB ".pcap"},
+		{"the last of all days", "c", "a", UINT64_MAX, "pcap", "c/a/2554/07/21/" JOB ".pcap"},
+		{"prefix of two", "a/b", "acme", DAY, "pcap", "a/b/acme/2026/01/05/" JOB ".pcap"},
+		{"slashes around", "//a//b//", "acme", DAY, "pcap", "a/b/acme/2026/01/05/" JOB ".pcap"},
+		{"no prefix", "", "acme", DAY, "pcap", "acme/2026/01/05/" JOB ".pcap"},
+		{"no owner", "c", "", DAY, "pcap", "c/_/2026/01/05/" JOB ".pcap"},
+		{"owner with slashes", "c", "../../etc", DAY, "pcap", "c/_._.._etc/2026/01/05/" JOB ".pcap"},
+		{"owner one dot", "c", ".", DAY, "pcap", "c/_/2026/01/05/" JOB ".pcap"},
+		{"owner two dots", "c", "..", DAY, "pcap", "c/_./2026/01/05/" JOB ".pcap"},
+		{"owner of the driver's own", "", ".uploads", DAY, "pcap", "_uploads/2026/01/05/" JOB ".pcap"},
+		{"prefix with dots", "../c", "a", DAY, "pcap", "_./c/a/2026/01/05/" JOB ".pcap"},
+		{"odd characters", "c", "a b\n\xc3\xa9%", DAY, "pcap", "c/a_b____/2026/01/05/" JOB ".pcap"},
+		{"128 bytes", "c", X64 X64, DAY, "pcap", "c/" X64 X64 "/2026/01/05/" JOB ".pcap"},
+		{"129 bytes", "c", X64 X64 "x", DAY, "pcap", "c/" X64 X64 "/2026/01/05/" JOB ".pcap"},
 	};
 
 	(void)state;
@@ -82,8 +82,8 @@ static void test_all_owners(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_keys),
-	        cmocka_unit_test(test_all_owners),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_all_owners),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
