@@ -73,13 +73,15 @@ background() { # NAME COMMAND...: runs on, its words in $dir/NAME.log
 	local name=$1
 	shift
 	"$@" >"$dir/$name.log" 2>&1 </dev/null &
-	echo "pid $!" >>"$dir/made"
+	newest=$!
+	echo "pid $newest" >>"$dir/made"
 }
-wait_until() { # WHAT COMMAND...
+wait_until() { # WHAT COMMAND...: until the command succeeds; WHAT is the newest background program
 	local what=$1
 	shift
 	for _ in $(seq 200); do
 		"$@" >/dev/null 2>&1 && return 0
+		kill -0 "$newest" 2>/dev/null || die "$what ended at once, its log says why"
 		sleep 0.1
 	done
 	die "$what did not come up"
@@ -211,7 +213,9 @@ jobs = jobs.get("captures", jobs.get("jobs")) if isinstance(jobs, dict) else job
 print(next(j["id"] for j in jobs if j["state"] == "ready"))')
 
 say "A signed link: whoever holds it can fetch the file, without an account, until it expires"
-url=$(run "$pcap" link "$job" | tee /dev/stderr | tail -n 1)
+echo "$ pcap link $job"
+url=$("$pcap" link "$job")
+echo "$url"
 run curl -sS --noproxy 127.0.0.1 -o "$dir/stored.pcapng" "$url"
 
 say "What came out"
