@@ -17,7 +17,7 @@ struct merge_input {
 	pthread_cond_t room;
 	/* the consumer's own */
 	size_t pos;       /* in head */
-	uint64_t head_ts; /* of the block at pos */
+	uint64_t head_ts; /* what the block at pos counts as in the order, see head_set */
 };
 
 struct merge {
@@ -102,14 +102,24 @@ struct merge_input *merge_add(struct merge *m, unsigned tag, struct err *err)
 	return in;
 }
 
+/* Statistics are stamped when they are made, ahead of packets that the agent's kernel still holds: were they waited for in the order, these
+ * would come late.  So they count as old as what went before them and go on at once. */
+static void head_set(struct merge_input *in, const struct block_view *v)
+{
+	if (v->type == PCAPNG_BLOCK_PACKET)
+		in->head_ts = v->ts_ns;
+}
+
 int merge_push(struct merge_input *in, struct segment *s)
 {
 	struct merge *m = in->merge;
+	struct block_view v;
 
 	if (s->len == 0) {
 		segment_unref(s);
 		return 0;
 	}
+	v = block_at(s->data);
 	pthread_mutex_lock(&m->lock);
 	while (!in->closed && in->head && (s->len > m->queue_bytes || in->queued_bytes > m->queue_bytes - s->len))
 		pthread_cond_wait(&in->room, &m->lock);
@@ -125,7 +135,7 @@ int merge_push(struct merge_input *in, struct segment *s)
 	} else {
 		in->head = s;
 		in->pos = 0;
-		in->head_ts = block_at(s->data).ts_ns;
+		head_set(in, &v);
 		pthread_cond_signal(&m->more);
 	}
 	in->tail = s;
@@ -202,7 +212,7 @@ static void piece_take(struct merge *m, struct merge_input *in, uint64_t bound_t
 	*ret = (struct merge_piece){.tag = in->tag, .segment = segment_ref(s), .off = pos};
 	do {
 		v = block_at(s->data + pos);
-		if (v.ts_ns > bound_ts && pos > in->pos)
+		if (v.type == PCAPNG_BLOCK_PACKET && v.ts_ns > bound_ts && pos > in->pos)
 			break;
 		pos += v.len;
 		if (v.type != PCAPNG_BLOCK_PACKET)
@@ -219,16 +229,18 @@ static void piece_take(struct merge *m, struct merge_input *in, uint64_t bound_t
 
 	if (pos < s->len) {
 		in->pos = pos;
-		in->head_ts = v.ts_ns;
+		head_set(in, &v);
 		return;
 	}
 	in->head = s->next;
 	in->queued_bytes -= s->len;
 	in->pos = 0;
-	if (in->head)
-		in->head_ts = block_at(in->head->data).ts_ns;
-	else
+	if (in->head) {
+		v = block_at(in->head->data);
+		head_set(in, &v);
+	} else {
 		in->tail = NULL;
+	}
 	s->next = NULL;
 	segment_unref(s);
 	pthread_cond_signal(&in->room);
