@@ -192,15 +192,19 @@ int store_job_close_chunk(struct store_job *j, bool last, struct err *err)
 	digest_hex(j->chunk_sum, p.sha256);
 	digest_free(j->chunk_sum);
 	j->chunk_sum = NULL;
-	if (spool_seal(j->spool, last, &why) < 0 || store_job_add_part(j, &p, &why) < 0) {
-		j->broken = why;
-		if (err)
-			*err = why;
-		return -1;
-	}
-	part_record(j, j->parts_n, &p);
+	if (spool_seal(j->spool, last, &why) < 0)
+		goto fail;
+	/* Before the upload thread can see the part: what that thread records must come after this. */
+	part_record(j, j->parts_n + 1, &p);
+	if (store_job_add_part(j, &p, &why) < 0)
+		goto fail;
 	store_upload_wake(j);
 	return 0;
+fail:
+	j->broken = why;
+	if (err)
+		*err = why;
+	return -1;
 }
 
 /* ---- writing ---- */
