@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define HTTP_CLIENT_WAIT_MS 1000
+#define HTTP_CLIENT_WAIT_MS (60 * 60 * 1000) /* without a limit there is nothing to look at; a cancel wakes */
 
 static size_t call_abort(struct http_call *c, enum http_abort why)
 {

@@ -32,7 +32,7 @@ static void cert_add(X509 *crt, int nid, const char *value)
 
 /* issuer NULL: a CA that signs itself. */
 static struct identity cert_make(
-        const struct identity *issuer, const char *cn, const char *san, const char *purpose, long from_s, long to_s)
+	const struct identity *issuer, const char *cn, const char *san, const char *purpose, long from_s, long to_s)
 {
 	static long serial = 1;
 	struct identity id = {.crt = X509_new(), .key = EVP_EC_gen("P-256")};
@@ -44,8 +44,8 @@ static struct identity cert_make(
 	cert_must(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0), "name");
 	cert_must(X509_set_issuer_name(id.crt, issuer ? X509_get_subject_name(issuer->crt) : name), "issuer");
 	cert_must(X509_gmtime_adj(X509_getm_notBefore(id.crt), from_s) &&
-	                  X509_gmtime_adj(X509_getm_notAfter(id.crt), to_s),
-	        "dates");
+			  X509_gmtime_adj(X509_getm_notAfter(id.crt), to_s),
+		"dates");
 	cert_must(X509_set_pubkey(id.crt, id.key), "key");
 	if (!issuer)
 		cert_add(id.crt, NID_basic_constraints, "critical,CA:TRUE");
@@ -106,15 +106,17 @@ void rig_certs_init(struct rig_certs *c)
 
 	memset(c, 0, sizeof(*c));
 	cert_give(
-	        &c->server, cert_make(&ca, "x", "DNS:localhost,IP:127.0.0.1,IP:::1", "serverAuth", -DAY_S, DAY_S), &ca);
+		&c->server, cert_make(&ca, "x", "DNS:localhost,IP:127.0.0.1,IP:::1", "serverAuth", -DAY_S, DAY_S), &ca);
 	cert_give(&c->client[RIG_RIGHT], cert_make(&ca, "x", "DNS:a.test,DNS:" RIG_CLIENT_NAME, client, -DAY_S, DAY_S),
-	        &ca);
+		&ca);
 	c->client[RIG_NONE].ca_pem = cert_pem(ca.crt);
 	cert_give(&c->client[RIG_WRONG_CA], cert_make(&other, name, san, client, -DAY_S, DAY_S), &ca);
 	cert_give(&c->client[RIG_EXPIRED], cert_make(&ca, name, san, client, -2 * DAY_S, -DAY_S), &ca);
 	cert_give(&c->client[RIG_NOT_YET], cert_make(&ca, name, san, client, DAY_S, 2 * DAY_S), &ca);
-	cert_give(
-	        &c->client[RIG_WRONG_NAME], cert_make(&ca, name, "DNS:x" RIG_CLIENT_NAME, client, -DAY_S, DAY_S), &ca);
+	cert_give(&c->client[RIG_WRONG_NAME],
+		cert_make(&ca, name, "DNS:x." RIG_CLIENT_NAME ",DNS:gateway.tesu,DNS:*.test,DNS:gateway", client,
+			-DAY_S, DAY_S),
+		&ca);
 	cert_give(&c->client[RIG_NAME_IN_CN], cert_make(&ca, name, "IP:127.0.0.1", client, -DAY_S, DAY_S), &ca);
 	cert_give(&c->client[RIG_WRONG_PURPOSE], cert_make(&ca, name, san, "serverAuth", -DAY_S, DAY_S), &ca);
 	identity_done(&ca);
