@@ -305,6 +305,9 @@ struct live_viewer *live_attach(
 		rc = err_set(err, ERR_STATE, "offset: the stream is kept from byte %" PRIu64 " on, not from %" PRIu64,
 			l->start, v->pos);
 	if (rc == 0) {
+		/* What it does not ask for it will never take: were that still counted, nothing might get through to it. */
+		if (v->pos > l->sent)
+			l->sent = v->pos;
 		l->viewers++;
 		live_ref(l);
 	}
