@@ -42,7 +42,7 @@ static void print_arms(const struct command *const *list, const struct command *
 static void bash(const struct cli *cli)
 {
 	printf("_pcap() {\n"
-	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word path= words=\n"
+	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word path='' words=''\n"
 	       "\tcase $prev in\n"
 	       "\t-w | -o | --write | --output | --cacert) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	       "\tesac\n"
