@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from rig import Agent, Cli, Gateway, Net, Pki, Session
+from rig import Agent, Cli, Fleet, Gateway, Net, Pki, Proxy, Session
+from rig.fake_agent import FakeAgent
 from rig.net import remove_stale
 from rig.wait import SANITIZED, SLOW
 
@@ -137,8 +138,42 @@ def gateways(session, pki, agents, folder):
 
 
 @pytest.fixture
+def fleet(net, agents, gateways):
+    """fleet(n, **kwargs): a Fleet; kwargs that are not its own go to the gateway."""
+    return lambda n=1, **kwargs: Fleet(net, agents, gateways, n, **kwargs)
+
+
+@pytest.fixture
+def proxies():
+    """proxies(gateway): a Proxy before it, which has a link of its own to break."""
+    made = []
+
+    def make(gateway):
+        made.append(Proxy(("127.0.0.1", gateway.port)))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()
+
+
+@pytest.fixture
 def cli(session, folder):
     """cli(gateway, user): the command as that user."""
     def make(gateway=None, user="alice", **env):
         return Cli(session, folder, gateway, user, env)
     return make
+
+
+@pytest.fixture
+def fakes(pki):
+    """fakes(script, **kwargs): a FakeAgent."""
+    made = []
+
+    def make(script=None, **kwargs):
+        made.append(FakeAgent(pki, script, **kwargs))
+        return made[-1]
+
+    yield make
+    for fake in made:
+        fake.close()
