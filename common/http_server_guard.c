@@ -80,6 +80,9 @@ static bool guard_is_late(struct http_conn *c, uint64_t now)
 			c->since_ns = now;
 		}
 		limit_s = o->idle_timeout_s;
+		/* At the end a peer that takes nothing must not use up the time of those that do. */
+		if (c->server->stopping && (limit_s == 0 || limit_s > HTTP_STOP_IDLE_S))
+			limit_s = HTTP_STOP_IDLE_S;
 		break;
 	case HTTP_PHASE_IDLE:
 		if (c->server->stopping)

@@ -22,6 +22,7 @@
 #define HTTP_EXTRA_MAX     16  /* headers added by http_reply_header */
 #define HTTP_GUARD_TICK_MS 200 /* how often the guard looks: the precision of the timeouts */
 #define HTTP_STOP_DRAIN_S  30  /* answers under way get so long to end when the server stops */
+#define HTTP_STOP_IDLE_S   3   /* of these, a peer that takes nothing for so long is cut */
 #define HTTP_CUT_MAX       16  /* connections about to end before accepting slows down */
 #define HTTP_FILE_BLOCK    (64 * 1024)
 #define HTTP_ID_HEADER     "X-Vcap-Request-Id"
