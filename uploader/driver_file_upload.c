@@ -285,8 +285,6 @@ int driver_file_upload_part(
 	}
 	p.offset = file_upload_end(u);
 	snprintf(p.sha256, sizeof(p.sha256), "%s", sha256);
-	if (ftruncate(u->data, (off_t)p.offset) < 0)
-		return err_sys(err, errno, "upload %s", u->part_name);
 	done = copy_kernel(fd, u->data, p.offset, bytes);
 	if (done < bytes && copy_by_hand(fd, u->data, p.offset, done, bytes, err) < 0)
 		return err_in(err, "upload %s, part %" PRIu32, u->part_name, seq);

@@ -389,6 +389,27 @@ static void test_missing_chunk(void **state)
 	store_rig_stream_done(&s);
 }
 
+/* The same when the database does not know of the chunk either. */
+static void test_missing_chunk_without_record(void **state)
+{
+	struct store_rig *r = *state;
+	struct store_rig_stream s;
+	struct job_chunk *chunks;
+	char path[TEMP_FILE_PATH_MAX + 64];
+	size_t n;
+
+	spool_make(r, &s);
+	chunk_path(r, "000003.chunk", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(job_db_chunks(r->db, r->job, &chunks, &n, NULL), 0);
+	assert_int_equal(job_db_chunks_delete(r->db, r->job, NULL), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(job_db_chunk_put(r->db, r->job, &chunks[i], NULL), 0);
+	job_db_chunks_free(chunks, n);
+	damaged_ends_before(r, &s, s.ends[1]);
+	store_rig_stream_done(&s);
+}
+
 /* Nothing comes before it: an honest failure, and the spool stays until the job is erased. */
 static void test_damaged_first_chunk(void **state)
 {
@@ -625,6 +646,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_closed_without_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_chunk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_missing_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missing_chunk_without_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_first_chunk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_then_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_store_lost_parts, setup, teardown),
