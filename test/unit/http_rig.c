@@ -109,9 +109,9 @@ static void rig_reply_echo(struct http_request *rq)
 	const char *body = http_request_body(rq, &n);
 
 	http_reply_json(rq, 200,
-	        json_pack("{s:s, s:b, s:s, s:s?, s:s%, s:s, s:s, s:i, s:s?, s:s?}", "method", http_request_method(rq),
-	                "head", http_request_is_head(rq), "path", http_request_path(rq), "q", q, "body", body, n,
-	                "peer", http_request_peer(rq), "local", local, "port", (int)port, "auth", auth, "type", type));
+		json_pack("{s:s, s:b, s:s, s:s?, s:s%, s:s, s:s, s:i, s:s?, s:s?}", "method", http_request_method(rq),
+			"head", http_request_is_head(rq), "path", http_request_path(rq), "q", q, "body", body, n,
+			"peer", http_request_peer(rq), "local", local, "port", (int)port, "auth", auth, "type", type));
 }
 
 static void rig_reply_file(struct http_request *rq)
@@ -242,7 +242,7 @@ void rig_wait(const atomic_uint *what, unsigned n)
 int rig_connect(uint16_t port)
 {
 	struct sockaddr_in in = {
-	        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval limit = {.tv_sec = RIG_WAIT_MS / 1000};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

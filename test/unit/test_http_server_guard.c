@@ -206,7 +206,6 @@ static int64_t read_stream(int fd)
 	char line[256];
 	uint64_t pos = 0, n = 0, i;
 	int64_t ret = -1;
-	int c = 0;
 
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f) && strcmp(line, "\r\n") != 0)
@@ -217,7 +216,7 @@ static int64_t read_stream(int fd)
 			ret = fgets(line, sizeof(line), f) ? (int64_t)pos : -1;
 			break;
 		}
-		for (i = 0; i < n && (c = getc(f)) == rig_byte(pos + i); i++)
+		for (i = 0; i < n && getc(f) == rig_byte(pos + i); i++)
 			;
 		if (i < n || !fgets(line, sizeof(line), f))
 			break;

@@ -96,14 +96,14 @@ static const struct {
 	enum rig_client client;
 	bool good;
 } matrix[] = {
-        {"none", RIG_NONE, false},
-        {"of another CA", RIG_WRONG_CA, false},
-        {"expired", RIG_EXPIRED, false},
-        {"not valid yet", RIG_NOT_YET, false},
-        {"another name", RIG_WRONG_NAME, false},
-        {"name only as common name", RIG_NAME_IN_CN, false},
-        {"for servers", RIG_WRONG_PURPOSE, false},
-        {"right", RIG_RIGHT, true},
+	{"none", RIG_NONE, false},
+	{"of another CA", RIG_WRONG_CA, false},
+	{"expired", RIG_EXPIRED, false},
+	{"not valid yet", RIG_NOT_YET, false},
+	{"another name", RIG_WRONG_NAME, false},
+	{"name only as common name", RIG_NAME_IN_CN, false},
+	{"for servers", RIG_WRONG_PURPOSE, false},
+	{"right", RIG_RIGHT, true},
 };
 
 static void only_the_right_certificate_is_let_in(void **state)
@@ -221,13 +221,13 @@ static void a_server_that_would_not_be_safe_does_not_start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(only_the_right_certificate_is_let_in, setup, teardown),
-	        cmocka_unit_test_setup_teardown(old_versions_are_refused, setup, teardown),
-	        cmocka_unit_test_setup_teardown(without_a_client_name_nobody_is_asked, setup, teardown),
-	        cmocka_unit_test_setup_teardown(plain_http_is_not_understood, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_silent_handshake_is_cut, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_v6_listener_shows_v4_peers_as_such, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_server_that_would_not_be_safe_does_not_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_the_right_certificate_is_let_in, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_versions_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_a_client_name_nobody_is_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(plain_http_is_not_understood, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_silent_handshake_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_v6_listener_shows_v4_peers_as_such, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_server_that_would_not_be_safe_does_not_start, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, drop_certs);
