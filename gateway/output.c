@@ -191,8 +191,7 @@ static struct segment *prelude(const struct output *o, struct err *err)
 		err_nomem(err);
 		return NULL;
 	}
-	if (o->headers.len > 0)
-		memcpy(s->data, o->headers.data, o->headers.len);
+	memcpy(s->data, o->headers.data, o->headers.len);
 	s->len = o->headers.len;
 	return s;
 }
@@ -210,7 +209,7 @@ struct live_viewer *output_join(struct output *o, struct live *live, int64_t off
 		goto out;
 	if (!o->live)
 		o->live = live_ref(live);
-	if (offset < 0) {
+	if (offset < 0 && o->headers.len > 0) { /* classic pcap has none before the link type is known */
 		if (!(first = prelude(o, err)))
 			goto out;
 		*ret_prelude_bytes = first->len;
