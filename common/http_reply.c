@@ -56,7 +56,7 @@ static void reply_default(const struct http_request *rq, struct MHD_Response *r,
 
 void http_reply_response(struct http_request *rq, int status, struct MHD_Response *r)
 {
-	bool quiesced;
+	bool last;
 	size_t i;
 
 	rq->answered = true;
@@ -72,9 +72,9 @@ void http_reply_response(struct http_request *rq, int status, struct MHD_Respons
 	reply_default(rq, r, "Cache-Control", "no-store");
 	reply_default(rq, r, "X-Content-Type-Options", "nosniff");
 	pthread_mutex_lock(&rq->server->lock);
-	quiesced = rq->server->quiesced;
+	last = rq->server->quiesced || rq->server->live_n > HTTP_KEPT_MAX;
 	pthread_mutex_unlock(&rq->server->lock);
-	if (quiesced)
+	if (last)
 		MHD_add_response_header(r, "Connection", "close");
 }
 

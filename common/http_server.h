@@ -15,7 +15,7 @@
  * Connections that have not completed a request's headers within header_timeout_s (slow or idle ones), or its body within
  * body_timeout_s, are closed however many bytes they drip; so a slot is never held for long by a silent peer.  When 7 of 8 slots
  * are taken, each newcomer pushes out the connection that has been waiting longest without a request.  A handler that works, and a
- * stream that has nothing to say, are never cut for it.
+ * stream that has nothing to say, are never cut for it.  With more than 64 connections open none is kept alive.
  *
  * With tls->ca_pem and client_name set the TLS handshake itself requires a client certificate that chains to ca_pem,
  * is within its dates and bears client_name as a DNS subject alternative name: without it no byte of HTTP is read.

@@ -24,8 +24,11 @@
 #define HTTP_STOP_DRAIN_S  30  /* answers under way get so long to end when the server stops */
 #define HTTP_STOP_IDLE_S   3   /* of these, a peer that takes nothing for so long is cut */
 #define HTTP_CUT_MAX       16  /* connections about to end before accepting slows down */
-#define HTTP_FILE_BLOCK    (64 * 1024)
-#define HTTP_ID_HEADER     "X-Vcap-Request-Id"
+/* Between two requests libmicrohttpd clears a connection's whole pool, so each one that is kept alive holds that memory
+ * for real.  With more connections than this none is kept. */
+#define HTTP_KEPT_MAX   64
+#define HTTP_FILE_BLOCK (64 * 1024)
+#define HTTP_ID_HEADER  "X-Vcap-Request-Id"
 
 /* The life of a connection, and which limit holds in each phase:
  *

@@ -179,6 +179,23 @@ static void a_flood_does_not_push_out_who_is_served(void **state)
 	close(good);
 }
 
+static void among_many_none_is_kept_alive(void **state)
+{
+	int fd[65];
+	size_t i;
+
+	(void)state;
+	rig_start(&rig);
+	for (i = 0; i < 65; i++) {
+		fd[i] = rig_connect(http_server_port(rig.server));
+		rig_say(fd[i], "GET /echo HTTP/1.1\r\n" HOST "\r\n");
+		rig_read(fd[i], answer, sizeof(answer), "\"type\":null}");
+		assert_int_equal(strstr(answer, "Connection: close\r\n") != NULL, i == 64);
+	}
+	for (i = 0; i < 65; i++)
+		close(fd[i]);
+}
+
 static void one_address_has_its_own_limit(void **state)
 {
 	int fd[3];
@@ -395,6 +412,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_flood_within_the_limit_hurts_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_over_the_limit_pushes_itself_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_does_not_push_out_who_is_served, setup, teardown),
+		cmocka_unit_test_setup_teardown(among_many_none_is_kept_alive, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_address_has_its_own_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stream_fills_whole_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_aborted_stream_is_seen_to_be_cut, setup, teardown),
