@@ -4,7 +4,7 @@ import time
 
 # Sanitizer builds are several times slower; limits are generous, they only end what would hang.
 _BUILD = os.path.basename(os.environ.get("PCAPLINE_BUILD", "build"))
-SLOW = 4 if any(name in _BUILD for name in ("address", "thread", "undefined", "memory")) else 1
+SLOW = 4 if any(name in _BUILD for name in ("address", "undefined", "thread", "asan", "tsan")) else 1
 SANITIZED = SLOW > 1
 
 
