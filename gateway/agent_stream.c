@@ -196,7 +196,10 @@ static void *run(void *arg)
 {
 	struct agent_stream *s = arg;
 	struct err err = {0};
-	int rc = http_call_run(s->call, &err);
+	int rc;
+
+	pthread_setname_np(pthread_self(), "agent-stream");
+	rc = http_call_run(s->call, &err);
 
 	segment_unref(s->segment);
 	s->segment = NULL;

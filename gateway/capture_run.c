@@ -52,6 +52,8 @@ static int on_interface(
 		return -1;
 	pthread_mutex_lock(&c->lock);
 	first = c->job->state == JOB_STARTING;
+	if (first)
+		c->job->state = JOB_RUNNING; /* here, so that one instance is the first */
 	i->state = INSTANCE_RUNNING;
 	i->link_type = from->link_type;
 	snprintf(i->device, sizeof(i->device), "%s", device);
@@ -330,6 +332,7 @@ void *capture_run(void *arg)
 {
 	struct capture *c = arg;
 
+	pthread_setname_np(pthread_self(), "capture");
 	log_context_job(c->job->id);
 	capture_event(c, "created",
 		json_pack("{s:s, s:I}", "mode", job_mode_name(c->job->mode), "instances", (json_int_t)c->n));
