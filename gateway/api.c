@@ -106,8 +106,6 @@ void api_on_headers(void *ctx, struct http_request *rq)
 	struct err err = {0};
 
 	log_context_request(http_request_id(rq));
-	http_reply_header(rq, "X-Content-Type-Options", "nosniff");
-	http_reply_header(rq, "Cache-Control", "no-store");
 	if (!a) {
 		err_nomem(&err);
 		http_reply_err(rq, &err);
