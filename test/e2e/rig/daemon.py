@@ -107,7 +107,8 @@ class Daemon:
             lines.append(line if isinstance(line, dict) else {"level": "error", "event": "no object", "text": text})
         return lines
 
-    def events(self, event):
+    def logged(self, event):
+        """The lines of this event."""
         return [line for line in self.log_lines() if line.get("event") == event]
 
     # ---- its memory and work ----
