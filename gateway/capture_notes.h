@@ -7,7 +7,9 @@
 
 #include <stddef.h>
 
-#define NOTE_MAX (PCAPNG_TEXT_MAX + 1)
+#define NOTE_MAX                                                                                                       \
+	(PCAPNG_TEXT_MAX +                                                                                             \
+		2) /* a byte more than is written: so the writer sees what is cut, and cuts between characters */
 
 /* The section header's comment: job, user, time, target, limits, note. */
 void note_section(const struct job *j, char ret[NOTE_MAX]);
