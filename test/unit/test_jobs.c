@@ -1,0 +1,306 @@
+/* test_jobs.c - places under the limits: never one too many, each given back once, and found by id while they are there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gateway/capture.h"
+#include "gateway/jobs.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* All that jobs.c asks of a capture. */
+struct capture {
+	atomic_uint refs;
+	const char *id, *user;
+};
+
+struct capture *capture_ref(struct capture *c)
+{
+	atomic_fetch_add(&c->refs, 1);
+	return c;
+}
+
+void capture_unref(struct capture *c)
+{
+	assert_true(atomic_fetch_sub(&c->refs, 1) > 0);
+}
+
+const char *capture_id(const struct capture *c)
+{
+	return c->id;
+}
+
+const char *capture_user_id(const struct capture *c)
+{
+	return c->user;
+}
+
+static struct err err;
+
+static struct jobs *jobs_make(uint64_t all, uint64_t each)
+{
+	struct jobs *j;
+
+	memset(&err, 0, sizeof(err));
+	j = jobs_new(all, each, &err);
+	assert_non_null(j);
+	return j;
+}
+
+static void reserve(struct jobs *j, const char *user)
+{
+	if (jobs_reserve(j, user, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void assert_refused(struct jobs *j, const char *user, const char *says)
+{
+	size_t before = jobs_running(j);
+
+	assert_int_equal(jobs_reserve(j, user, &err), -1);
+	assert_int_equal(err.code, ERR_BUSY);
+	assert_string_equal(err.detail, "too_many_captures");
+	if (!strstr(err.msg, says))
+		fail_msg("\"%s\" does not say \"%s\"", err.msg, says);
+	assert_int_equal(jobs_running(j), before);
+}
+
+static void limits_hold_for_each_and_for_all(void **state)
+{
+	struct jobs *j = jobs_make(5, 2);
+
+	(void)state;
+	reserve(j, "alice");
+	reserve(j, "alice");
+	assert_refused(j, "alice", "captures_per_user");
+	reserve(j, "bob");
+	reserve(j, "bob");
+	reserve(j, "carol");
+	assert_refused(j, "carol", "5 captures are running on this gateway");
+	assert_refused(j, "dave", "5 captures");
+	assert_refused(j, "alice", "captures_per_user"); /* the nearer limit is the one to be told */
+	jobs_release(j, "bob");
+	assert_int_equal(jobs_running(j), 4);
+	assert_refused(j, "alice", "captures_per_user");
+	reserve(j, "dave");
+	assert_refused(j, "bob", "5 captures");
+	jobs_free(j);
+}
+
+static void only_what_was_reserved_is_given_back(void **state)
+{
+	struct jobs *j = jobs_make(3, 3);
+
+	(void)state;
+	reserve(j, "alice");
+	jobs_release(j, "bob");
+	assert_int_equal(jobs_running(j), 1);
+	jobs_release(j, "alice");
+	jobs_release(j, "alice");
+	assert_int_equal(jobs_running(j), 0);
+	assert_int_equal(jobs_wait_empty(j, 0), 0);
+	jobs_free(j);
+}
+
+static void captures_are_found_while_they_are_there(void **state)
+{
+	struct jobs *j = jobs_make(3, 1);
+	struct capture a = {.refs = 1, .id = "a", .user = "alice"}, b = {.refs = 1, .id = "b", .user = "bob"};
+	struct capture **all;
+	size_t n = 99;
+
+	(void)state;
+	assert_null(jobs_all(j, &n));
+	assert_int_equal(n, 0);
+	reserve(j, "alice");
+	assert_null(jobs_all(j, &n)); /* a place is no capture yet */
+	reserve(j, "bob");
+	jobs_add(j, &b);
+	jobs_add(j, &a);
+	assert_int_equal(atomic_load(&a.refs), 2);
+	assert_int_equal(jobs_running(j), 2);
+	jobs_release(j, "alice"); /* nothing is reserved any more */
+	assert_int_equal(jobs_running(j), 2);
+
+	assert_ptr_equal(jobs_find(j, "a"), &a);
+	capture_unref(&a);
+	assert_null(jobs_find(j, "c"));
+	assert_null(jobs_find(j, ""));
+	all = jobs_all(j, &n);
+	assert_non_null(all);
+	assert_int_equal(n, 2);
+	assert_true((all[0] == &a && all[1] == &b) || (all[0] == &b && all[1] == &a));
+	assert_int_equal(atomic_load(&b.refs), 3);
+	capture_unref(all[0]);
+	capture_unref(all[1]);
+	free(all);
+
+	assert_int_equal(jobs_wait_empty(j, 1), -1);
+	jobs_remove(j, &a);
+	assert_null(jobs_find(j, "a"));
+	jobs_remove(j, &b);
+	assert_int_equal(atomic_load(&a.refs), 1);
+	assert_int_equal(atomic_load(&b.refs), 1);
+	assert_int_equal(jobs_running(j), 0);
+	assert_int_equal(jobs_wait_empty(j, 0), 0);
+	jobs_free(j);
+}
+
+static void who_has_ended_takes_no_place_but_is_found(void **state)
+{
+	struct jobs *j = jobs_make(2, 1);
+	struct capture a = {.refs = 1, .id = "a", .user = "alice"}, next = {.refs = 1, .id = "n", .user = "alice"};
+
+	(void)state;
+	reserve(j, "alice");
+	jobs_add(j, &a);
+	assert_refused(j, "alice", "captures_per_user");
+	jobs_idle(j, &a);
+	jobs_idle(j, &a);
+	assert_int_equal(jobs_running(j), 0);
+	assert_ptr_equal(jobs_find(j, "a"), &a);
+	capture_unref(&a);
+	reserve(j, "alice");
+	jobs_add(j, &next);
+	jobs_remove(j, &a); /* its place was given back before: not twice */
+	assert_int_equal(jobs_running(j), 1);
+	assert_refused(j, "alice", "captures_per_user");
+	jobs_remove(j, &next);
+	assert_int_equal(jobs_running(j), 0);
+	jobs_free(j);
+}
+
+/* ---- with threads ---- */
+
+#define THREADS 64
+#define LIMIT   10
+#define ROUNDS  200
+
+struct racer {
+	struct jobs *jobs;
+	char user[16];
+	unsigned got;
+};
+
+static pthread_barrier_t line;
+static atomic_int inside, most;
+
+static void *race_once(void *arg)
+{
+	struct racer *r = arg;
+
+	pthread_barrier_wait(&line);
+	r->got = jobs_reserve(r->jobs, r->user, NULL) == 0;
+	return NULL;
+}
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+
+	pthread_barrier_wait(&line);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		int now, seen;
+
+		if (jobs_reserve(r->jobs, r->user, NULL) < 0)
+			continue;
+		r->got++;
+		now = atomic_fetch_add(&inside, 1) + 1;
+		for (seen = atomic_load(&most); now > seen && !atomic_compare_exchange_weak(&most, &seen, now);)
+			;
+		atomic_fetch_sub(&inside, 1);
+		jobs_release(r->jobs, r->user);
+	}
+	return NULL;
+}
+
+static unsigned run_race(struct jobs *j, void *(*fn)(void *), unsigned users)
+{
+	struct racer racers[THREADS];
+	pthread_t threads[THREADS];
+	unsigned got = 0;
+
+	assert_int_equal(pthread_barrier_init(&line, NULL, THREADS), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		racers[i] = (struct racer){.jobs = j};
+		snprintf(racers[i].user, sizeof(racers[i].user), "user%u", i % users);
+		assert_int_equal(pthread_create(&threads[i], NULL, fn, &racers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		got += racers[i].got;
+	}
+	pthread_barrier_destroy(&line);
+	return got;
+}
+
+static void many_at_once_get_no_place_too_many(void **state)
+{
+	struct jobs *j = jobs_make(LIMIT, THREADS);
+
+	(void)state;
+	assert_int_equal(run_race(j, race_once, THREADS), LIMIT); /* and not one too few */
+	assert_int_equal(jobs_running(j), LIMIT);
+	assert_int_equal(jobs_wait_empty(j, 0), -1);
+	jobs_free(j);
+
+	j = jobs_make(THREADS, 3);
+	assert_int_equal(run_race(j, race_once, 4), 4 * 3); /* each user up to its own limit */
+	jobs_free(j);
+}
+
+static void places_come_and_go_without_loss(void **state)
+{
+	struct jobs *j = jobs_make(LIMIT, 2);
+
+	(void)state;
+	atomic_store(&inside, 0);
+	atomic_store(&most, 0);
+	assert_true(run_race(j, race, 8) > 0);
+	assert_true(atomic_load(&most) <= LIMIT);
+	assert_int_equal(jobs_running(j), 0);
+	assert_int_equal(jobs_wait_empty(j, 0), 0);
+	jobs_free(j);
+}
+
+static void *release(void *arg)
+{
+	jobs_release(arg, "alice");
+	return NULL;
+}
+
+static void the_last_one_out_is_noticed(void **state)
+{
+	struct jobs *j = jobs_make(1, 1);
+	pthread_t thread;
+
+	(void)state;
+	reserve(j, "alice");
+	assert_int_equal(pthread_create(&thread, NULL, release, j), 0);
+	assert_int_equal(jobs_wait_empty(j, 60000), 0);
+	pthread_join(thread, NULL);
+	jobs_free(j);
+	jobs_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits_hold_for_each_and_for_all),
+		cmocka_unit_test(only_what_was_reserved_is_given_back),
+		cmocka_unit_test(captures_are_found_while_they_are_there),
+		cmocka_unit_test(who_has_ended_takes_no_place_but_is_found),
+		cmocka_unit_test(many_at_once_get_no_place_too_many),
+		cmocka_unit_test(places_come_and_go_without_loss),
+		cmocka_unit_test(the_last_one_out_is_noticed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
