@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
-#include <pcap/pcap.h>
+#include <pcap/dlt.h>
 #include <stdlib.h>
 #include <string.h>
 

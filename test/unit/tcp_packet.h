@@ -1,6 +1,6 @@
 /* tcp_packet.h - packets for filter tests, made byte by byte: link header by link type, IPv4 or IPv6, TCP or UDP. */
-#ifndef PCAPLINE_TEST_TCP_PACKET_H
-#define PCAPLINE_TEST_TCP_PACKET_H
+#ifndef PCAPLINE_TEST_UNIT_TCP_PACKET_H
+#define PCAPLINE_TEST_UNIT_TCP_PACKET_H
 
 #include <stddef.h>
 #include <stdint.h>

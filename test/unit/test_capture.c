@@ -31,12 +31,12 @@ struct fixture {
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	static struct fixture fixture;
+	struct fixture *f = &fixture;
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(in);
 
-	if (!f)
-		return -1;
+	*f = (struct fixture){0};
 	f->from = socket(AF_INET, SOCK_DGRAM, 0);
 	f->to = socket(AF_INET, SOCK_DGRAM, 0);
 	if (f->from < 0 || f->to < 0 || bind(f->to, (struct sockaddr *)&in, sizeof(in)) < 0 ||
@@ -54,7 +54,6 @@ static int teardown(void **state)
 
 	close(f->from);
 	close(f->to);
-	free(f);
 	return 0;
 }
 
