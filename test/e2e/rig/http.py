@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 
-from .pcapng import read_pcap, read_pcapng
+from .pcapng import Parser, read_pcap
 from .wait import SLOW, wait_for
 
 
@@ -109,6 +109,7 @@ class Live:
         self.status = self._response.status
         self.headers = {k.lower(): v for k, v in self._response.getheaders()}
         self._chunks, self._lock = [], threading.Lock()
+        self._parser, self._parsed, self._parsing = Parser(), 0, threading.Lock()
         self.ended = self.broken = False
         self._go = threading.Event()
         if read:
@@ -156,7 +157,11 @@ class Live:
 
     def capture(self):
         """What came so far as a Capture; a block that is still under way is left out."""
-        return read_pcapng(self.data, partial=True)
+        with self._parsing:
+            data = self.data
+            self._parser.feed(data[self._parsed:])
+            self._parsed = len(data)
+            return self._parser.capture.copy()
 
     def pcap(self):
         return read_pcap(self.data, partial=True)

@@ -58,6 +58,12 @@ class Capture:
                 found += s.comments
         return found
 
+    def copy(self):
+        """One whose lists stay as they are now."""
+        c = Capture()
+        c.interfaces, c.packets, c.sections, c.blocks = map(list, (self.interfaces, self.packets, self.sections, self.blocks))
+        return c
+
     def of(self, name):
         """Packets of the interface(s) whose name begins so."""
         return [p for p in self.packets if (p.interface.name or "").startswith(name)]
@@ -84,33 +90,46 @@ def _options(body, endian):
     return options
 
 
+class Parser:
+    """Reads a pcapng stream as it comes: feed() it pieces, `capture` grows."""
+
+    def __init__(self):
+        self.capture, self._left, self._at, self._endian, self._first = Capture(), b"", 0, "<", 0
+
+    @property
+    def left(self):
+        """Bytes of a block that is not whole yet."""
+        return len(self._left)
+
+    def feed(self, data):
+        data, at = self._left + data, 0
+        while len(data) - at >= 12:
+            place = self._at + at
+            if struct.unpack_from("<I", data, at)[0] == SECTION:
+                self._endian = "<" if struct.unpack_from("<I", data, at + 8)[0] == 0x1A2B3C4D else ">"
+                self._first = len(self.capture.interfaces)
+            kind, length = struct.unpack_from(self._endian + "II", data, at)
+            assert length >= 12 and length % 4 == 0, f"block at {place}: length {length}"
+            assert place or kind == SECTION, "the file does not begin with a section header"
+            if at + length > len(data):
+                break
+            assert struct.unpack_from(self._endian + "I", data, at + length - 4)[0] == length, f"block at {place}: trailer differs"
+            _block(self.capture, kind, data[at + 8:at + length - 4], self._endian, self._first)
+            self.capture.blocks.append((kind, place, length))
+            at += length
+        self._left, self._at = data[at:], self._at + at
+
+
 def read_pcapng(data, partial=False):
     """data: bytes or path.  Strict: AssertionError says what is wrong.  partial: a cut last block is no fault."""
     if not isinstance(data, (bytes, bytearray)):
         with open(data, "rb") as f:
             data = f.read()
-    capture, at, endian, first = Capture(), 0, "<", 0
-    while at < len(data):
-        if len(data) - at < 12:
-            assert partial, f"{len(data) - at} bytes too many at the end"
-            break
-        kind = struct.unpack_from("<I", data, at)[0]
-        if kind == SECTION:
-            magic = struct.unpack_from("<I", data, at + 8)[0]
-            endian = "<" if magic == 0x1A2B3C4D else ">"
-            first = len(capture.interfaces)
-        kind, length = struct.unpack_from(endian + "II", data, at)
-        assert length >= 12 and length % 4 == 0, f"block at {at}: length {length}"
-        if at + length > len(data):
-            assert partial, f"block at {at} of {length} bytes is cut off"
-            break
-        assert struct.unpack_from(endian + "I", data, at + length - 4)[0] == length, f"block at {at}: trailer differs"
-        assert at or kind == SECTION, "the file does not begin with a section header"
-        _block(capture, kind, data[at + 8:at + length - 4], endian, first)
-        capture.blocks.append((kind, at, length))
-        at += length
-    assert partial or capture.sections, "no section header"
-    return capture
+    parser = Parser()
+    parser.feed(data)
+    assert partial or not parser.left, f"the last block is cut off: {parser.left} bytes of it are there"
+    assert partial or parser.capture.sections, "no section header"
+    return parser.capture
 
 
 def _block(capture, kind, body, endian, first):
