@@ -102,11 +102,8 @@ static void on_tick(void *ctx)
 
 static void on_interface_end(void *ctx, const struct counter_row *row)
 {
-	char text[STOP_NOTE_MAX];
-
 	(void)ctx;
-	talk_say("warning: %s: %s%s%s", row->name, stop_reason_text(row->end), *row->end_text ? " " : "",
-		text_clean(row->end_text, text, sizeof(text)));
+	talk_say("warning: %s: %s", row->name, stop_reason_text(row->end));
 }
 
 static int prepare(struct capture *c, struct err *err)
