@@ -115,8 +115,12 @@ static int on_answer(void *ctx, const struct http_call *call)
 {
 	struct agent_stream *s = ctx;
 
-	if (http_call_status(call) != 200)
+	const int status = http_call_status(call);
+
+	if (status >= 300)
 		return 0;
+	if (status != 200) /* whatever it brings would be taken for the stream */
+		return err_set(&s->err, ERR_INPUT, "HTTP status %d where 200 was due", status);
 	pthread_mutex_lock(&s->lock);
 	s->started = true;
 	pthread_mutex_unlock(&s->lock);
@@ -155,6 +159,7 @@ static void explain(const struct agent_stream *s, bool started, struct err *e)
 		err_detail(e, started ? "agent_lost" : "agent_unreachable");
 		break;
 	case ERR_INPUT:
+		e->code = ERR_NET; /* the agent's mistake, not the asker's */
 		err_detail(e, "agent_stream");
 		break;
 	default:
