@@ -60,10 +60,11 @@ static struct identity cert_make(
 static char *cert_text(BIO *bio)
 {
 	char *p = NULL, *text;
-	long n = BIO_get_mem_data(bio, &p);
+	size_t n = (size_t)BIO_get_mem_data(bio, &p);
 
-	text = strndup(p, (size_t)n);
+	text = calloc(1, n + 1);
 	cert_must(text != NULL, "memory");
+	memcpy(text, p, n); /* it has no end of its own */
 	BIO_free(bio);
 	return text;
 }
