@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GATEWAY_URL_MAX  2048u
-#define LIVE_GRACE_MAX_S 3600u
+#define STREAM_GATHER_BYTES (256u * 1024) /* a file is written in pieces of this size, if there is that much */
+#define STREAM_GATHER_MS    4u
+#define GATEWAY_URL_MAX     2048u
+#define LIVE_GRACE_MAX_S    3600u
 
 /* Is the authority part of a URL ("127.0.0.1:8780", "[::1]:80", "localhost") this machine itself? */
 static bool is_loopback(const char *authority, size_t len)
@@ -99,8 +101,11 @@ int api_open(struct api *a, const char *gateway, const char *cacert, const char 
 		return -1;
 	if (cacert) {
 		a->has_ca = true;
-		if (tls_files_load(&a->tls, NULL, NULL, cacert, err) < 0)
+		if (tls_files_load(&a->tls, NULL, NULL, cacert, err) < 0) {
+			if (err)
+				err->code = ERR_INPUT; /* a local file, not something the gateway refused */
 			return err_in(err, "CA file");
+		}
 	}
 	return 0;
 }
@@ -203,6 +208,8 @@ struct http_call *api_stream_new(const struct api *a, const struct api_stream *s
 		.idle_timeout_ms = s->idle_timeout_ms,
 		.on_answer = s->on_answer,
 		.on_data = s->on_data,
+		.gather_bytes = STREAM_GATHER_BYTES,
+		.gather_ms = STREAM_GATHER_MS,
 		.ctx = s->ctx,
 	};
 	struct http_call *call;

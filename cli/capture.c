@@ -23,6 +23,7 @@ struct capture {
 	struct counter *counter;
 	struct stopper *stopper;
 	struct receiver receiver;
+	char job[ID_MAX]; /* set before the events' thread begins */
 	pthread_t events;
 	bool has_events;      /* that thread was started */
 	pthread_mutex_t lock; /* events_over */
@@ -30,12 +31,17 @@ struct capture {
 	bool events_over;
 };
 
-/* ---- events beside the packets ---- */
+/* ---- events beside the packets: failures of instances at once, with_events all ---- */
 
 static void *events_main(void *arg)
 {
 	struct capture *c = arg;
-	struct events_options o = {.api = c->t->api, .job = c->t->job, .stopper = c->stopper};
+	struct events_options o = {
+		.api = c->t->api,
+		.job = c->job,
+		.stopper = c->stopper,
+		.failures_only = !c->t->with_events,
+	};
 	json_t *last = NULL;
 
 	events_follow(&o, &last, NULL); /* without them the packets are still worth having */
@@ -54,7 +60,7 @@ static void end_events(struct capture *c, enum call_end end)
 	if (!c->has_events)
 		return;
 	pthread_mutex_lock(&c->lock);
-	while (end == CALL_WHOLE && !c->events_over &&
+	while (c->t->with_events && end == CALL_WHOLE && !c->events_over &&
 		pthread_cond_timedwait(&c->changed, &c->lock, &until) != ETIMEDOUT)
 		;
 	pthread_mutex_unlock(&c->lock);
@@ -84,6 +90,8 @@ static int on_begin(void *ctx, const char *job, struct err *err)
 		return -1;
 	talk_say("job %s: %s to %s", job, c->t->request ? "capturing" : "writing",
 		c->out.is_stdout ? "stdout" : c->out.path);
+	snprintf(c->job, sizeof(c->job), "%s", job);
+	c->has_events = pthread_create(&c->events, NULL, events_main, c) == 0;
 	return 0;
 }
 
@@ -98,12 +106,6 @@ static void on_tick(void *ctx)
 	counter_line(c->counter, clock_mono_ns(), talk_width(), line, sizeof(line));
 	pthread_mutex_unlock(&c->receiver.lock);
 	talk_line(line);
-}
-
-static void on_interface_end(void *ctx, const struct counter_row *row)
-{
-	(void)ctx;
-	talk_say("warning: %s: %s", row->name, stop_reason_text(row->end));
 }
 
 static int prepare(struct capture *c, struct err *err)
@@ -121,7 +123,6 @@ static int prepare(struct capture *c, struct err *err)
 		return -1;
 	if (!(c->counter = counter_new(err)))
 		return -1;
-	counter_on_end(c->counter, on_interface_end, c);
 	*r = (struct receiver){
 		.api = c->t->api,
 		.request = c->t->request,
@@ -136,7 +137,6 @@ static int prepare(struct capture *c, struct err *err)
 	if (!(c->stopper = stopper_start(&so, err)))
 		return -1;
 	r->stopper = c->stopper;
-	c->has_events = c->t->with_events && pthread_create(&c->events, NULL, events_main, c) == 0;
 	return 0;
 }
 

@@ -19,8 +19,6 @@ struct counter {
 	uint32_t ids_n;
 	uint64_t stream_bytes;
 	uint64_t rate_from_ns, rate_from_bytes, rate; /* rate: bytes per second of the last whole window */
-	void (*on_end)(void *ctx, const struct counter_row *row);
-	void *on_end_ctx;
 };
 
 struct counter *counter_new(struct err *err)
@@ -38,12 +36,6 @@ void counter_free(struct counter *c)
 		return;
 	free(c->rows);
 	free(c);
-}
-
-void counter_on_end(struct counter *c, void (*fn)(void *ctx, const struct counter_row *row), void *ctx)
-{
-	c->on_end = fn;
-	c->on_end_ctx = ctx;
 }
 
 /* The row of that name, a new one if need be; past the bound all further interfaces share the last row. */
@@ -97,19 +89,16 @@ static void add_packet(struct counter *c, uint32_t interface_id, uint32_t caplen
 	row->bytes += caplen;
 }
 
-static bool is_regular_end(enum stop_reason r)
+bool counter_is_early(const struct counter_row *row)
 {
-	return r == STOP_NONE || r == STOP_USER || r == STOP_MAX_DURATION || r == STOP_MAX_BYTES ||
-	       r == STOP_MAX_PACKETS;
+	return row->has_end && row->end != STOP_NONE && row->end != STOP_USER && row->end != STOP_MAX_DURATION &&
+	       row->end != STOP_MAX_BYTES && row->end != STOP_MAX_PACKETS;
 }
 
-static void read_end_note(struct counter *c, struct counter_row *row, const char *comment)
+static void read_end_note(struct counter_row *row, const char *comment)
 {
-	if (row->has_end || !stop_note_parse(comment, &row->end, row->end_text))
-		return;
-	row->has_end = true;
-	if (c->on_end && !is_regular_end(row->end))
-		c->on_end(c->on_end_ctx, row);
+	if (!row->has_end && stop_note_parse(comment, &row->end, row->end_text))
+		row->has_end = true;
 }
 
 /* Statistics are totals since the interface's start: the latest replace those before. */
@@ -131,7 +120,7 @@ static void add_stats(struct counter *c, const struct pcapng_stats *s)
 	if (s->have & (PCAPNG_STATS_ACCEPTED | PCAPNG_STATS_RECEIVED))
 		row->has_received = true;
 	if (s->comment)
-		read_end_note(c, row, s->comment);
+		read_end_note(row, s->comment);
 }
 
 int counter_block(void *ctx, const struct pcapng_block *b, struct err *err)

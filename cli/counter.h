@@ -31,8 +31,8 @@ struct counter;
 struct counter *counter_new(struct err *err);
 void counter_free(struct counter *c);
 
-/* on_end is called once for each interface that ends by anything but the user's stop or a limit.  May be NULL. */
-void counter_on_end(struct counter *c, void (*fn)(void *ctx, const struct counter_row *row), void *ctx);
+/* counter_is_early: it ended, and by anything but the user's stop or a limit. */
+bool counter_is_early(const struct counter_row *row);
 
 /* Feeding: as the readers' callbacks, ctx being the counter. */
 int counter_block(void *ctx, const struct pcapng_block *b, struct err *err);

@@ -16,6 +16,7 @@
 #define BACKOFF_MOST_MS   5000u
 #define TRIES_MAX         20u /* without an answer: more than a minute */
 #define TEXT_MAX          2048
+#define NAME_MAX_SHOWN    300
 
 struct events {
 	const struct events_options *o;
@@ -85,6 +86,15 @@ static int print_line(struct events *e, const char *text)
 	return 0;
 }
 
+static void warn_of(const json_t *event)
+{
+	char name[NAME_MAX_SHOWN], error[TEXT_MAX];
+
+	if (*json_text(event, "data.error") && *json_text(event, "data.instance"))
+		talk_say("warning: %s: %s", text_clean(json_text(event, "data.instance"), name, sizeof(name)),
+			text_clean(json_text(event, "data.error"), error, sizeof(error)));
+}
+
 static int show_event(struct events *e, const json_t *event, const char *raw)
 {
 	char text[TEXT_MAX];
@@ -100,6 +110,10 @@ static int show_event(struct events *e, const json_t *event, const char *raw)
 		return 0;
 	if (seq)
 		e->seq_seen = seq;
+	if (e->o->failures_only) {
+		warn_of(event);
+		return 0;
+	}
 	return print_line(e, e->o->raw ? raw : events_text(event, text, sizeof(text)));
 }
 

@@ -16,9 +16,10 @@ struct events_options {
 	const struct api *api;
 	const char *job;
 	struct stopper *stopper;
-	FILE *to;       /* where lines go; NULL: with the talk on stderr */
-	bool raw;       /* as they come, instead of as text; with the progress lines */
-	bool live_line; /* progress as the live line of the terminal */
+	FILE *to;           /* where lines go; NULL: with the talk on stderr */
+	bool raw;           /* as they come, instead of as text; with the progress lines */
+	bool live_line;     /* progress as the live line of the terminal */
+	bool failures_only; /* instead of all: a warning on stderr for each instance that fails */
 };
 
 /* events_follow: 0 when the job's events are over or the stopper leaves; *ret_last is the job as last told of (new reference; NULL:

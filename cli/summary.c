@@ -90,6 +90,14 @@ static void say_failures(const json_t *job)
 	}
 }
 
+/* What the stream itself says of that, when the gateway cannot be asked. */
+static void say_early_ends(const struct counter *c)
+{
+	for (size_t i = 0; i < counter_rows_n(c); i++)
+		if (counter_is_early(counter_row(c, i)))
+			talk_say("warning: %s: %s", counter_row(c, i)->name, stop_reason_text(counter_row(c, i)->end));
+}
+
 static void say_end(const json_t *job)
 {
 	char message[CLEAN_MAX];
@@ -114,6 +122,8 @@ void summary_say(const struct summary *s)
 	if (s->job) {
 		say_failures(s->job);
 		say_end(s->job);
+	} else if (s->counter) {
+		say_early_ends(s->counter);
 	}
 	if (s->file)
 		talk_say("wrote %s (%s)", s->file, parse_format_bytes(s->file_bytes, bytes, sizeof(bytes)));

@@ -104,23 +104,11 @@ static void test_statistics_replace(void **state)
 	counter_free(c);
 }
 
-static unsigned ends_n;
-
-static void count_end(void *ctx, const struct counter_row *row)
-{
-	assert_ptr_equal(ctx, &ends_n);
-	assert_string_equal(row->name, "a");
-	assert_int_equal(row->end, STOP_AGENT_LOST);
-	ends_n++;
-}
-
 static void test_end_notes(void **state)
 {
 	struct counter *c = new_counter(state);
 	char lost[STOP_NOTE_MAX], limit[STOP_NOTE_MAX];
 
-	ends_n = 0;
-	counter_on_end(c, count_end, &ends_n);
 	stop_note_format(STOP_AGENT_LOST, "broke", lost);
 	stop_note_format(STOP_MAX_PACKETS, "", limit);
 	feed_section(c);
@@ -128,11 +116,14 @@ static void test_end_notes(void **state)
 	feed_interface(c, "b", NULL);
 	feed_stats(c, 0, 0, 0, 0, "just a comment");
 	assert_false(counter_row(c, 0)->has_end);
+	assert_false(counter_is_early(counter_row(c, 0)));
 	feed_stats(c, 0, 0, 0, 0, lost);
-	feed_stats(c, 0, 0, 0, 0, lost);  /* told once */
-	feed_stats(c, 1, 0, 0, 0, limit); /* a regular end is not told */
-	assert_int_equal(ends_n, 1);
+	feed_stats(c, 0, 0, 0, 0, limit); /* the first stands */
+	feed_stats(c, 1, 0, 0, 0, limit);
+	assert_int_equal(counter_row(c, 0)->end, STOP_AGENT_LOST);
 	assert_int_equal(counter_row(c, 1)->end, STOP_MAX_PACKETS);
+	assert_true(counter_is_early(counter_row(c, 0)));
+	assert_false(counter_is_early(counter_row(c, 1)));
 	counter_free(c);
 }
 
