@@ -205,6 +205,8 @@ struct http_call *http_call_new(const struct http_call_options *o, struct err *e
 	c->answer_timeout_ms = o->answer_timeout_ms;
 	c->total_timeout_ms = o->total_timeout_ms;
 	c->idle_timeout_ms = o->idle_timeout_ms;
+	c->gather_ms = o->gather_ms;
+	buf_init(&c->gathered, o->gather_bytes);
 	c->on_answer = o->on_answer;
 	c->on_data = o->on_data;
 	c->ctx = o->ctx;
@@ -245,6 +247,7 @@ void http_call_free(struct http_call *c)
 	curl_slist_free_all(c->headers);
 	curl_slist_free_all(c->connect_to);
 	buf_done(&c->body);
+	buf_done(&c->gathered);
 	free(c->host);
 	free(c);
 }

@@ -38,6 +38,10 @@ struct http_call_options {
 	unsigned total_timeout_ms;   /* 0: no limit */
 	unsigned idle_timeout_ms;    /* no byte received for so long: ERR_TIMEOUT; 0: no limit */
 	size_t body_bytes_max;       /* for a collected body; 0: 1 MiB */
+	size_t gather_bytes; /* on_data gets what came in pieces of up to so many bytes instead of libcurl's 16 KiB, but waits
+	                              * for nothing; 0: as they come */
+	unsigned gather_ms; /* and while fewer than that come at once, looks only so often: fewer and larger steps for a
+	                              * busy stream, at most this much delay (1..20); 0: looks at once */
 	int (*on_answer)(void *ctx, const struct http_call *call); /* headers are in; -1 aborts; may be NULL */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n);     /* -1 aborts; may block; may be NULL */
 	void *ctx;

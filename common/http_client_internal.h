@@ -35,7 +35,7 @@ struct http_call {
 	struct curl_slist *connect_to;
 	char *host; /* of the URL, for messages */
 	bool is_head;
-	unsigned answer_timeout_ms, total_timeout_ms, idle_timeout_ms;
+	unsigned answer_timeout_ms, total_timeout_ms, idle_timeout_ms, gather_ms;
 	int (*on_answer)(void *ctx, const struct http_call *call);
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n);
 	void *ctx;
@@ -53,6 +53,7 @@ struct http_call {
 	uint64_t last_ns;    /* of the last byte, or the request's departure */
 	size_t body_bytes_max;
 	struct buf body;
+	struct buf gathered; /* for on_data; its max 0: not gathering */
 	enum http_abort abort;
 };
 

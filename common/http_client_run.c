@@ -67,6 +67,30 @@ static size_t call_collect(struct http_call *c, const char *p, size_t n, size_t 
 	return take == n ? n : call_abort(c, over);
 }
 
+/* call_hand_on: what was gathered goes to on_data. */
+static int call_hand_on(struct http_call *c)
+{
+	size_t n = c->gathered.len;
+
+	if (n == 0)
+		return 0;
+	/* Forgotten first: what a callback refused is not offered again. */
+	buf_clear(&c->gathered);
+	return c->on_data(c->ctx, c->gathered.data, n);
+}
+
+static int call_give(struct http_call *c, const uint8_t *p, size_t n)
+{
+	if (c->gathered.max == 0)
+		return c->on_data(c->ctx, p, n);
+	if (n > c->gathered.max - c->gathered.len && call_hand_on(c) < 0)
+		return -1;
+	/* More at once than there is room for at all, or no memory for it: as it is, in its order. */
+	if (n > c->gathered.max || buf_add(&c->gathered, p, n, NULL) < 0)
+		return call_hand_on(c) < 0 ? -1 : c->on_data(c->ctx, p, n);
+	return 0;
+}
+
 size_t http_client_on_body(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_call *c = ctx;
@@ -81,7 +105,7 @@ size_t http_client_on_body(char *p, size_t size, size_t n, void *ctx)
 		return call_collect(c, p, n, HTTP_CLIENT_ERROR_BYTES_MAX, HTTP_ABORT_ENOUGH);
 	if (!c->on_data)
 		return call_collect(c, p, n, c->body_bytes_max, HTTP_ABORT_BODY);
-	if (c->on_data(c->ctx, (const uint8_t *)p, n) < 0)
+	if (call_give(c, (const uint8_t *)p, n) < 0)
 		return call_abort(c, HTTP_ABORT_CALLER);
 	c->last_ns = clock_mono_ns(); /* it may have blocked: not the peer's silence */
 	return n;
@@ -199,26 +223,52 @@ static int call_end(struct http_call *c, CURLcode code, struct err *err)
 	return 0;
 }
 
+/* call_step: what there is just now goes through libcurl and on to the caller.  1: libcurl is done, its verdict in ret_code. */
+static int call_step(struct http_call *c, CURLcode *ret_code, struct err *err)
+{
+	int running = 0, left = 0;
+	CURLMsg *msg;
+
+	if (curl_multi_perform(c->multi, &running) != CURLM_OK)
+		return err_set(err, ERR_INTERNAL, "%s: libcurl's transfer failed", c->host);
+	if (call_hand_on(c) < 0) {
+		c->abort = HTTP_ABORT_CALLER;
+		*ret_code = CURLE_WRITE_ERROR;
+		return 1;
+	}
+	msg = curl_multi_info_read(c->multi, &left);
+	if (!msg || msg->msg != CURLMSG_DONE)
+		return 0;
+	*ret_code = msg->data.result;
+	return 1;
+}
+
+/* call_gather: a stream that brings little at a time is left alone for a moment, so that the next look finds more. */
+static void call_gather(const struct http_call *c, uint64_t got_bytes)
+{
+	struct timespec ts = {.tv_nsec = (long)(c->gather_ms * CLOCK_NS_PER_MS)};
+
+	if (c->gather_ms > 0 && got_bytes > 0 && got_bytes < c->gathered.max)
+		nanosleep(&ts, NULL);
+}
+
 /* call_loop: until libcurl is done (0, its verdict in ret_code), or we are (-1). */
 static int call_loop(struct http_call *c, CURLcode *ret_code, struct err *err)
 {
 	uint64_t start_ns = clock_mono_ns(), wait_ms = 0;
-	int running = 0, left = 0;
-	CURLMsg *msg;
 
 	for (;;) {
+		uint64_t before = c->body_bytes;
+		int rc;
+
 		if (atomic_load(&c->cancelled))
 			return err_set(
 				err, ERR_CANCELLED, "%s: cancelled after %" PRIu64 " bytes", c->host, c->body_bytes);
-		if (curl_multi_perform(c->multi, &running) != CURLM_OK)
-			return err_set(err, ERR_INTERNAL, "%s: libcurl's transfer failed", c->host);
-		msg = curl_multi_info_read(c->multi, &left);
-		if (msg && msg->msg == CURLMSG_DONE) {
-			*ret_code = msg->data.result;
-			return 0;
-		}
+		if ((rc = call_step(c, ret_code, err)) != 0)
+			return rc < 0 ? -1 : 0;
 		if (call_check_clocks(c, start_ns, &wait_ms, err) < 0)
 			return -1;
+		call_gather(c, c->body_bytes - before);
 		if (curl_multi_poll(c->multi, NULL, 0, (int)wait_ms, NULL) != CURLM_OK)
 			return err_set(err, ERR_INTERNAL, "%s: libcurl's wait failed", c->host);
 	}

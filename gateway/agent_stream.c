@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGENT_INTERFACES_MAX 16u          /* one capture has one device today; bounded, as agents are other machines */
-#define SEGMENT_BYTES        (20u * 1024) /* holds what one TLS record brings */
+#define AGENT_INTERFACES_MAX 16u /* one capture has one device today; bounded, as agents are other machines */
+#define GATHER_BYTES         (256u * 1024)
+#define GATHER_MS            4u /* a busy stream is looked at so often; beside the agent's own block timeout nobody sees it */
 #define URL_MAX              512
 
 struct agent_stream {
@@ -25,6 +26,7 @@ struct agent_stream {
 	/* the reading thread's own */
 	struct pcapng_reader *reader;
 	struct segment *segment; /* being filled */
+	size_t piece_bytes;      /* of the agent's stream, that the segment is made of */
 	uint32_t ids[AGENT_INTERFACES_MAX];
 	uint32_t ids_n;
 	bool noted; /* the agent said why it ended */
@@ -54,7 +56,7 @@ static uint8_t *room(struct agent_stream *s, size_t n, struct err *err)
 	uint8_t *p = NULL;
 
 	if (!s->segment)
-		s->segment = segment_new(SEGMENT_BYTES);
+		s->segment = segment_new(s->piece_bytes + s->piece_bytes / 16 + PCAPNG_META_BYTES_MAX);
 	if (!s->segment || !(p = segment_room(s->segment, n)))
 		err_nomem(err);
 	return p;
@@ -131,14 +133,19 @@ static int on_data(void *ctx, const uint8_t *p, size_t n)
 {
 	struct agent_stream *s = ctx;
 	struct segment *seg;
+	int rc;
 
-	if (pcapng_reader_feed(s->reader, p, n, &s->err) < 0)
-		return -1;
+	s->piece_bytes = n;
+	rc = pcapng_reader_feed(s->reader, p, n, &s->err);
+	/* Whole blocks before a fault are as good as any. */
 	seg = s->segment;
 	s->segment = NULL;
-	if (seg && merge_push(s->o.input, seg) < 0)
-		return err_set(&s->err, ERR_CANCELLED, "the capture has ended");
-	return 0;
+	if (!seg)
+		return rc;
+	segment_trim(seg);
+	if (merge_push(s->o.input, seg) < 0 && rc == 0)
+		rc = err_set(&s->err, ERR_CANCELLED, "the capture has ended");
+	return rc;
 }
 
 /* ---- the thread ---- */
@@ -232,6 +239,8 @@ static struct http_call *call_new(struct agent_stream *s, const char *path, bool
 		c.idle_timeout_ms = (unsigned)s->o.idle_ms;
 		c.on_answer = on_answer;
 		c.on_data = on_data;
+		c.gather_bytes = GATHER_BYTES;
+		c.gather_ms = GATHER_MS;
 	} else {
 		c.total_timeout_ms = (unsigned)(s->o.connect_ms + s->o.start_ms);
 	}

@@ -219,6 +219,7 @@ static int say_dropped(struct live *l, struct err *err)
 		s->len += pcapng_write_stats(room, PCAPNG_META_BYTES_MAX, &stats);
 		d->unsaid = 0;
 	}
+	segment_trim(s);
 	if (s->len > 0)
 		rc = append(l, s, err);
 out:

@@ -101,6 +101,7 @@ static int flush(struct output *o, struct err *err)
 	if (!s)
 		return 0;
 	o->gathered = NULL;
+	segment_trim(s);
 	rc = sink(o, s, o->gathered_must, err);
 	o->gathered_must = false;
 	segment_unref(s);

@@ -39,6 +39,18 @@ uint8_t *segment_room(struct segment *s, size_t n)
 	return s->data + s->len;
 }
 
+void segment_trim(struct segment *s)
+{
+	uint8_t *data;
+
+	if (s->cap - s->len <= s->len / 8)
+		return;
+	if ((data = realloc(s->data, s->len > 0 ? s->len : 1))) {
+		s->data = data;
+		s->cap = s->len;
+	}
+}
+
 struct segment *segment_ref(struct segment *s)
 {
 	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);

@@ -22,6 +22,9 @@ struct segment *segment_new(size_t cap); /* NULL: no memory */
 /* segment_room: a place for n more bytes at data+len (the owner then adds to len); NULL: no memory. */
 uint8_t *segment_room(struct segment *s, size_t n);
 
+/* segment_trim: gives back what it did not need, before it is shared: many small ones may wait in a backlog that counts their bytes. */
+void segment_trim(struct segment *s);
+
 struct segment *segment_ref(struct segment *s);
 void segment_unref(struct segment *s); /* accepts NULL */
 
