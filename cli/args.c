@@ -170,9 +170,10 @@ static int read_one(struct parser *p)
 int args_parse(int argc, char *const *argv, const struct arg_table *tables, size_t tables_n, bool first_word_ends,
 	struct args *ret, struct err *err)
 {
-	struct parser p = {argc, argv, tables, tables_n, ret, err};
+	struct parser p = {argc, argv, tables, tables_n, NULL, err};
 
 	*ret = (struct args){0};
+	p.args = ret;
 	ret->words = calloc(ARGS_WORDS_MAX, sizeof(*ret->words));
 	if (!ret->words)
 		return err_nomem(err);

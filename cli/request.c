@@ -128,9 +128,11 @@ out:
 
 static int add_u64(json_t *obj, const char *key, const struct arg_number *n, uint64_t per)
 {
+	uint64_t units = n->value / per + (n->value % per != 0);
+
 	if (!n->given)
 		return 0;
-	return json_object_set_new(obj, key, json_integer((json_int_t)(n->value / per + (n->value % per != 0))));
+	return json_object_set_new(obj, key, json_integer((json_int_t)units));
 }
 
 static json_t *options_json(const struct request_values *v, const struct args *words, size_t targets_n, struct err *err)
