@@ -12,6 +12,8 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -398,6 +400,76 @@ static void test_stop_from_another_thread(void **state)
 	assert_int_equal(seen.packets, 50);
 }
 
+struct flood {
+	struct fixture *f;
+	atomic_bool over;
+};
+
+static void *send_until_over(void *arg)
+{
+	struct flood *flood = arg;
+	const uint8_t payload[16] = {0};
+
+	while (!atomic_load(&flood->over)) {
+		if (send(flood->f->from, payload, sizeof(payload), 0) < 0)
+			break;
+	}
+	return NULL;
+}
+
+/* More comes in all the time: the end comes all the same, and the figures are those of that moment. */
+static void test_stop_under_traffic(void **state)
+{
+	struct fixture *f = *state;
+	const struct capture_options o = options("lo", f->filter);
+	struct capture *c = open_or_skip(&o, -1);
+	struct flood flood = {.f = f};
+	struct seen seen = {0};
+	struct capture_result result;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, send_until_over, &flood), 0);
+	while (capture_result(c, &result), result.accepted < 1000)
+		sched_yield();
+	capture_stop(c, STOP_USER);
+	read_all(c, 512 * 1024, &seen, &result);
+	atomic_store(&flood.over, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_in_range(seen.packets, 1, UINT32_MAX);
+	assert_nothing_is_missing(&seen);
+}
+
+/* Once packets come that were there before the stop, the device has been left: what is sent then is nobody's. */
+static void test_nothing_comes_in_after_the_stop(void **state)
+{
+	struct fixture *f = *state;
+	const struct capture_options o = options("lo", f->filter);
+	struct capture *c = open_or_skip(&o, -1);
+	struct seen seen = {.next = f->sent};
+	struct err err = {0};
+	struct pcapng_reader *r = pcapng_reader_new(0, see, &seen, &err);
+	uint8_t bytes[64];
+	bool late = false;
+	ssize_t n;
+
+	assert_non_null(r);
+	send_packets(f, 50);
+	capture_stop(c, STOP_USER);
+	while ((n = capture_read(c, bytes, sizeof(bytes))) > 0) {
+		if (pcapng_reader_feed(r, bytes, (size_t)n, &err) < 0)
+			fail_msg("%s", err.msg);
+		if (seen.packets > 0 && !late) {
+			send_packets(f, 100);
+			late = true;
+		}
+	}
+	assert_int_equal(n, CAPTURE_END);
+	assert_int_equal(seen.packets, 50);
+	assert_nothing_is_missing(&seen);
+	pcapng_reader_free(r);
+	capture_free(c);
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -448,6 +520,8 @@ int main(void)
 		ON_LO(test_snaplen),
 		ON_LO(test_gateway_that_hangs_up),
 		ON_LO(test_stop_from_another_thread),
+		ON_LO(test_stop_under_traffic),
+		ON_LO(test_nothing_comes_in_after_the_stop),
 		ON_LO(test_refusals),
 	};
 
