@@ -40,7 +40,7 @@ for uses in "common" "schema|common" "uploader|schema|common" "gateway|uploader|
 done
 
 included_outside() { # HEADER ROOM
-	grep -nE "#[[:space:]]*include[[:space:]]*[<\"]$1[>\"]" "${sources[@]}" | grep -v "^$2/"
+	grep -nE "#[[:space:]]*include[[:space:]]*[<\"]$1[>\"]" "${sources[@]}" | grep -vE "^($2|test)/"
 }
 check "sqlite3.h only in schema/: one place speaks SQL" included_outside "sqlite3\.h" schema
 check "pcap.h only in collector/: one program captures" included_outside "pcap(/pcap)?\.h" collector
@@ -64,7 +64,7 @@ spaces_at_end() {
 	grep -nIE '[[:space:]]+$' "${texts[@]}"
 }
 put_off() {
-	grep -nIE '(TODO|FIXME|XXX)([^A-Za-z]|$)' "${texts[@]}" | grep -v '^test/check-source.sh:'
+	grep -nIE '(^|[^A-Za-z])(TODO|FIXME|XXX)([^A-Za-z]|$)' "${texts[@]}" | grep -v '^test/check-source.sh:'
 }
 spaces_before_code() {
 	grep -nP '^( +\t| {8})' "${sources[@]}"

@@ -23,7 +23,7 @@
 
 static int key_parse(const char *text, size_t n, struct link_key *ret)
 {
-	struct link_key key;
+	struct link_key key = {0};
 	int rc = n == KEY_HEX_BYTES && text_hex(text, key.bytes, sizeof(key.bytes)) ? 0 : -1;
 
 	if (rc == 0)
