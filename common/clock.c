@@ -195,7 +195,7 @@ int clock_parse_rfc3339(const char *text, uint64_t *ret_ns, struct err *err)
 	s -= scan_offset(&scan);
 	if (scan.bad || *scan.p != '\0')
 		return err_set(err, ERR_INPUT, "\"%s\" is not a time such as 2026-01-05T10:00:00Z",
-		        parse_printable(text, shown, sizeof(shown)));
+			parse_printable(text, shown, sizeof(shown)));
 	if (s < 0)
 		return err_set(err, ERR_INPUT, "\"%s\" is before 1970", parse_printable(text, shown, sizeof(shown)));
 	*ret_ns = (uint64_t)s * CLOCK_NS_PER_S + fraction_ns;

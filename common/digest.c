@@ -90,7 +90,7 @@ static int digest_add_fd(struct digest *d, int fd, uint64_t bytes, struct err *e
 			return err_sys(err, errno, "read at byte %" PRIu64, at);
 		if (n == 0)
 			return err_set(
-			        err, ERR_IO, "file ends at byte %" PRIu64 ", %" PRIu64 " were expected", at, bytes);
+				err, ERR_IO, "file ends at byte %" PRIu64 ", %" PRIu64 " were expected", at, bytes);
 		digest_add(d, chunk, (size_t)n);
 		at += (uint64_t)n;
 	}

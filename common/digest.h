@@ -20,7 +20,7 @@ void digest_free(struct digest *d);
 
 void digest_sha256_hex(const void *p, size_t n, char ret[DIGEST_SHA256_HEX_MAX]);
 int digest_fd_hex(
-        int fd, uint64_t bytes, char ret[DIGEST_SHA256_HEX_MAX], struct err *err); /* reads from offset 0 with pread */
+	int fd, uint64_t bytes, char ret[DIGEST_SHA256_HEX_MAX], struct err *err); /* reads from offset 0 with pread */
 
 void digest_hmac_hex(const void *key, size_t key_len, const void *p, size_t n, char ret[DIGEST_SHA256_HEX_MAX]);
 void digest_random(void *ret, size_t n);                   /* aborts when the system has no randomness */

@@ -96,7 +96,7 @@ static int fs_read_most(const char *path, struct buf *b, size_t most, struct err
 		return -1;
 	if (st.st_size > 0 && (uintmax_t)st.st_size > most) {
 		err_set(err, ERR_LIMIT, "%s has %jd bytes, more than the %zu allowed", path, (intmax_t)st.st_size,
-		        most);
+			most);
 		goto out;
 	}
 	/* One allocation for all and what ends it, so that a secret is not left behind in outgrown ones. */

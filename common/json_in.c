@@ -21,7 +21,7 @@ static const char *json_in_name(const struct json_in *in, const char *key, char 
 
 	parse_printable(key, shown, sizeof(shown));
 	snprintf(ret, JSON_IN_NAME_MAX, "%.*s%s%s", JSON_IN_NAME_MAX / 2 - 2, in->path,
-	        in->path[0] != '\0' && key[0] != '\0' ? "." : "", shown);
+		in->path[0] != '\0' && key[0] != '\0' ? "." : "", shown);
 	return ret;
 }
 

@@ -37,7 +37,7 @@ static int json_check_depth(const uint8_t *p, size_t n, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		if (!json_scan_byte(&s, p[i]))
 			return err_set(err, ERR_INPUT, "line %zu column %zu: nested deeper than %d levels", s.line,
-			        s.column, JSON_IN_DEPTH_MAX);
+				s.column, JSON_IN_DEPTH_MAX);
 	return 0;
 }
 

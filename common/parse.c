@@ -18,29 +18,29 @@ struct parse_unit {
 
 /* Largest first, the name used in messages before its aliases. */
 static const struct parse_unit parse_size_units[] = {
-        {"T", UINT64_C(1) << 40},
-        {"TiB", UINT64_C(1) << 40},
-        {"TB", UINT64_C(1000000000000)},
-        {"G", UINT64_C(1) << 30},
-        {"GiB", UINT64_C(1) << 30},
-        {"GB", UINT64_C(1000000000)},
-        {"M", UINT64_C(1) << 20},
-        {"MiB", UINT64_C(1) << 20},
-        {"MB", UINT64_C(1000000)},
-        {"K", UINT64_C(1) << 10},
-        {"KiB", UINT64_C(1) << 10},
-        {"KB", UINT64_C(1000)},
-        {"B", 1},
-        {NULL, 0},
+	{"T", UINT64_C(1) << 40},
+	{"TiB", UINT64_C(1) << 40},
+	{"TB", UINT64_C(1000000000000)},
+	{"G", UINT64_C(1) << 30},
+	{"GiB", UINT64_C(1) << 30},
+	{"GB", UINT64_C(1000000000)},
+	{"M", UINT64_C(1) << 20},
+	{"MiB", UINT64_C(1) << 20},
+	{"MB", UINT64_C(1000000)},
+	{"K", UINT64_C(1) << 10},
+	{"KiB", UINT64_C(1) << 10},
+	{"KB", UINT64_C(1000)},
+	{"B", 1},
+	{NULL, 0},
 };
 
 static const struct parse_unit parse_duration_units[] = {
-        {"d", UINT64_C(86400000)},
-        {"h", UINT64_C(3600000)},
-        {"m", UINT64_C(60000)},
-        {"s", UINT64_C(1000)},
-        {"ms", 1},
-        {NULL, 0},
+	{"d", UINT64_C(86400000)},
+	{"h", UINT64_C(3600000)},
+	{"m", UINT64_C(60000)},
+	{"s", UINT64_C(1000)},
+	{"ms", 1},
+	{NULL, 0},
 };
 
 static int parse_refuse(struct err *err, const char *text, const char *what)
@@ -110,7 +110,7 @@ static uint64_t parse_factor(const char *name, const struct parse_unit *units)
 
 /* A number with an optional unit; without one it counts in bare_factor. */
 static int parse_with_unit(const char *text, const struct parse_unit *units, uint64_t bare_factor, const char *kind,
-        uint64_t least, uint64_t most, uint64_t *ret, struct err *err)
+	uint64_t least, uint64_t most, uint64_t *ret, struct err *err)
 {
 	char what[3 * PARSE_BOUND_MAX], low[PARSE_BOUND_MAX], high[PARSE_BOUND_MAX];
 	uint64_t v, factor;
@@ -124,7 +124,7 @@ static int parse_with_unit(const char *text, const struct parse_unit *units, uin
 		return parse_refuse(err, text, kind);
 	if (over || v > UINT64_MAX / factor || v * factor < least || v * factor > most) {
 		snprintf(what, sizeof(what), "within %s..%s", parse_show(least, units, low),
-		        parse_show(most, units, high));
+			parse_show(most, units, high));
 		return parse_refuse(err, text, what);
 	}
 	*ret = v * factor;
@@ -134,13 +134,13 @@ static int parse_with_unit(const char *text, const struct parse_unit *units, uin
 int parse_size(const char *text, uint64_t least, uint64_t most, uint64_t *ret_bytes, struct err *err)
 {
 	return parse_with_unit(
-	        text, parse_size_units, 1, "a size such as 100, 64K, 100M or 2GB", least, most, ret_bytes, err);
+		text, parse_size_units, 1, "a size such as 100, 64K, 100M or 2GB", least, most, ret_bytes, err);
 }
 
 int parse_duration_ms(const char *text, uint64_t least, uint64_t most, uint64_t *ret_ms, struct err *err)
 {
 	return parse_with_unit(
-	        text, parse_duration_units, 1000, "a duration such as 500ms, 60s, 5m or 2h", least, most, ret_ms, err);
+		text, parse_duration_units, 1000, "a duration such as 500ms, 60s, 5m or 2h", least, most, ret_ms, err);
 }
 
 int parse_bool(const char *text, bool *ret, struct err *err)

@@ -32,7 +32,7 @@ static int tls_no_passphrase(char *buf, int size, int rwflag, void *arg)
 
 /* Reads one PEM file and remembers its path.  header is how some line of it must begin, with "..." for any words. */
 static int tls_read(
-        const char *path, const char *header, const char *what, char **ret_path, char **ret_pem, struct err *err)
+	const char *path, const char *header, const char *what, char **ret_path, char **ret_pem, struct err *err)
 {
 	const char *dots = strstr(header, "... ");
 
@@ -54,8 +54,8 @@ static int tls_check_key_mode(const char *path, struct err *err)
 		return err_sys(err, errno, "TLS key: %s", path);
 	if ((st.st_mode & (S_IWGRP | S_IWOTH | S_IROTH)) != 0)
 		return err_set(err, ERR_PERM,
-		        "TLS key: %s has mode %04o: others may read or write it; 0600 or 0640 is right", path,
-		        (unsigned)(st.st_mode & 07777));
+			"TLS key: %s has mode %04o: others may read or write it; 0600 or 0640 is right", path,
+			(unsigned)(st.st_mode & 07777));
 	return 0;
 }
 
@@ -100,7 +100,7 @@ static int tls_check_pair(const struct tls_files *t, struct err *err)
 		rc = 0;
 	else
 		err_set(err, ERR_INPUT, "TLS key: %s does not belong to the certificate in %s", t->key_path,
-		        t->cert_path);
+			t->cert_path);
 	ERR_clear_error();
 out:
 	EVP_PKEY_free(key);
@@ -134,14 +134,14 @@ static int tls_load_ca(struct tls_files *t, const char *ca_path, struct err *err
 }
 
 int tls_files_load(
-        struct tls_files *t, const char *cert_path, const char *key_path, const char *ca_path, struct err *err)
+	struct tls_files *t, const char *cert_path, const char *key_path, const char *ca_path, struct err *err)
 {
 	*t = (struct tls_files){0};
 	if ((cert_path == NULL) != (key_path == NULL))
 		return err_set(err, ERR_INPUT, "TLS %s without %s: they come together",
-		        cert_path != NULL ? "certificate" : "key", cert_path != NULL ? "key" : "certificate");
+			cert_path != NULL ? "certificate" : "key", cert_path != NULL ? "key" : "certificate");
 	if ((cert_path != NULL && tls_load_pair(t, cert_path, key_path, err) < 0) ||
-	        (ca_path != NULL && tls_load_ca(t, ca_path, err) < 0)) {
+		(ca_path != NULL && tls_load_ca(t, ca_path, err) < 0)) {
 		tls_files_done(t);
 		return -1;
 	}

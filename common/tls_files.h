@@ -20,7 +20,7 @@ struct tls_files {
  * material); cert and key come together.  Refuses key files that others may write or everybody may read, encrypted keys,
  * files without the PEM header that they should have, and a key that does not belong to the certificate. */
 int tls_files_load(
-        struct tls_files *t, const char *cert_path, const char *key_path, const char *ca_path, struct err *err);
+	struct tls_files *t, const char *cert_path, const char *key_path, const char *ca_path, struct err *err);
 void tls_files_done(struct tls_files *t);
 
 #endif

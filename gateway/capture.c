@@ -115,7 +115,8 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 fail_added:
 	jobs_remove(gw->jobs, c);
 	capture_unref(c);
-	capture_unref(c); /* NOLINT(clang-analyzer-unix.Malloc): the second of two references, which the analyser does not count */
+	capture_unref(
+		c); /* NOLINT(clang-analyzer-unix.Malloc): the second of two references, which the analyser does not count */
 	return NULL;
 fail:
 	jobs_release(gw->jobs, job->owner_user_id);

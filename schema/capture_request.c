@@ -33,7 +33,7 @@ static void read_device(struct json_in *in, struct capture_options *o)
 		return;
 	if (!device_is_valid(s)) {
 		json_in_fail(
-		        in, "device", "\"%s\" is not the name of a network device: letters, digits and ._:@- only", s);
+			in, "device", "\"%s\" is not the name of a network device: letters, digits and ._:@- only", s);
 		return;
 	}
 	snprintf(o->device, sizeof(o->device), "%s", s);
@@ -74,7 +74,7 @@ static void read_snaplen(struct json_in *in, struct capture_options *o)
 		v = PCAPNG_SNAPLEN_MAX;
 	if (v < CAPTURE_SNAPLEN_MIN) {
 		json_in_fail(in, "snaplen", "%u is not within %u..%u (0: the largest)", (unsigned)v,
-		        CAPTURE_SNAPLEN_MIN, PCAPNG_SNAPLEN_MAX);
+			CAPTURE_SNAPLEN_MIN, PCAPNG_SNAPLEN_MAX);
 		return;
 	}
 	o->snaplen = (uint32_t)v;
@@ -115,8 +115,8 @@ int capture_options_from_json(json_t *obj, const char *path, struct capture_opti
 json_t *capture_options_to_json(const struct capture_options *o)
 {
 	return json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I}", "device", o->device, "filter", o->filter, "snaplen",
-	        (json_int_t)o->snaplen, "payload", PAYLOAD_OFFERED, "max_duration_s", (json_int_t)o->max_duration_s,
-	        "max_bytes", (json_int_t)o->max_bytes, "max_packets", (json_int_t)o->max_packets);
+		(json_int_t)o->snaplen, "payload", PAYLOAD_OFFERED, "max_duration_s", (json_int_t)o->max_duration_s,
+		"max_bytes", (json_int_t)o->max_bytes, "max_packets", (json_int_t)o->max_packets);
 }
 
 /* ---- the request to an agent ---- */
@@ -217,7 +217,7 @@ static json_t *excludes_to_json(const struct agent_request *r)
 
 	for (size_t i = 0; array && i < r->excludes_n; i++) {
 		json_t *one =
-		        json_pack("{s:s, s:i}", "address", r->excludes[i].address, "port", (int)r->excludes[i].port);
+			json_pack("{s:s, s:i}", "address", r->excludes[i].address, "port", (int)r->excludes[i].port);
 
 		if (json_array_append_new(array, one) < 0) {
 			json_decref(array);
@@ -231,5 +231,5 @@ json_t *agent_request_to_json(const struct agent_request *r)
 {
 	/* "o" takes the references, also on failure, and makes the whole fail when one is NULL */
 	return json_pack("{s:s, s:s, s:s, s:{s:s}, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
-	        "type", "host", "options", capture_options_to_json(&r->options), "exclude", excludes_to_json(r));
+		"type", "host", "options", capture_options_to_json(&r->options), "exclude", excludes_to_json(r));
 }

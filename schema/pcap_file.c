@@ -37,7 +37,7 @@ size_t pcap_file_write_packet(uint8_t *dst, uint64_t ts_ns, uint32_t caplen, uin
 {
 	const uint64_t seconds = ts_ns / NS_PER_S;
 	const uint32_t head[4] = {seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX, /* the format ends in 2106 */
-	        (uint32_t)(ts_ns % NS_PER_S), caplen, len};
+		(uint32_t)(ts_ns % NS_PER_S), caplen, len};
 
 	memcpy(dst, head, sizeof(head));
 	if (caplen)
@@ -123,7 +123,7 @@ static int header_handle(struct pcap_file_reader *r, const uint8_t *p)
 	minor = load_u16(r, p + 6);
 	if (major != VERSION_MAJOR || minor != VERSION_MINOR)
 		return err_set(&r->failed, ERR_INPUT, "pcap file: version %u.%u is not %u.%u", major, minor,
-		        VERSION_MAJOR, VERSION_MINOR);
+			VERSION_MAJOR, VERSION_MINOR);
 	r->ns_per_tick = magic == MAGIC_NS ? 1 : 1000;
 	r->link_type = load_u32(r, p + 20) & LINK_TYPE_MASK;
 	r->good_bytes = PCAP_FILE_HEADER_BYTES;
@@ -133,11 +133,11 @@ static int header_handle(struct pcap_file_reader *r, const uint8_t *p)
 static int record_handle(struct pcap_file_reader *r, const uint8_t *p, uint32_t caplen)
 {
 	struct pcap_file_packet packet = {
-	        /* A fraction of over a second is taken as it stands: 2^32 s and 2^32 us together fit 64 bits. */
-	        .ts_ns = load_u32(r, p) * NS_PER_S + load_u32(r, p + 4) * (uint64_t)r->ns_per_tick,
-	        .caplen = caplen,
-	        .len = load_u32(r, p + 12),
-	        .data = p + PCAP_FILE_RECORD_BYTES,
+		/* A fraction of over a second is taken as it stands: 2^32 s and 2^32 us together fit 64 bits. */
+		.ts_ns = load_u32(r, p) * NS_PER_S + load_u32(r, p + 4) * (uint64_t)r->ns_per_tick,
+		.caplen = caplen,
+		.len = load_u32(r, p + 12),
+		.data = p + PCAP_FILE_RECORD_BYTES,
 	};
 
 	if (packet.len < caplen)
@@ -162,7 +162,7 @@ static uint32_t piece_bytes(struct pcap_file_reader *r, const uint8_t *p, size_t
 	if (caplen <= PCAPNG_SNAPLEN_MAX)
 		return PCAP_FILE_RECORD_BYTES + caplen;
 	err_set(&r->failed, ERR_INPUT, "pcap record at byte %" PRIu64 ": captured length %u is over %u", r->good_bytes,
-	        caplen, PCAPNG_SNAPLEN_MAX);
+		caplen, PCAPNG_SNAPLEN_MAX);
 	return 0;
 }
 
@@ -262,6 +262,6 @@ int pcap_file_reader_end(struct pcap_file_reader *r, struct err *err)
 		return err_set(err, ERR_INPUT, "not a pcap file: it ends after %u bytes of its header", r->held_len);
 	if (r->held_len)
 		return err_set(err, ERR_INPUT, "pcap record at byte %" PRIu64 ": the file ends after %u bytes of it",
-		        r->good_bytes, r->held_len);
+			r->good_bytes, r->held_len);
 	return 0;
 }

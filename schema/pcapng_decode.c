@@ -100,7 +100,7 @@ static int options_next(struct options *o, struct option *ret, struct err *err)
 	padded = ((size_t)ret->len + 3) & ~(size_t)3;
 	if (padded > o->left - 4)
 		return err_set(err, ERR_INPUT, "option %u: length %u passes the end of the block, %zu bytes are left",
-		        ret->code, ret->len, o->left - 4);
+			ret->code, ret->len, o->left - 4);
 	if (ret->code < 32 && (o->once & BIT(ret->code))) {
 		if (o->seen & BIT(ret->code))
 			return err_set(err, ERR_INPUT, "option %u stands twice", ret->code);
@@ -121,10 +121,10 @@ static int option_has_length(const struct option *o, const char *name, uint16_t 
 int pcapng_decode_packet_options(const uint8_t *p, size_t n, bool swapped, uint32_t *ret_flags, struct err *err)
 {
 	struct options os = {.p = p,
-	        .left = n,
-	        .swapped = swapped,
-	        .once = BIT(PCAPNG_OPT_EPB_FLAGS) | BIT(PCAPNG_OPT_EPB_DROPCOUNT) | BIT(PCAPNG_OPT_EPB_PACKETID) |
-	                BIT(PCAPNG_OPT_EPB_QUEUE)};
+		.left = n,
+		.swapped = swapped,
+		.once = BIT(PCAPNG_OPT_EPB_FLAGS) | BIT(PCAPNG_OPT_EPB_DROPCOUNT) | BIT(PCAPNG_OPT_EPB_PACKETID) |
+			BIT(PCAPNG_OPT_EPB_QUEUE)};
 	struct option o;
 	uint32_t flags = 0;
 	int more;
@@ -159,7 +159,7 @@ static int scale_set(struct pcapng_scale *s, uint8_t tsresol, uint64_t *ret_unit
 	if (tsresol & 0x80) {
 		if (exponent > POWER_2_MAX)
 			return err_set(err, ERR_INPUT, "option if_tsresol: 2^-%u s is finer than 2^-%u", exponent,
-			        POWER_2_MAX);
+				POWER_2_MAX);
 		s->kind = PCAPNG_SCALE_SHIFT;
 		s->shift = exponent;
 		*ret_units_per_s = UINT64_C(1) << exponent;
@@ -167,7 +167,7 @@ static int scale_set(struct pcapng_scale *s, uint8_t tsresol, uint64_t *ret_unit
 	}
 	if (exponent > POWER_10_MAX)
 		return err_set(
-		        err, ERR_INPUT, "option if_tsresol: 10^-%u s is finer than 10^-%u", exponent, POWER_10_MAX);
+			err, ERR_INPUT, "option if_tsresol: 10^-%u s is finer than 10^-%u", exponent, POWER_10_MAX);
 	s->kind = exponent > 9 ? PCAPNG_SCALE_DIVIDE : PCAPNG_SCALE_MULTIPLY;
 	s->factor = power_10(exponent > 9 ? exponent - 9 : 9 - exponent);
 	*ret_units_per_s = power_10(exponent);
@@ -178,7 +178,7 @@ static int scale_set_offset(struct pcapng_scale *s, int64_t offset_s, struct err
 {
 	if (__builtin_mul_overflow(offset_s, (int64_t)NS_PER_S, &s->offset_ns))
 		return err_set(
-		        err, ERR_INPUT, "option if_tsoffset: %" PRId64 " s does not fit 64-bit nanoseconds", offset_s);
+			err, ERR_INPUT, "option if_tsoffset: %" PRId64 " s does not fit 64-bit nanoseconds", offset_s);
 	return 0;
 }
 
@@ -217,10 +217,10 @@ static int too_short(const char *what, size_t n, size_t least, struct err *err)
 }
 
 int pcapng_decode_section(const uint8_t *body, size_t n, bool swapped, struct pcapng_texts *t,
-        struct pcapng_section *ret, struct err *err)
+	struct pcapng_section *ret, struct err *err)
 {
 	struct options os = {.swapped = swapped,
-	        .once = BIT(PCAPNG_OPT_SHB_HARDWARE) | BIT(PCAPNG_OPT_SHB_OS) | BIT(PCAPNG_OPT_SHB_USERAPPL)};
+		.once = BIT(PCAPNG_OPT_SHB_HARDWARE) | BIT(PCAPNG_OPT_SHB_OS) | BIT(PCAPNG_OPT_SHB_USERAPPL)};
 	struct option o;
 	uint16_t major, minor;
 	int more;
@@ -230,7 +230,7 @@ int pcapng_decode_section(const uint8_t *body, size_t n, bool swapped, struct pc
 	major = pcapng_u16(body + 4, swapped);
 	minor = pcapng_u16(body + 6, swapped);
 	if (major != 1 ||
-	        (minor != 0 && minor != 2)) /* 1.2 was written by some and differs in nothing (draft, same section) */
+		(minor != 0 && minor != 2)) /* 1.2 was written by some and differs in nothing (draft, same section) */
 		return err_set(err, ERR_INPUT, "section header: version %u.%u is neither 1.0 nor 1.2", major, minor);
 	*ret = (struct pcapng_section){0};
 	os.p = body + 16; /* past the section's length, which says nothing that the blocks do not say */
@@ -249,7 +249,7 @@ int pcapng_decode_section(const uint8_t *body, size_t n, bool swapped, struct pc
 }
 
 static int interface_option(const struct option *o, bool swapped, struct pcapng_texts *t, struct pcapng_interface *ret,
-        struct pcapng_scale *scale, struct err *err)
+	struct pcapng_scale *scale, struct err *err)
 {
 	switch (o->code) {
 	case PCAPNG_OPT_COMMENT:
@@ -294,13 +294,13 @@ static int interface_option(const struct option *o, bool swapped, struct pcapng_
 }
 
 int pcapng_decode_interface(const uint8_t *body, size_t n, bool swapped, struct pcapng_texts *t,
-        struct pcapng_interface *ret, struct pcapng_scale *ret_scale, struct err *err)
+	struct pcapng_interface *ret, struct pcapng_scale *ret_scale, struct err *err)
 {
 	struct options os = {.swapped = swapped,
-	        .once = BIT(PCAPNG_OPT_IF_NAME) | BIT(PCAPNG_OPT_IF_DESCRIPTION) | BIT(PCAPNG_OPT_IF_MACADDR) |
-	                BIT(PCAPNG_OPT_IF_EUIADDR) | BIT(PCAPNG_OPT_IF_SPEED) | BIT(PCAPNG_OPT_IF_TSRESOL) |
-	                BIT(PCAPNG_OPT_IF_TZONE) | BIT(PCAPNG_OPT_IF_FILTER) | BIT(PCAPNG_OPT_IF_OS) |
-	                BIT(PCAPNG_OPT_IF_FCSLEN) | BIT(PCAPNG_OPT_IF_TSOFFSET) | BIT(PCAPNG_OPT_IF_HARDWARE)};
+		.once = BIT(PCAPNG_OPT_IF_NAME) | BIT(PCAPNG_OPT_IF_DESCRIPTION) | BIT(PCAPNG_OPT_IF_MACADDR) |
+			BIT(PCAPNG_OPT_IF_EUIADDR) | BIT(PCAPNG_OPT_IF_SPEED) | BIT(PCAPNG_OPT_IF_TSRESOL) |
+			BIT(PCAPNG_OPT_IF_TZONE) | BIT(PCAPNG_OPT_IF_FILTER) | BIT(PCAPNG_OPT_IF_OS) |
+			BIT(PCAPNG_OPT_IF_FCSLEN) | BIT(PCAPNG_OPT_IF_TSOFFSET) | BIT(PCAPNG_OPT_IF_HARDWARE)};
 	struct pcapng_scale scale = {0};
 	struct option o;
 	int more;
@@ -308,7 +308,7 @@ int pcapng_decode_interface(const uint8_t *body, size_t n, bool swapped, struct 
 	if (n < 8)
 		return too_short("interface", n, 8, err);
 	*ret = (struct pcapng_interface){
-	        .link_type = pcapng_u16(body, swapped), .snaplen = pcapng_u32(body + 4, swapped)};
+		.link_type = pcapng_u16(body, swapped), .snaplen = pcapng_u32(body + 4, swapped)};
 	if (scale_set(&scale, TSRESOL_DEFAULT, &ret->units_per_s, err) < 0)
 		return -1;
 	os.p = body + 8;
@@ -332,21 +332,21 @@ struct stats_option {
 };
 
 static const struct stats_option stats_options[] = {
-        [PCAPNG_OPT_ISB_STARTTIME] = {"isb_starttime", PCAPNG_STATS_START, true,
-                offsetof(struct pcapng_stats, start_ns)},
-        [PCAPNG_OPT_ISB_ENDTIME] = {"isb_endtime", PCAPNG_STATS_END, true, offsetof(struct pcapng_stats, end_ns)},
-        [PCAPNG_OPT_ISB_IFRECV] = {"isb_ifrecv", PCAPNG_STATS_RECEIVED, false, offsetof(struct pcapng_stats, received)},
-        [PCAPNG_OPT_ISB_IFDROP] = {"isb_ifdrop", PCAPNG_STATS_IFDROP, false,
-                offsetof(struct pcapng_stats, dropped_interface)},
-        [PCAPNG_OPT_ISB_FILTERACCEPT] = {"isb_filteraccept", PCAPNG_STATS_ACCEPTED, false,
-                offsetof(struct pcapng_stats, accepted)},
-        [PCAPNG_OPT_ISB_OSDROP] = {"isb_osdrop", PCAPNG_STATS_OSDROP, false, offsetof(struct pcapng_stats, dropped_os)},
-        [PCAPNG_OPT_ISB_USRDELIV] = {"isb_usrdeliv", PCAPNG_STATS_DELIVERED, false,
-                offsetof(struct pcapng_stats, delivered)},
+	[PCAPNG_OPT_ISB_STARTTIME] = {"isb_starttime", PCAPNG_STATS_START, true,
+		offsetof(struct pcapng_stats, start_ns)},
+	[PCAPNG_OPT_ISB_ENDTIME] = {"isb_endtime", PCAPNG_STATS_END, true, offsetof(struct pcapng_stats, end_ns)},
+	[PCAPNG_OPT_ISB_IFRECV] = {"isb_ifrecv", PCAPNG_STATS_RECEIVED, false, offsetof(struct pcapng_stats, received)},
+	[PCAPNG_OPT_ISB_IFDROP] = {"isb_ifdrop", PCAPNG_STATS_IFDROP, false,
+		offsetof(struct pcapng_stats, dropped_interface)},
+	[PCAPNG_OPT_ISB_FILTERACCEPT] = {"isb_filteraccept", PCAPNG_STATS_ACCEPTED, false,
+		offsetof(struct pcapng_stats, accepted)},
+	[PCAPNG_OPT_ISB_OSDROP] = {"isb_osdrop", PCAPNG_STATS_OSDROP, false, offsetof(struct pcapng_stats, dropped_os)},
+	[PCAPNG_OPT_ISB_USRDELIV] = {"isb_usrdeliv", PCAPNG_STATS_DELIVERED, false,
+		offsetof(struct pcapng_stats, delivered)},
 };
 
 static int stats_option(const struct option *o, bool swapped, const struct pcapng_scale *scale,
-        struct pcapng_stats *ret, struct err *err)
+	struct pcapng_stats *ret, struct err *err)
 {
 	const struct stats_option *known = &stats_options[o->code];
 	uint64_t v;
@@ -363,12 +363,12 @@ static int stats_option(const struct option *o, bool swapped, const struct pcapn
 }
 
 int pcapng_decode_stats(const uint8_t *body, size_t n, bool swapped, const struct pcapng_scale *scales,
-        size_t interfaces_n, struct pcapng_texts *t, struct pcapng_stats *ret, struct err *err)
+	size_t interfaces_n, struct pcapng_texts *t, struct pcapng_stats *ret, struct err *err)
 {
 	struct options os = {.swapped = swapped,
-	        .once = BIT(PCAPNG_OPT_ISB_STARTTIME) | BIT(PCAPNG_OPT_ISB_ENDTIME) | BIT(PCAPNG_OPT_ISB_IFRECV) |
-	                BIT(PCAPNG_OPT_ISB_IFDROP) | BIT(PCAPNG_OPT_ISB_FILTERACCEPT) | BIT(PCAPNG_OPT_ISB_OSDROP) |
-	                BIT(PCAPNG_OPT_ISB_USRDELIV)};
+		.once = BIT(PCAPNG_OPT_ISB_STARTTIME) | BIT(PCAPNG_OPT_ISB_ENDTIME) | BIT(PCAPNG_OPT_ISB_IFRECV) |
+			BIT(PCAPNG_OPT_ISB_IFDROP) | BIT(PCAPNG_OPT_ISB_FILTERACCEPT) | BIT(PCAPNG_OPT_ISB_OSDROP) |
+			BIT(PCAPNG_OPT_ISB_USRDELIV)};
 	struct option o;
 	int more;
 
@@ -377,7 +377,7 @@ int pcapng_decode_stats(const uint8_t *body, size_t n, bool swapped, const struc
 	*ret = (struct pcapng_stats){.interface_id = pcapng_u32(body, swapped)};
 	if (ret->interface_id >= interfaces_n)
 		return err_set(err, ERR_INPUT, "statistics of interface %u, the section described %zu so far",
-		        ret->interface_id, interfaces_n);
+			ret->interface_id, interfaces_n);
 	if (!pcapng_scale_ns(&scales[ret->interface_id], pcapng_ticks(body + 4, swapped), &ret->ts_ns))
 		return err_set(err, ERR_INPUT, "time of statistics does not fit 64-bit nanoseconds");
 	os.p = body + 12;

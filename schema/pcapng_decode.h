@@ -100,13 +100,13 @@ struct pcapng_texts {
 
 /* body: what stands between the block's length fields; n bytes of it. */
 int pcapng_decode_section(const uint8_t *body, size_t n, bool swapped, struct pcapng_texts *t,
-        struct pcapng_section *ret, struct err *err);
+	struct pcapng_section *ret, struct err *err);
 int pcapng_decode_interface(const uint8_t *body, size_t n, bool swapped, struct pcapng_texts *t,
-        struct pcapng_interface *ret, struct pcapng_scale *ret_scale, struct err *err);
+	struct pcapng_interface *ret, struct pcapng_scale *ret_scale, struct err *err);
 
 /* scales: of the section's interfaces_n interfaces. */
 int pcapng_decode_stats(const uint8_t *body, size_t n, bool swapped, const struct pcapng_scale *scales,
-        size_t interfaces_n, struct pcapng_texts *t, struct pcapng_stats *ret, struct err *err);
+	size_t interfaces_n, struct pcapng_texts *t, struct pcapng_stats *ret, struct err *err);
 
 /* The options of a packet: checked, and epb_flags taken out of them (0: absent). */
 int pcapng_decode_packet_options(const uint8_t *p, size_t n, bool swapped, uint32_t *ret_flags, struct err *err);

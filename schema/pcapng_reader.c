@@ -89,7 +89,7 @@ static int decode_interface(struct pcapng_reader *r, struct pcapng_block *b, str
 	struct pcapng_scale scale;
 
 	if (pcapng_decode_interface(
-	            b->raw + 8, b->raw_len - FRAME_BYTES, r->swapped, &r->texts, &b->interface, &scale, err) < 0)
+		    b->raw + 8, b->raw_len - FRAME_BYTES, r->swapped, &r->texts, &b->interface, &scale, err) < 0)
 		return -1;
 	if (r->interfaces_n == 0)
 		r->snaplen_first = b->interface.snaplen;
@@ -99,13 +99,13 @@ static int decode_interface(struct pcapng_reader *r, struct pcapng_block *b, str
 /* caplen is bounded by the block and by PCAPNG_SNAPLEN_MAX; a length on the wire under caplen is raised to it, as tools that wrote
  * such files meant. */
 static int packet_data(
-        struct pcapng_packet *p, const uint8_t *data, uint32_t caplen, uint32_t len, size_t left, struct err *err)
+	struct pcapng_packet *p, const uint8_t *data, uint32_t caplen, uint32_t len, size_t left, struct err *err)
 {
 	if (caplen > PCAPNG_SNAPLEN_MAX)
 		return err_set(err, ERR_INPUT, "packet: captured length %u is over %u", caplen, PCAPNG_SNAPLEN_MAX);
 	if (caplen > left)
 		return err_set(err, ERR_INPUT,
-		        "packet: captured length %u passes the end of the block, %zu bytes are left", caplen, left);
+			"packet: captured length %u passes the end of the block, %zu bytes are left", caplen, left);
 	p->caplen = caplen;
 	p->len = len > caplen ? len : caplen;
 	p->data = data;
@@ -129,9 +129,9 @@ static int decode_packet(struct pcapng_reader *r, struct pcapng_block *b, struct
 	p->interface_id = pcapng_u32(body, swapped);
 	if (p->interface_id >= r->interfaces_n)
 		return err_set(err, ERR_INPUT, "packet of interface %u, the section described %u so far",
-		        p->interface_id, r->interfaces_n);
+			p->interface_id, r->interfaces_n);
 	if (packet_data(p, body + PACKET_BYTES, pcapng_u32(body + 12, swapped), pcapng_u32(body + 16, swapped), left,
-	            err) < 0)
+		    err) < 0)
 		return -1;
 	scale = &r->scales[p->interface_id];
 	ticks = pcapng_ticks(body + 4, swapped);
@@ -176,7 +176,7 @@ static int decode(struct pcapng_reader *r, struct pcapng_block *b, struct err *e
 
 	if (trailer != b->raw_len)
 		return err_set(
-		        err, ERR_INPUT, "length %u at the end differs from %u at the beginning", trailer, b->raw_len);
+			err, ERR_INPUT, "length %u at the end differs from %u at the beginning", trailer, b->raw_len);
 	switch (b->type) {
 	case PCAPNG_BLOCK_PACKET:
 		b->kind = PCAPNG_PACKET;
@@ -193,7 +193,7 @@ static int decode(struct pcapng_reader *r, struct pcapng_block *b, struct err *e
 	case PCAPNG_BLOCK_STATS:
 		b->kind = PCAPNG_STATS;
 		return pcapng_decode_stats(b->raw + 8, b->raw_len - FRAME_BYTES, r->swapped, r->scales, r->interfaces_n,
-		        &r->texts, &b->stats, err);
+			&r->texts, &b->stats, err);
 	default:
 		b->kind = PCAPNG_OTHER;
 		return 0;
@@ -336,9 +336,9 @@ int pcapng_reader_end(struct pcapng_reader *r, struct err *err)
 		return reader_fail(r, err);
 	if (!r->in_section)
 		return err_set(err, ERR_INPUT, "not a pcapng stream: %" PRIu64 " bytes without a section header",
-		        r->good_bytes + r->held_len);
+			r->good_bytes + r->held_len);
 	if (r->held_len)
 		return err_set(err, ERR_INPUT, "pcapng block at byte %" PRIu64 ": the stream ends after %u bytes of it",
-		        r->good_bytes, r->held_len);
+			r->good_bytes, r->held_len);
 	return 0;
 }

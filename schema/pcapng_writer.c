@@ -169,7 +169,7 @@ size_t pcapng_write_packet(uint8_t *dst, size_t room, const struct pcapng_packet
 	const size_t padded = ((size_t)caplen + 3) & ~(size_t)3;
 	const uint32_t zero = 0;
 	uint32_t head[7] = {PCAPNG_BLOCK_PACKET, (uint32_t)pcapng_packet_bytes(caplen), p->interface_id,
-	        (uint32_t)(p->ts_ns >> 32), (uint32_t)p->ts_ns, caplen, p->len};
+		(uint32_t)(p->ts_ns >> 32), (uint32_t)p->ts_ns, caplen, p->len};
 	struct out o;
 
 	if (room < head[1])

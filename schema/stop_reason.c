@@ -10,26 +10,26 @@
 static const struct {
 	const char *name, *text;
 } reasons[] = {
-        [STOP_NONE] = {"", "It is still running."},
-        [STOP_USER] = {"user_stop", "The user stopped it."},
-        [STOP_MAX_DURATION] = {"max_duration", "It ran for as long as it was allowed to."},
-        [STOP_MAX_BYTES] = {"max_bytes", "It reached the largest size it was allowed to have."},
-        [STOP_MAX_PACKETS] = {"max_packets", "It captured as many packets as it was allowed to."},
-        [STOP_CLIENT_GONE] = {"client_gone", "Its viewer went away and did not come back in time."},
-        [STOP_INSTANCES_ENDED] = {"instances_ended", "No instance is left to capture from."},
-        [STOP_DEVICE_GONE] = {"device_gone", "The network device went away."},
-        [STOP_AGENT_ERROR] = {"agent_error", "The agent reported a failure."},
-        [STOP_AGENT_LOST] = {"agent_lost", "The connection to the agent broke or fell silent."},
-        [STOP_AGENT_SHUTDOWN] = {"agent_shutdown", "The agent was told to end."},
-        [STOP_GATEWAY_GONE] = {"gateway_gone", "The agent lost its gateway."},
-        [STOP_GATEWAY_SHUTDOWN] = {"gateway_shutdown", "The gateway was told to end."},
-        [STOP_INTERRUPTED] = {"interrupted", "The gateway died; the capture holds what had reached it until then."},
-        [STOP_KILLED] = {"killed", "An operator killed it."},
-        [STOP_DELETED] = {"deleted", "The user deleted it."},
-        [STOP_STORAGE_FULL] = {"storage_full", "There was no room left to store it."},
-        [STOP_STORAGE_FAILED] = {"storage_failed", "It could not be stored."},
-        [STOP_START_FAILED] = {"start_failed", "No instance could be started."},
-        [STOP_INTERNAL] = {"internal_error", "Something went wrong inside of the gateway or the agent."},
+	[STOP_NONE] = {"", "It is still running."},
+	[STOP_USER] = {"user_stop", "The user stopped it."},
+	[STOP_MAX_DURATION] = {"max_duration", "It ran for as long as it was allowed to."},
+	[STOP_MAX_BYTES] = {"max_bytes", "It reached the largest size it was allowed to have."},
+	[STOP_MAX_PACKETS] = {"max_packets", "It captured as many packets as it was allowed to."},
+	[STOP_CLIENT_GONE] = {"client_gone", "Its viewer went away and did not come back in time."},
+	[STOP_INSTANCES_ENDED] = {"instances_ended", "No instance is left to capture from."},
+	[STOP_DEVICE_GONE] = {"device_gone", "The network device went away."},
+	[STOP_AGENT_ERROR] = {"agent_error", "The agent reported a failure."},
+	[STOP_AGENT_LOST] = {"agent_lost", "The connection to the agent broke or fell silent."},
+	[STOP_AGENT_SHUTDOWN] = {"agent_shutdown", "The agent was told to end."},
+	[STOP_GATEWAY_GONE] = {"gateway_gone", "The agent lost its gateway."},
+	[STOP_GATEWAY_SHUTDOWN] = {"gateway_shutdown", "The gateway was told to end."},
+	[STOP_INTERRUPTED] = {"interrupted", "The gateway died; the capture holds what had reached it until then."},
+	[STOP_KILLED] = {"killed", "An operator killed it."},
+	[STOP_DELETED] = {"deleted", "The user deleted it."},
+	[STOP_STORAGE_FULL] = {"storage_full", "There was no room left to store it."},
+	[STOP_STORAGE_FAILED] = {"storage_failed", "It could not be stored."},
+	[STOP_START_FAILED] = {"start_failed", "No instance could be started."},
+	[STOP_INTERNAL] = {"internal_error", "Something went wrong inside of the gateway or the agent."},
 };
 #define REASONS_N (sizeof(reasons) / sizeof(reasons[0]))
 
@@ -73,7 +73,7 @@ char *stop_note_format(enum stop_reason r, const char *text, char ret[STOP_NOTE_
 {
 	const bool has_text = text && *text;
 	int n = snprintf(ret, STOP_NOTE_MAX, NOTE_BEGIN "%s)%s%s", stop_reason_name(r), has_text ? ": " : "",
-	        has_text ? text : "");
+		has_text ? text : "");
 
 	if (n >= STOP_NOTE_MAX)
 		trim_cut_character(ret);

@@ -103,7 +103,7 @@ static void same_block(const struct pcapng_block *a, const struct pcapng_block *
 		break;
 	case PCAPNG_INTERFACE:
 		assert(a->interface.link_type == b->interface.link_type &&
-		        a->interface.snaplen == b->interface.snaplen);
+			a->interface.snaplen == b->interface.snaplen);
 		assert(a->interface.speed_bps == b->interface.speed_bps);
 		same_text(a->interface.name, b->interface.name);
 		same_text(a->interface.description, b->interface.description);

@@ -151,14 +151,14 @@ static void test_format_longer_than_any_first_guess(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_new_is_empty),
-	        cmocka_unit_test(test_adds_in_order),
-	        cmocka_unit_test(test_bound),
-	        cmocka_unit_test(test_absurd_sizes_do_not_wrap),
-	        cmocka_unit_test(test_grows_by_bytes_to_max),
-	        cmocka_unit_test(test_reserve_then_write),
-	        cmocka_unit_test(test_consume),
-	        cmocka_unit_test(test_format_longer_than_any_first_guess),
+		cmocka_unit_test(test_new_is_empty),
+		cmocka_unit_test(test_adds_in_order),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_absurd_sizes_do_not_wrap),
+		cmocka_unit_test(test_grows_by_bytes_to_max),
+		cmocka_unit_test(test_reserve_then_write),
+		cmocka_unit_test(test_consume),
+		cmocka_unit_test(test_format_longer_than_any_first_guess),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,9 +104,9 @@ static void test_all_options(void **state)
 static void test_devices(void **state)
 {
 	static const char *const good[] = {
-	        "a", "any", "eth0.100", "veth-1_2", "wlan0:1", "if@3", "...", "exactly15bytes_"};
+		"a", "any", "eth0.100", "veth-1_2", "wlan0:1", "if@3", "...", "exactly15bytes_"};
 	static const char *const bad[] = {"", ".", "..", "../../x", "/dev/null", "a b", "a;b", "$(id)",
-	        "exactly16bytes__", "eth0\\n", "eth0\\t", "\\u00fc", "-%n", "a*"};
+		"exactly16bytes__", "eth0\\n", "eth0\\t", "\\u00fc", "-%n", "a*"};
 	char text[64];
 
 	(void)state;
@@ -120,7 +120,7 @@ static void test_devices(void **state)
 		refused(text, "options.device", NULL);
 	}
 	refused("{\"device\":\"../../x\"}", "options.device",
-	        "options.device: \"../../x\" is not the name of a network device: letters, digits and ._:@- only");
+		"options.device: \"../../x\" is not the name of a network device: letters, digits and ._:@- only");
 	refused("{\"device\":7}", "options.device", "options.device: must be a string, is 7");
 }
 
@@ -142,7 +142,7 @@ static void test_filters(void **state)
 	}
 	taken("{\"filter\":\"host g\xc3\xbcnther\"}");
 	refused("{\"filter\":\"tcp\\nport 80\"}", "options.filter",
-	        "options.filter: must be plain text without control characters");
+		"options.filter: must be plain text without control characters");
 	refused("{\"filter\":\"tcp\\u007f\"}", "options.filter", NULL);
 	refused("{\"filter\":\"\\u001b[31m\"}", "options.filter", NULL);
 	refused("{\"filter\":[\"tcp\"]}", "options.filter", "options.filter: must be a string");
@@ -189,7 +189,7 @@ static void test_payload(void **state)
 	(void)state;
 	taken("{\"payload\":\"full\"}");
 	refused("{\"payload\":\"headers\"}", "options.payload",
-	        "options.payload: \"headers\" is not offered by this gateway; it offers full");
+		"options.payload: \"headers\" is not offered by this gateway; it offers full");
 	refused("{\"payload\":\"\"}", "options.payload", NULL);
 	refused("{\"payload\":1}", "options.payload", NULL);
 }
@@ -242,7 +242,7 @@ static void test_request(void **state)
 
 	(void)state;
 	if (read_request(WITH("\"options\":{\"device\":\"lo\"},\"exclude\":[{\"address\":\"10.0.0.1\",\"port\":9494},"
-	                      "{\"address\":\"fd00::1\",\"port\":65535}]")) < 0)
+			      "{\"address\":\"fd00::1\",\"port\":65535}]")) < 0)
 		fail_msg("%s", err.msg);
 	assert_string_equal(request.id, ID_A);
 	assert_string_equal(request.job, ID_B);
@@ -282,34 +282,34 @@ static void test_request_refusals(void **state)
 	static const struct {
 		const char *text, *field, *says;
 	} bad[] = {
-	        {"{}", "id", "id: is required"},
-	        {"[]", "", "must be an object, is an array"},
-	        {"{\"id\":\"" ID_A "\"}", "job", "job: is required"},
-	        {"{\"id\":\"../../etc/passwd\"}", "id", "id: \"../../etc/passwd\" is not an id"},
-	        {"{\"id\":\"" ID_A "x\"}", "id", "id: length 27 is not within 1..26 bytes"},
-	        {WITH("\"shell\":1"), "shell", "unknown key \"shell\""},
-	        {WITH("\"options\":{\"device\":\"..\"}"), "options.device", NULL},
-	        {WITH("\"options\":[]"), "options", NULL},
-	        {WITH("\"exclude\":{}"), "exclude", NULL},
-	        {WITH("\"exclude\":[1]"), "exclude[0]", NULL},
-	        {WITH("\"exclude\":[{\"address\":\"::1\",\"port\":1},{\"port\":1}]"), "exclude[1].address",
-	                "exclude[1].address: is required"},
-	        {WITH("\"exclude\":[{\"address\":\"::1\"}]"), "exclude[0].port", "exclude[0].port: is required"},
-	        {WITH("\"exclude\":[{\"address\":\"::1\",\"port\":0}]"), "exclude[0].port", NULL},
-	        {WITH("\"exclude\":[{\"address\":\"::1\",\"port\":65536}]"), "exclude[0].port", NULL},
-	        {WITH("\"exclude\":[{\"address\":\"localhost\",\"port\":1}]"), "exclude[0].address",
-	                "exclude[0].address: \"localhost\" is not a numeric address"},
-	        {WITH("\"exclude\":[{\"address\":\"1.2.3.4) or (tcp\",\"port\":1}]"), "exclude[0].address", NULL},
-	        {WITH("\"exclude\":[{\"address\":\"::1%eth0\",\"port\":1}]"), "exclude[0].address", NULL},
-	        {WITH("\"exclude\":[{\"address\":\"::1\",\"port\":1,\"x\":1}]"), "exclude[0].x", NULL},
-	        {"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"\"}", "name", NULL},
-	        {"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\"}", "target", "target: is required"},
-	        {"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{}}", "target.type",
-	                "target.type: is required"},
-	        {"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{\"type\":\"container\"}}",
-	                "target.type", "target.type: \"container\" is not one of host"},
-	        {"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{\"type\":\"host\",\"pid\":1}}",
-	                "target.pid", NULL},
+		{"{}", "id", "id: is required"},
+		{"[]", "", "must be an object, is an array"},
+		{"{\"id\":\"" ID_A "\"}", "job", "job: is required"},
+		{"{\"id\":\"../../etc/passwd\"}", "id", "id: \"../../etc/passwd\" is not an id"},
+		{"{\"id\":\"" ID_A "x\"}", "id", "id: length 27 is not within 1..26 bytes"},
+		{WITH("\"shell\":1"), "shell", "unknown key \"shell\""},
+		{WITH("\"options\":{\"device\":\"..\"}"), "options.device", NULL},
+		{WITH("\"options\":[]"), "options", NULL},
+		{WITH("\"exclude\":{}"), "exclude", NULL},
+		{WITH("\"exclude\":[1]"), "exclude[0]", NULL},
+		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":1},{\"port\":1}]"), "exclude[1].address",
+			"exclude[1].address: is required"},
+		{WITH("\"exclude\":[{\"address\":\"::1\"}]"), "exclude[0].port", "exclude[0].port: is required"},
+		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":0}]"), "exclude[0].port", NULL},
+		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":65536}]"), "exclude[0].port", NULL},
+		{WITH("\"exclude\":[{\"address\":\"localhost\",\"port\":1}]"), "exclude[0].address",
+			"exclude[0].address: \"localhost\" is not a numeric address"},
+		{WITH("\"exclude\":[{\"address\":\"1.2.3.4) or (tcp\",\"port\":1}]"), "exclude[0].address", NULL},
+		{WITH("\"exclude\":[{\"address\":\"::1%eth0\",\"port\":1}]"), "exclude[0].address", NULL},
+		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":1,\"x\":1}]"), "exclude[0].x", NULL},
+		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"\"}", "name", NULL},
+		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\"}", "target", "target: is required"},
+		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{}}", "target.type",
+			"target.type: is required"},
+		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{\"type\":\"container\"}}",
+			"target.type", "target.type: \"container\" is not one of host"},
+		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{\"type\":\"host\",\"pid\":1}}",
+			"target.pid", NULL},
 	};
 
 	(void)state;
@@ -367,20 +367,20 @@ static void test_largest_request_fits_a_body(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_defaults),
-	        cmocka_unit_test(test_all_options),
-	        cmocka_unit_test(test_devices),
-	        cmocka_unit_test(test_filters),
-	        cmocka_unit_test(test_filters_with_nul),
-	        cmocka_unit_test(test_numbers),
-	        cmocka_unit_test(test_payload),
-	        cmocka_unit_test(test_unknown_keys_are_named),
-	        cmocka_unit_test(test_options_read_back),
-	        cmocka_unit_test(test_request),
-	        cmocka_unit_test(test_smallest_request),
-	        cmocka_unit_test(test_request_refusals),
-	        cmocka_unit_test(test_number_of_excludes),
-	        cmocka_unit_test(test_largest_request_fits_a_body),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_all_options),
+		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_filters_with_nul),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_payload),
+		cmocka_unit_test(test_unknown_keys_are_named),
+		cmocka_unit_test(test_options_read_back),
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_smallest_request),
+		cmocka_unit_test(test_request_refusals),
+		cmocka_unit_test(test_number_of_excludes),
+		cmocka_unit_test(test_largest_request_fits_a_body),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,12 +119,12 @@ static void test_equal_and_wipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_vectors),
-	        cmocka_unit_test(test_running),
-	        cmocka_unit_test(test_of_file),
-	        cmocka_unit_test(test_hmac_vectors),
-	        cmocka_unit_test(test_random),
-	        cmocka_unit_test(test_equal_and_wipe),
+		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_running),
+		cmocka_unit_test(test_of_file),
+		cmocka_unit_test(test_hmac_vectors),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_equal_and_wipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

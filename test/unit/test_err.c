@@ -117,13 +117,13 @@ static void test_sys_tells_kinds_apart(void **state)
 		enum err_code code;
 		const char *msg;
 	} rows[] = {
-	        {ENOSPC, ERR_FULL, "write a: No space left on device"},
-	        {EDQUOT, ERR_FULL, "write a: Disk quota exceeded"},
-	        {EACCES, ERR_PERM, "write a: Permission denied"},
-	        {EPERM, ERR_PERM, "write a: Operation not permitted"},
-	        {ENOENT, ERR_NOT_FOUND, "write a: No such file or directory"},
-	        {ENOMEM, ERR_NOMEM, "write a: Cannot allocate memory"},
-	        {EIO, ERR_IO, "write a: Input/output error"},
+		{ENOSPC, ERR_FULL, "write a: No space left on device"},
+		{EDQUOT, ERR_FULL, "write a: Disk quota exceeded"},
+		{EACCES, ERR_PERM, "write a: Permission denied"},
+		{EPERM, ERR_PERM, "write a: Operation not permitted"},
+		{ENOENT, ERR_NOT_FOUND, "write a: No such file or directory"},
+		{ENOMEM, ERR_NOMEM, "write a: Cannot allocate memory"},
+		{EIO, ERR_IO, "write a: Input/output error"},
 	};
 	struct err e = {0};
 
@@ -148,14 +148,14 @@ static void test_every_code_has_its_own_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_set_fills_and_replaces),
-	        cmocka_unit_test(test_null_is_accepted),
-	        cmocka_unit_test(test_place_goes_before_cause),
-	        cmocka_unit_test(test_old_message_as_argument),
-	        cmocka_unit_test(test_text_is_made_printable),
-	        cmocka_unit_test(test_long_text_is_cut_and_says_so),
-	        cmocka_unit_test(test_sys_tells_kinds_apart),
-	        cmocka_unit_test(test_every_code_has_its_own_name),
+		cmocka_unit_test(test_set_fills_and_replaces),
+		cmocka_unit_test(test_null_is_accepted),
+		cmocka_unit_test(test_place_goes_before_cause),
+		cmocka_unit_test(test_old_message_as_argument),
+		cmocka_unit_test(test_text_is_made_printable),
+		cmocka_unit_test(test_long_text_is_cut_and_says_so),
+		cmocka_unit_test(test_sys_tells_kinds_apart),
+		cmocka_unit_test(test_every_code_has_its_own_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,18 +300,18 @@ static void test_free_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        CASE(test_write_then_read),
-	        CASE(test_read_bound),
-	        CASE(test_size_in_stat_is_a_hint),
-	        CASE(test_text_edges),
-	        CASE(test_regular_files_only),
-	        CASE(test_missing_names_the_path),
-	        CASE(test_failed_write_keeps_the_old),
-	        CASE(test_full_disk_is_told_apart),
-	        CASE(test_mkdir_p),
-	        CASE(test_remove_tree),
-	        CASE(test_remove_many),
-	        CASE(test_free_bytes),
+		CASE(test_write_then_read),
+		CASE(test_read_bound),
+		CASE(test_size_in_stat_is_a_hint),
+		CASE(test_text_edges),
+		CASE(test_regular_files_only),
+		CASE(test_missing_names_the_path),
+		CASE(test_failed_write_keeps_the_old),
+		CASE(test_full_disk_is_told_apart),
+		CASE(test_mkdir_p),
+		CASE(test_remove_tree),
+		CASE(test_remove_many),
+		CASE(test_free_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,19 +108,19 @@ static void test_validity(void **state)
 		const char *what, *text;
 		bool valid;
 	} rows[] = {
-	        {"all zero", "00000000000000000000000000", true},
-	        {"the greatest", "7zzzzzzzzzzzzzzzzzzzzzzzzz", true},
-	        {"first over 7", "80000000000000000000000000", false},
-	        {"25 characters", "0000000000000000000000000", false},
-	        {"27 characters", "000000000000000000000000000", false},
-	        {"empty", "", false},
-	        {"upper case", "0A000000000000000000000000", false},
-	        {"no letter i", "0i000000000000000000000000", false},
-	        {"no letter l", "0l000000000000000000000000", false},
-	        {"no letter o", "0o000000000000000000000000", false},
-	        {"no letter u", "0u000000000000000000000000", false},
-	        {"a path", "../../../../../etc/passwd0", false},
-	        {"a slash within", "0000000000000/000000000000", false},
+		{"all zero", "00000000000000000000000000", true},
+		{"the greatest", "7zzzzzzzzzzzzzzzzzzzzzzzzz", true},
+		{"first over 7", "80000000000000000000000000", false},
+		{"25 characters", "0000000000000000000000000", false},
+		{"27 characters", "000000000000000000000000000", false},
+		{"empty", "", false},
+		{"upper case", "0A000000000000000000000000", false},
+		{"no letter i", "0i000000000000000000000000", false},
+		{"no letter l", "0l000000000000000000000000", false},
+		{"no letter o", "0o000000000000000000000000", false},
+		{"no letter u", "0u000000000000000000000000", false},
+		{"a path", "../../../../../etc/passwd0", false},
+		{"a slash within", "0000000000000/000000000000", false},
 	};
 
 	(void)state;
@@ -133,12 +133,12 @@ static void test_validity(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_time_comes_first), /* before any id of today, after which time does not go back */
-	        cmocka_unit_test(test_shape),
-	        cmocka_unit_test(test_later_sorts_after),
-	        cmocka_unit_test(test_neighbours_are_not_guessable),
-	        cmocka_unit_test(test_threads_draw_different_ids),
-	        cmocka_unit_test(test_validity),
+		cmocka_unit_test(test_time_comes_first), /* before any id of today, after which time does not go back */
+		cmocka_unit_test(test_shape),
+		cmocka_unit_test(test_later_sorts_after),
+		cmocka_unit_test(test_neighbours_are_not_guessable),
+		cmocka_unit_test(test_threads_draw_different_ids),
+		cmocka_unit_test(test_validity),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

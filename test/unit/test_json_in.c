@@ -53,7 +53,7 @@ static json_t *parsed(const char *text)
 static void test_reads_what_is_there(void **state)
 {
 	json_t *v = parsed("{\"snaplen\":16,\"device\":\"eth0\",\"promisc\":true,\"mode\":\"auto\",\"o\":{},"
-	                   "\"a\":[1,2],\"x\":1.5}");
+			   "\"a\":[1,2],\"x\":1.5}");
 	struct err e = {0};
 	struct found f;
 
@@ -74,7 +74,7 @@ static void test_reads_what_is_there(void **state)
 static void test_absent_and_null_leave_results(void **state)
 {
 	static const char *const texts[] = {"{}", "{\"snaplen\":null,\"device\":null,\"promisc\":null,\"mode\":null,"
-	                                          "\"o\":null,\"a\":null,\"x\":null}"};
+						  "\"o\":null,\"a\":null,\"x\":null}"};
 	struct err e = {0};
 	struct found f;
 
@@ -96,12 +96,12 @@ static void test_absent_and_null_leave_results(void **state)
 static void test_bounds_are_inside(void **state)
 {
 	static const char *const texts[] = {
-	        "{\"snaplen\":16}",
-	        "{\"snaplen\":262144}",
-	        "{\"device\":\"e\"}",
-	        "{\"device\":\"eth012345678901\"}",
-	        "{\"device\":\"\\u00e9\"}",
-	        "{\"a\":[]}",
+		"{\"snaplen\":16}",
+		"{\"snaplen\":262144}",
+		"{\"device\":\"e\"}",
+		"{\"device\":\"eth012345678901\"}",
+		"{\"device\":\"\\u00e9\"}",
+		"{\"a\":[]}",
 	};
 	struct err e = {0};
 	struct found f;
@@ -121,40 +121,40 @@ static void test_refusals(void **state)
 	static const struct {
 		const char *text, *field, *says;
 	} rows[] = {
-	        {"[]", "options", "options: must be an object, is an array"},
-	        {"7", "options", "options: must be an object, is 7"},
-	        {"{\"snaplen\":15}", "options.snaplen", "options.snaplen: 15 is not within 16..262144"},
-	        {"{\"snaplen\":9999999}", "options.snaplen", "options.snaplen: 9999999 is not within 16..262144"},
-	        {"{\"snaplen\":-1}", "options.snaplen", "options.snaplen: -1 is not within 16..262144"},
-	        {"{\"snaplen\":\"abc\"}", "options.snaplen", "options.snaplen: must be a whole number, is \"abc\""},
-	        {"{\"snaplen\":64.0}", "options.snaplen", "options.snaplen: must be a whole number, is 64"},
-	        {"{\"snaplen\":1.5e3}", "options.snaplen", "options.snaplen: must be a whole number, is 1500"},
-	        {"{\"snaplen\":true}", "options.snaplen", "options.snaplen: must be a whole number, is true"},
-	        {"{\"snaplen\":{}}", "options.snaplen", "options.snaplen: must be a whole number, is an object"},
-	        {"{\"device\":5}", "options.device", "options.device: must be a string, is 5"},
-	        {"{\"device\":\"\"}", "options.device", "options.device: length 0 is not within 1..15 bytes"},
-	        {"{\"device\":\"0123456789abcdef\"}", "options.device",
-	                "options.device: length 16 is not within 1..15 bytes"},
-	        {"{\"device\":\"a\\nb\"}", "options.device", "options.device: must be text without control characters"},
-	        {"{\"device\":\"\\u0085\"}", "options.device",
-	                "options.device: must be text without control characters"},
-	        {"{\"promisc\":1}", "options.promisc", "options.promisc: must be true or false, is 1"},
-	        {"{\"promisc\":\"true\"}", "options.promisc", "options.promisc: must be true or false, is \"true\""},
-	        {"{\"mode\":\"lvie\"}", "options.mode", "options.mode: \"lvie\" is not one of live, store, auto"},
-	        {"{\"mode\":\"\"}", "options.mode", "options.mode: \"\" is not one of live, store, auto"},
-	        {"{\"mode\":false}", "options.mode", "options.mode: false is not one of live, store, auto"},
-	        {"{\"mode\":\"a\\u001bb\"}", "options.mode", "options.mode: \"a?b\" is not one of live, store, auto"},
-	        {"{\"o\":[]}", "options.o", "options.o: must be an object, is an array"},
-	        {"{\"a\":{}}", "options.a", "options.a: must be an array, is an object"},
-	        {"{\"a\":[1,2,3]}", "options.a", "options.a: 3 elements are more than the 2 allowed"},
-	        {"{\"snaplenn\":1}", "options.snaplenn", "options: unknown key \"snaplenn\""},
-	        {"{\"Snaplen\":64}", "options.Snaplen", "options: unknown key \"Snaplen\""},
-	        {"{\"zz\":null}", "options.zz", "options: unknown key \"zz\""},
-	        {"{\"\":1}", "options", "options: unknown key \"\""},
-	        {"{\"\\u001b[2J\":1}", "options.?[2J", "options: unknown key \"?[2J\""},
-	        /* The first in the order of reading wins over the unknown key. */
-	        {"{\"zz\":1,\"mode\":3,\"snaplen\":1}", "options.snaplen",
-	                "options.snaplen: 1 is not within 16..262144"},
+		{"[]", "options", "options: must be an object, is an array"},
+		{"7", "options", "options: must be an object, is 7"},
+		{"{\"snaplen\":15}", "options.snaplen", "options.snaplen: 15 is not within 16..262144"},
+		{"{\"snaplen\":9999999}", "options.snaplen", "options.snaplen: 9999999 is not within 16..262144"},
+		{"{\"snaplen\":-1}", "options.snaplen", "options.snaplen: -1 is not within 16..262144"},
+		{"{\"snaplen\":\"abc\"}", "options.snaplen", "options.snaplen: must be a whole number, is \"abc\""},
+		{"{\"snaplen\":64.0}", "options.snaplen", "options.snaplen: must be a whole number, is 64"},
+		{"{\"snaplen\":1.5e3}", "options.snaplen", "options.snaplen: must be a whole number, is 1500"},
+		{"{\"snaplen\":true}", "options.snaplen", "options.snaplen: must be a whole number, is true"},
+		{"{\"snaplen\":{}}", "options.snaplen", "options.snaplen: must be a whole number, is an object"},
+		{"{\"device\":5}", "options.device", "options.device: must be a string, is 5"},
+		{"{\"device\":\"\"}", "options.device", "options.device: length 0 is not within 1..15 bytes"},
+		{"{\"device\":\"0123456789abcdef\"}", "options.device",
+			"options.device: length 16 is not within 1..15 bytes"},
+		{"{\"device\":\"a\\nb\"}", "options.device", "options.device: must be text without control characters"},
+		{"{\"device\":\"\\u0085\"}", "options.device",
+			"options.device: must be text without control characters"},
+		{"{\"promisc\":1}", "options.promisc", "options.promisc: must be true or false, is 1"},
+		{"{\"promisc\":\"true\"}", "options.promisc", "options.promisc: must be true or false, is \"true\""},
+		{"{\"mode\":\"lvie\"}", "options.mode", "options.mode: \"lvie\" is not one of live, store, auto"},
+		{"{\"mode\":\"\"}", "options.mode", "options.mode: \"\" is not one of live, store, auto"},
+		{"{\"mode\":false}", "options.mode", "options.mode: false is not one of live, store, auto"},
+		{"{\"mode\":\"a\\u001bb\"}", "options.mode", "options.mode: \"a?b\" is not one of live, store, auto"},
+		{"{\"o\":[]}", "options.o", "options.o: must be an object, is an array"},
+		{"{\"a\":{}}", "options.a", "options.a: must be an array, is an object"},
+		{"{\"a\":[1,2,3]}", "options.a", "options.a: 3 elements are more than the 2 allowed"},
+		{"{\"snaplenn\":1}", "options.snaplenn", "options: unknown key \"snaplenn\""},
+		{"{\"Snaplen\":64}", "options.Snaplen", "options: unknown key \"Snaplen\""},
+		{"{\"zz\":null}", "options.zz", "options: unknown key \"zz\""},
+		{"{\"\":1}", "options", "options: unknown key \"\""},
+		{"{\"\\u001b[2J\":1}", "options.?[2J", "options: unknown key \"?[2J\""},
+		/* The first in the order of reading wins over the unknown key. */
+		{"{\"zz\":1,\"mode\":3,\"snaplen\":1}", "options.snaplen",
+			"options.snaplen: 1 is not within 16..262144"},
 	};
 	struct found f;
 
@@ -309,28 +309,28 @@ static void test_parse_refuses(void **state)
 		size_t n;
 		const char *says; /* the beginning */
 	} rows[] = {
-	        {"nothing", "", 0, "empty, where JSON is expected"},
-	        {"spaces only", "  ", 2, "line 1 column "},
-	        {"cut off", "{\"a\":", 5, "line 1 column 5: "},
-	        {"on the second line", "{\n\"a\" 1}", 8, "line 2 column 5: '"},
-	        {"more after the value", "{} {}", 5, "line 1 column 4: end of file expected"},
-	        {"duplicate key", "{\"a\":1,\"a\":2}", 13, "line 1 column 10: duplicate object key near"},
-	        {"duplicate key, escaped", "{\"a\":1,\"\\u0061\":2}", 18,
-	                "line 1 column 15: duplicate object key near"},
-	        {"NUL after the value", "{}\0", 3, "line 1 column "},
-	        {"NUL in a string", "\"a\0b\"", 5, "line 1 column "},
-	        {"escaped NUL in a string", "\"\\u0000\"", 8, "line 1 column "},
-	        {"escaped NUL in a key", "{\"\\u0000\":1}", 12, "line 1 column "},
-	        {"bad UTF-8", "\"\xff\"", 3, "line 1 column "},
-	        {"overlong UTF-8", "\"\xc0\xaf\"", 4, "line 1 column "},
-	        {"lone surrogate", "\"\\ud800\"", 8, "line 1 column "},
-	        {"a comment", "/* */ 1", 7, "line 1 column "},
-	        {"single quotes", "{'a':1}", 7, "line 1 column "},
-	        {"trailing comma", "[1,]", 4, "line 1 column "},
-	        {"NaN", "NaN", 3, "line 1 column "},
-	        {"over 64 bits", "99999999999999999999", 20, "line 1 column 20: too big integer"},
-	        {"real too large", "1e999", 5, "line 1 column 5: real number overflow"},
-	        {"leading zero", "01", 2, "line 1 column "},
+		{"nothing", "", 0, "empty, where JSON is expected"},
+		{"spaces only", "  ", 2, "line 1 column "},
+		{"cut off", "{\"a\":", 5, "line 1 column 5: "},
+		{"on the second line", "{\n\"a\" 1}", 8, "line 2 column 5: '"},
+		{"more after the value", "{} {}", 5, "line 1 column 4: end of file expected"},
+		{"duplicate key", "{\"a\":1,\"a\":2}", 13, "line 1 column 10: duplicate object key near"},
+		{"duplicate key, escaped", "{\"a\":1,\"\\u0061\":2}", 18,
+			"line 1 column 15: duplicate object key near"},
+		{"NUL after the value", "{}\0", 3, "line 1 column "},
+		{"NUL in a string", "\"a\0b\"", 5, "line 1 column "},
+		{"escaped NUL in a string", "\"\\u0000\"", 8, "line 1 column "},
+		{"escaped NUL in a key", "{\"\\u0000\":1}", 12, "line 1 column "},
+		{"bad UTF-8", "\"\xff\"", 3, "line 1 column "},
+		{"overlong UTF-8", "\"\xc0\xaf\"", 4, "line 1 column "},
+		{"lone surrogate", "\"\\ud800\"", 8, "line 1 column "},
+		{"a comment", "/* */ 1", 7, "line 1 column "},
+		{"single quotes", "{'a':1}", 7, "line 1 column "},
+		{"trailing comma", "[1,]", 4, "line 1 column "},
+		{"NaN", "NaN", 3, "line 1 column "},
+		{"over 64 bits", "99999999999999999999", 20, "line 1 column 20: too big integer"},
+		{"real too large", "1e999", 5, "line 1 column 5: real number overflow"},
+		{"leading zero", "01", 2, "line 1 column "},
 	};
 
 	(void)state;
@@ -412,19 +412,19 @@ static void test_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_reads_what_is_there),
-	        cmocka_unit_test(test_absent_and_null_leave_results),
-	        cmocka_unit_test(test_bounds_are_inside),
-	        cmocka_unit_test(test_refusals),
-	        cmocka_unit_test(test_negative_is_not_a_great_number),
-	        cmocka_unit_test(test_top_level_has_no_path),
-	        cmocka_unit_test(test_required),
-	        cmocka_unit_test(test_own_refusal_sticks),
-	        cmocka_unit_test(test_long_values_are_cut_in_messages),
-	        cmocka_unit_test(test_more_keys_than_the_reader_holds),
-	        cmocka_unit_test(test_parse_refuses),
-	        cmocka_unit_test(test_depth),
-	        cmocka_unit_test(test_size),
+		cmocka_unit_test(test_reads_what_is_there),
+		cmocka_unit_test(test_absent_and_null_leave_results),
+		cmocka_unit_test(test_bounds_are_inside),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_negative_is_not_a_great_number),
+		cmocka_unit_test(test_top_level_has_no_path),
+		cmocka_unit_test(test_required),
+		cmocka_unit_test(test_own_refusal_sticks),
+		cmocka_unit_test(test_long_values_are_cut_in_messages),
+		cmocka_unit_test(test_more_keys_than_the_reader_holds),
+		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

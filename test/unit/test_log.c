@@ -65,10 +65,10 @@ static void test_line(void **state)
 	(void)state;
 	log_event(LOG_LEVEL_INFO, "capture.started", json_pack("{s:i}", "n", 3));
 	assert_string_equal(logged(text, sizeof(text)), "{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":"
-	                                                "\"capture.started\",\"data\":{\"n\":3}}\n");
+							"\"capture.started\",\"data\":{\"n\":3}}\n");
 	log_event(LOG_LEVEL_ERROR, "x", NULL);
 	assert_string_equal(
-	        logged(text, sizeof(text)), "{" TS ",\"level\":\"error\",\"source\":\"test\",\"event\":\"x\"}\n");
+		logged(text, sizeof(text)), "{" TS ",\"level\":\"error\",\"source\":\"test\",\"event\":\"x\"}\n");
 }
 
 static void test_context(void **state)
@@ -80,15 +80,15 @@ static void test_context(void **state)
 	log_context_job("job");
 	log_event(LOG_LEVEL_INFO, "x", NULL);
 	assert_string_equal(logged(text, sizeof(text)),
-	        "{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\","
-	        "\"request_id\":\"req\",\"job\":\"job\"}\n");
+		"{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\","
+		"\"request_id\":\"req\",\"job\":\"job\"}\n");
 	memset(longer, 'r', sizeof(longer));
 	longer[63] = '\0';
 	log_context_request(longer);
 	log_context_job(NULL);
 	log_event(LOG_LEVEL_INFO, "x", NULL);
 	snprintf(expected, sizeof(expected),
-	        "{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\",\"request_id\":\"%s\"}\n", longer);
+		"{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\",\"request_id\":\"%s\"}\n", longer);
 	assert_string_equal(logged(text, sizeof(text)), expected);
 	longer[63] = 'r';
 	longer[99] = '\0';
@@ -97,7 +97,7 @@ static void test_context(void **state)
 	longer[63] = '\0';
 	memcpy(longer + 60, "...", 3);
 	snprintf(expected, sizeof(expected),
-	        "{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\",\"request_id\":\"%s\"}\n", longer);
+		"{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\",\"request_id\":\"%s\"}\n", longer);
 	assert_string_equal(logged(text, sizeof(text)), expected);
 }
 
@@ -117,7 +117,7 @@ static void test_context_is_the_threads_own(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, log_one, event), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_string_equal(
-	        logged(text, sizeof(text)), "{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"y\"}\n");
+		logged(text, sizeof(text)), "{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"y\"}\n");
 }
 
 static void test_levels(void **state)
@@ -140,7 +140,7 @@ static void test_levels(void **state)
 	assert_string_equal(logged(text, sizeof(text)), "");
 	log_event(LOG_LEVEL_WARNING, "seen", NULL);
 	assert_string_equal(
-	        logged(text, sizeof(text)), "{" TS ",\"level\":\"warning\",\"source\":\"test\",\"event\":\"seen\"}\n");
+		logged(text, sizeof(text)), "{" TS ",\"level\":\"warning\",\"source\":\"test\",\"event\":\"seen\"}\n");
 }
 
 static void test_strangers_text_cannot_make_lines(void **state)
@@ -151,9 +151,9 @@ static void test_strangers_text_cannot_make_lines(void **state)
 	log_context_request("a\n{\"level\":\"x\"}\xff");
 	log_event(LOG_LEVEL_INFO, "x", json_pack("{s:s}", "user", "eve\"\n\x1b[2J\xc2\x85"));
 	assert_string_equal(logged(text, sizeof(text)),
-	        "{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\","
-	        "\"request_id\":\"a?{\\\"level\\\":\\\"x\\\"}?\",\"data\":{\"user\":\"eve\\\"\\n\\u001B[2J\\u0085\"}}"
-	        "\n");
+		"{" TS ",\"level\":\"info\",\"source\":\"test\",\"event\":\"x\","
+		"\"request_id\":\"a?{\\\"level\\\":\\\"x\\\"}?\",\"data\":{\"user\":\"eve\\\"\\n\\u001B[2J\\u0085\"}}"
+		"\n");
 }
 
 static void test_error(void **state)
@@ -167,14 +167,14 @@ static void test_error(void **state)
 	err_detail(&e, "bad_filter");
 	log_err(LOG_LEVEL_WARNING, "capture.refused", &e, json_pack("{s:s}", "user", "ann"));
 	assert_string_equal(logged(text, sizeof(text)),
-	        "{" TS
-	        ",\"level\":\"warning\",\"source\":\"test\",\"event\":\"capture.refused\",\"data\":{\"user\":\"ann\","
-	        "\"error\":{\"code\":\"bad_filter\",\"message\":\"syntax error\",\"field\":\"options.filter\"}}}\n");
+		"{" TS
+		",\"level\":\"warning\",\"source\":\"test\",\"event\":\"capture.refused\",\"data\":{\"user\":\"ann\","
+		"\"error\":{\"code\":\"bad_filter\",\"message\":\"syntax error\",\"field\":\"options.filter\"}}}\n");
 	err_set(&e, ERR_NET, "reset");
 	log_err(LOG_LEVEL_ERROR, "x", &e, NULL);
 	assert_string_equal(logged(text, sizeof(text)),
-	        "{" TS ",\"level\":\"error\",\"source\":\"test\",\"event\":\"x\","
-	        "\"data\":{\"error\":{\"code\":\"net\",\"message\":\"reset\"}}}\n");
+		"{" TS ",\"level\":\"error\",\"source\":\"test\",\"event\":\"x\","
+		"\"data\":{\"error\":{\"code\":\"net\",\"message\":\"reset\"}}}\n");
 }
 
 #define THREADS 4
@@ -224,14 +224,14 @@ static void test_closed_stderr_is_survived(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        CASE(test_line),
-	        CASE(test_context),
-	        CASE(test_context_is_the_threads_own),
-	        CASE(test_levels),
-	        CASE(test_strangers_text_cannot_make_lines),
-	        CASE(test_error),
-	        CASE(test_lines_of_threads_do_not_mingle),
-	        CASE(test_closed_stderr_is_survived),
+		CASE(test_line),
+		CASE(test_context),
+		CASE(test_context_is_the_threads_own),
+		CASE(test_levels),
+		CASE(test_strangers_text_cannot_make_lines),
+		CASE(test_error),
+		CASE(test_lines_of_threads_do_not_mingle),
+		CASE(test_closed_stderr_is_survived),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

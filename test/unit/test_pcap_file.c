@@ -25,7 +25,7 @@ static int on_packet(void *ctx, const struct pcap_file_packet *p, struct err *e)
 	if (stop)
 		return err_set(e, ERR_CANCELLED, "enough");
 	snprintf(seen + n, sizeof(seen) - n, "%" PRIu64 " %u/%u %.*s\n", p->ts_ns, p->caplen, p->len,
-	        p->caplen < 100 ? (int)p->caplen : 0, (const char *)p->data);
+		p->caplen < 100 ? (int)p->caplen : 0, (const char *)p->data);
 	return 0;
 }
 
@@ -147,9 +147,9 @@ static void test_orders_and_resolutions(void **state)
 		uint32_t magic, fraction;
 		const char *says;
 	} cases[] = {
-	        {0xA1B2C3D4, 999999, "7999999000 1/9 x\n"},
-	        {0xA1B23C4D, 999999999, "7999999999 1/9 x\n"},
-	        {0xA1B2C3D4, UINT32_MAX, "4301967295000 1/9 x\n"},
+		{0xA1B2C3D4, 999999, "7999999000 1/9 x\n"},
+		{0xA1B23C4D, 999999999, "7999999999 1/9 x\n"},
+		{0xA1B2C3D4, UINT32_MAX, "4301967295000 1/9 x\n"},
 	};
 
 	(void)state;
@@ -265,14 +265,14 @@ static void test_libpcap_reads_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        T(test_round_trip_in_any_slices),
-	        T(test_ends_within_something),
-	        T(test_orders_and_resolutions),
-	        T(test_refusals),
-	        T(test_the_handler_may_stop),
-	        T(test_short_length_on_the_wire_is_raised),
-	        T(test_times_after_2106_stay_at_the_end),
-	        T(test_libpcap_reads_it),
+		T(test_round_trip_in_any_slices),
+		T(test_ends_within_something),
+		T(test_orders_and_resolutions),
+		T(test_refusals),
+		T(test_the_handler_may_stop),
+		T(test_short_length_on_the_wire_is_raised),
+		T(test_times_after_2106_stay_at_the_end),
+		T(test_libpcap_reads_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

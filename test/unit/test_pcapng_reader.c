@@ -215,8 +215,8 @@ static int on_block(void *ctx, const struct pcapng_block *b, struct err *err)
 		break;
 	case PCAPNG_PACKET:
 		note("packet of %u at %" PRIu64 " len=%u flags=%x %.*s", b->packet.interface_id, b->packet.ts_ns,
-		        b->packet.len, b->packet.flags, b->packet.caplen < 40 ? (int)b->packet.caplen : 0,
-		        (const char *)b->packet.data);
+			b->packet.len, b->packet.flags, b->packet.caplen < 40 ? (int)b->packet.caplen : 0,
+			(const char *)b->packet.data);
 		assert_null(b->packet.comment);
 		break;
 	case PCAPNG_STATS:
@@ -350,16 +350,16 @@ static void make_everything(void)
 }
 
 static const char everything[] =
-        "@0+96 section hardware=x86 os=Linux 6.1 application=pcapline comment=why\n"
-        "@96+152 interface 113 snaplen=65535 units=1000000000 name=web/0 any description=all of it filter=tcp port 80 "
-        "os=Linux hardware=virtio speed=10000000000 offset=5\n"
-        "@248+20 interface 1 snaplen=0 units=1000000\n"
-        "@268+36 packet of 0 at 1700000005123456789 len=1500 flags=0 four\n"
-        "@304+40 packet of 1 at 1700000000123456000 len=5 flags=0 three\n"
-        "@344+64 packet of 0 at 5000000000 len=3 flags=12 opt\n"
-        "@408+128 stats of 0 at 5000000007 have=7f 13589934593..17884901889 received=17179869186 ifdrop=21474836482 "
-        "accepted=25769803778 osdrop=30064771074 delivered=34359738370 comment=capture ended\n"
-        "@536+16 other bad\n";
+	"@0+96 section hardware=x86 os=Linux 6.1 application=pcapline comment=why\n"
+	"@96+152 interface 113 snaplen=65535 units=1000000000 name=web/0 any description=all of it filter=tcp port 80 "
+	"os=Linux hardware=virtio speed=10000000000 offset=5\n"
+	"@248+20 interface 1 snaplen=0 units=1000000\n"
+	"@268+36 packet of 0 at 1700000005123456789 len=1500 flags=0 four\n"
+	"@304+40 packet of 1 at 1700000000123456000 len=5 flags=0 three\n"
+	"@344+64 packet of 0 at 5000000000 len=3 flags=12 opt\n"
+	"@408+128 stats of 0 at 5000000007 have=7f 13589934593..17884901889 received=17179869186 ifdrop=21474836482 "
+	"accepted=25769803778 osdrop=30064771074 delivered=34359738370 comment=capture ended\n"
+	"@536+16 other bad\n";
 
 static void test_everything_is_read_in_both_byte_orders(void **state)
 {
@@ -418,11 +418,11 @@ static void test_sections_have_their_own_order_and_interfaces(void **state)
 	put_packet(0, 3, "c", 1);
 	feed_made_good();
 	assert_string_equal(seen.text, "@0+28 section\n@28+20 interface 1 snaplen=0 units=1000000\n@48+36 packet of 0 "
-	                               "at 1000 len=1 flags=0 a\n"
-	                               "@84+28 section\n@112+20 interface 101 snaplen=0 units=1000000\n@132+36 packet "
-	                               "of 0 at 2000 len=1 flags=0 b\n"
-	                               "@168+28 section\n@196+20 interface 276 snaplen=0 units=1000000\n@216+36 packet "
-	                               "of 0 at 3000 len=1 flags=0 c\n");
+				       "at 1000 len=1 flags=0 a\n"
+				       "@84+28 section\n@112+20 interface 101 snaplen=0 units=1000000\n@132+36 packet "
+				       "of 0 at 2000 len=1 flags=0 b\n"
+				       "@168+28 section\n@196+20 interface 276 snaplen=0 units=1000000\n@216+36 packet "
+				       "of 0 at 3000 len=1 flags=0 c\n");
 }
 
 static void test_interfaces_end_with_their_section(void **state)
@@ -473,18 +473,18 @@ static void test_resolutions(void **state)
 		uint8_t tsresol;
 		uint64_t ticks, ns, units;
 	} good[] = {
-	        {"seconds", 0, 1700000000, UINT64_C(1700000000000000000), 1},
-	        {"milliseconds", 3, 5, 5000000, 1000},
-	        {"microseconds", 6, 7, 7000, 1000000},
-	        {"nanoseconds", 9, UINT64_MAX, UINT64_MAX, 1000000000},
-	        {"picoseconds", 12, 1999, 1, UINT64_C(1000000000000)},
-	        {"finest power of 10", 19, UINT64_MAX, 1844674407, UINT64_C(10000000000000000000)},
-	        {"2^0", 0x80, 3, UINT64_C(3000000000), 1},
-	        {"2^-1", 0x81, 3, 1500000000, 2},
-	        {"2^-10", 0x8a, 1025, UINT64_C(1000976562), 1024},
-	        {"finest power of 2", 0x80 | 63, UINT64_MAX, 1999999999, UINT64_C(1) << 63},
-	        {"largest in seconds", 0, UINT64_C(18446744073), UINT64_C(18446744073000000000), 1},
-	        {"largest in 2^-1", 0x81, UINT64_C(36893488147), UINT64_C(18446744073500000000), 2},
+		{"seconds", 0, 1700000000, UINT64_C(1700000000000000000), 1},
+		{"milliseconds", 3, 5, 5000000, 1000},
+		{"microseconds", 6, 7, 7000, 1000000},
+		{"nanoseconds", 9, UINT64_MAX, UINT64_MAX, 1000000000},
+		{"picoseconds", 12, 1999, 1, UINT64_C(1000000000000)},
+		{"finest power of 10", 19, UINT64_MAX, 1844674407, UINT64_C(10000000000000000000)},
+		{"2^0", 0x80, 3, UINT64_C(3000000000), 1},
+		{"2^-1", 0x81, 3, 1500000000, 2},
+		{"2^-10", 0x8a, 1025, UINT64_C(1000976562), 1024},
+		{"finest power of 2", 0x80 | 63, UINT64_MAX, 1999999999, UINT64_C(1) << 63},
+		{"largest in seconds", 0, UINT64_C(18446744073), UINT64_C(18446744073000000000), 1},
+		{"largest in 2^-1", 0x81, UINT64_C(36893488147), UINT64_C(18446744073500000000), 2},
 	};
 	char want[96];
 
@@ -510,11 +510,11 @@ static void test_times_that_do_not_fit(void **state)
 		uint8_t tsresol;
 		uint64_t ticks;
 	} bad[] = {
-	        {0, UINT64_C(18446744074)},
-	        {8, UINT64_MAX / 10 + 1},
-	        {6, UINT64_MAX},
-	        {0x80, UINT64_C(18446744074)},
-	        {0x81, UINT64_C(36893488148)},
+		{0, UINT64_C(18446744074)},
+		{8, UINT64_MAX / 10 + 1},
+		{6, UINT64_MAX},
+		{0x80, UINT64_C(18446744074)},
+		{0x81, UINT64_C(36893488148)},
 	};
 
 	(void)state;
@@ -536,18 +536,18 @@ static void test_offsets_of_time(void **state)
 		const char *says; /* NULL: read, as ns */
 		uint64_t ns;
 	} cases[] = {
-	        {-5, 5, NULL, 0},
-	        {-5, 4, "pcapng block at byte 68: time of packet does not fit 64-bit nanoseconds", 0},
-	        {INT64_C(9223372036), 0, NULL, UINT64_C(9223372036000000000)},
-	        {INT64_C(9223372037), 0,
-	                "pcapng block at byte 28: option if_tsoffset: 9223372037 s does not fit 64-bit nanoseconds", 0},
-	        {INT64_C(-9223372037), 0,
-	                "pcapng block at byte 28: option if_tsoffset: -9223372037 s does not fit 64-bit nanoseconds",
-	                0},
-	        {INT64_MIN, 0,
-	                "pcapng block at byte 28: option if_tsoffset: -9223372036854775808 s does not fit 64-bit "
-	                "nanoseconds",
-	                0},
+		{-5, 5, NULL, 0},
+		{-5, 4, "pcapng block at byte 68: time of packet does not fit 64-bit nanoseconds", 0},
+		{INT64_C(9223372036), 0, NULL, UINT64_C(9223372036000000000)},
+		{INT64_C(9223372037), 0,
+			"pcapng block at byte 28: option if_tsoffset: 9223372037 s does not fit 64-bit nanoseconds", 0},
+		{INT64_C(-9223372037), 0,
+			"pcapng block at byte 28: option if_tsoffset: -9223372037 s does not fit 64-bit nanoseconds",
+			0},
+		{INT64_MIN, 0,
+			"pcapng block at byte 28: option if_tsoffset: -9223372036854775808 s does not fit 64-bit "
+			"nanoseconds",
+			0},
 	};
 	char want[96];
 
@@ -591,19 +591,19 @@ static void test_text_is_clean(void **state)
 		size_t n;
 		const char *out;
 	} cases[] = {
-	        {"plain", 5, "plain"},
-	        {"g\xc3\xbcnther \xe2\x82\xac \xf0\x9f\x98\x80", 17, "g\xc3\xbcnther \xe2\x82\xac \xf0\x9f\x98\x80"},
-	        {"tab\tand\nline", 12, "tab\tand\nline"},
-	        {"ends\0here", 9, "ends"},
-	        {"\x1b[31mred\x7f", 9, "?[31mred?"},
-	        {"\xc2\x9b"
-	         "31m",
-	                5, "??31m"},
-	        {"overlong \xc0\xaf", 11, "overlong ??"},
-	        {"surrogate \xed\xa0\x80", 13, "surrogate ???"},
-	        {"cut \xe2\x82", 6, "cut ??"},
-	        {"beyond \xf4\x90\x80\x80", 11, "beyond ????"},
-	        {"\x80\xff", 2, "??"},
+		{"plain", 5, "plain"},
+		{"g\xc3\xbcnther \xe2\x82\xac \xf0\x9f\x98\x80", 17, "g\xc3\xbcnther \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"tab\tand\nline", 12, "tab\tand\nline"},
+		{"ends\0here", 9, "ends"},
+		{"\x1b[31mred\x7f", 9, "?[31mred?"},
+		{"\xc2\x9b"
+		 "31m",
+			5, "??31m"},
+		{"overlong \xc0\xaf", 11, "overlong ??"},
+		{"surrogate \xed\xa0\x80", 13, "surrogate ???"},
+		{"cut \xe2\x82", 6, "cut ??"},
+		{"beyond \xf4\x90\x80\x80", 11, "beyond ????"},
+		{"\x80\xff", 2, "??"},
 	};
 	char want[96];
 
@@ -730,64 +730,64 @@ static const struct {
 	size_t n;
 	uint32_t words[20];
 } bad[] = {
-        /* frames */
-        {"length 0 is under 12", 3, {6, 0, 0}},
-        {"length 8 is under 12", 3, {6, 8, 8}},
-        {"length 13 is not divisible by 4", 4, {6, 13, 0, 13}},
-        {"length 1048580 is over 1048576", 3, {6, 1048580, 0}},
-        {"length 4294967292 is over 1048576", 3, {6, UINT32_MAX - 3, 0}},
-        {"length 4294967295 is not divisible by 4", 3, {6, UINT32_MAX, 0}},
-        {"length 20 at the end differs from 16 at the beginning", 4, {99, 16, 0, 20}},
-        /* sections */
-        {"section header: byte-order magic is 0x1a2b3c4e", 7, {PCAPNG_BLOCK_SECTION, 28, 0x1A2B3C4E, 1, 0, 0, 28}},
-        {"section header: length 24 is under 28", 6, {PCAPNG_BLOCK_SECTION, 24, 0x1A2B3C4D, PAIR(1, 0), 0, 24}},
-        {"section header: version 2.0 is neither 1.0 nor 1.2", 7,
-                {PCAPNG_BLOCK_SECTION, 28, 0x1A2B3C4D, PAIR(2, 0), UINT32_MAX, UINT32_MAX, 28}},
-        {"section header: version 1.1 is neither 1.0 nor 1.2", 7,
-                {PCAPNG_BLOCK_SECTION, 28, 0x1A2B3C4D, PAIR(1, 1), UINT32_MAX, UINT32_MAX, 28}},
-        {"option 4 stands twice", 11,
-                {PCAPNG_BLOCK_SECTION, 44, 0x1A2B3C4D, PAIR(1, 0), 0, 0, PAIR(4, 1), 0, PAIR(4, 1), 0, 44}},
-        /* interfaces */
-        {"interface: length 16 is under 20", 4, {1, 16, 1, 16}},
-        {"option 2: length 1 passes the end of the block, 0 bytes are left", 6, {1, 24, 1, 0, PAIR(2, 1), 24}},
-        {"option 2: length 5 passes the end of the block, 4 bytes are left", 7, {1, 28, 1, 0, PAIR(2, 5), 0, 28}},
-        {"option 2: length 65535 passes the end of the block, 4 bytes are left", 7,
-                {1, 28, 1, 0, PAIR(2, 65535), 0, 28}},
-        {"option 2 stands twice", 7, {1, 28, 1, 0, PAIR(2, 0), PAIR(2, 0), 28}},
-        {"option 9 stands twice", 9, {1, 36, 1, 0, PAIR(9, 1), WORD(6, 0, 0, 0), PAIR(9, 1), WORD(6, 0, 0, 0), 36}},
-        {"end of options has length 4 instead of 0", 7, {1, 28, 1, 0, PAIR(0, 4), 0, 28}},
-        {"option if_tsresol: length 4 is not 1", 7, {1, 28, 1, 0, PAIR(9, 4), 9, 28}},
-        {"option if_tsresol: length 0 is not 1", 6, {1, 24, 1, 0, PAIR(9, 0), 24}},
-        {"option if_tsresol: 10^-20 s is finer than 10^-19", 7, {1, 28, 1, 0, PAIR(9, 1), WORD(20, 0, 0, 0), 28}},
-        {"option if_tsresol: 10^-127 s is finer than 10^-19", 7, {1, 28, 1, 0, PAIR(9, 1), WORD(127, 0, 0, 0), 28}},
-        {"option if_tsresol: 2^-64 s is finer than 2^-63", 7, {1, 28, 1, 0, PAIR(9, 1), WORD(0xC0, 0, 0, 0), 28}},
-        {"option if_tsoffset: length 4 is not 8", 7, {1, 28, 1, 0, PAIR(14, 4), 9, 28}},
-        {"option if_speed: length 4 is not 8", 7, {1, 28, 1, 0, PAIR(8, 4), 9, 28}},
-        {"option if_filter: length 0 leaves no room for its kind", 6, {1, 24, 1, 0, PAIR(11, 0), 24}},
-        /* packets */
-        {"packet: length 28 is under 32", 7, {6, 28, 0, 0, 0, 0, 28}},
-        {"packet of interface 1, the section described 1 so far", 8, {6, 32, 1, 0, 0, 0, 0, 32}},
-        {"packet of interface 4294967295, the section described 1 so far", 8, {6, 32, UINT32_MAX, 0, 0, 0, 0, 32}},
-        {"packet: captured length 1 passes the end of the block, 0 bytes are left", 8, {6, 32, 0, 0, 0, 1, 1, 32}},
-        {"packet: captured length 5 passes the end of the block, 4 bytes are left", 9, {6, 36, 0, 0, 0, 5, 5, 0, 36}},
-        {"packet: captured length 4294967295 is over 262144", 9, {6, 36, 0, 0, 0, UINT32_MAX, 5, 0, 36}},
-        {"packet: captured length 262145 is over 262144", 9, {6, 36, 0, 0, 0, 262145, 5, 0, 36}},
-        {"option 1: length 1 passes the end of the block, 0 bytes are left", 10,
-                {6, 40, 0, 0, 0, 1, 1, 0, PAIR(1, 1), 40}},
-        {"option epb_flags: length 2 is not 4", 11, {6, 44, 0, 0, 0, 1, 1, 0, PAIR(2, 2), 0, 44}},
-        {"option 2 stands twice", 13, {6, 52, 0, 0, 0, 1, 1, 0, PAIR(2, 4), 1, PAIR(2, 4), 1, 52}},
-        /* simple packets */
-        {"simple packet: length 12 is under 16", 3, {3, 12, 12}},
-        {"packet: captured length 5 passes the end of the block, 4 bytes are left", 5, {3, 20, 5, 0, 20}},
-        {"packet: captured length 4294967295 is over 262144", 5, {3, 20, UINT32_MAX, 0, 20}},
-        /* statistics */
-        {"interface statistics: length 20 is under 24", 5, {5, 20, 0, 0, 20}},
-        {"statistics of interface 1, the section described 1 so far", 6, {5, 24, 1, 0, 0, 24}},
-        {"time of statistics does not fit 64-bit nanoseconds", 6, {5, 24, 0, UINT32_MAX, 0, 24}},
-        {"option isb_ifrecv: length 4 is not 8", 8, {5, 32, 0, 0, 0, PAIR(4, 4), 1, 32}},
-        {"option isb_starttime: length 0 is not 8", 7, {5, 28, 0, 0, 0, PAIR(2, 0), 28}},
-        {"option isb_starttime does not fit 64-bit nanoseconds", 9, {5, 36, 0, 0, 0, PAIR(2, 8), UINT32_MAX, 0, 36}},
-        {"option 4 stands twice", 12, {5, 48, 0, 0, 0, PAIR(4, 8), 0, 0, PAIR(4, 8), 0, 0, 48}},
+	/* frames */
+	{"length 0 is under 12", 3, {6, 0, 0}},
+	{"length 8 is under 12", 3, {6, 8, 8}},
+	{"length 13 is not divisible by 4", 4, {6, 13, 0, 13}},
+	{"length 1048580 is over 1048576", 3, {6, 1048580, 0}},
+	{"length 4294967292 is over 1048576", 3, {6, UINT32_MAX - 3, 0}},
+	{"length 4294967295 is not divisible by 4", 3, {6, UINT32_MAX, 0}},
+	{"length 20 at the end differs from 16 at the beginning", 4, {99, 16, 0, 20}},
+	/* sections */
+	{"section header: byte-order magic is 0x1a2b3c4e", 7, {PCAPNG_BLOCK_SECTION, 28, 0x1A2B3C4E, 1, 0, 0, 28}},
+	{"section header: length 24 is under 28", 6, {PCAPNG_BLOCK_SECTION, 24, 0x1A2B3C4D, PAIR(1, 0), 0, 24}},
+	{"section header: version 2.0 is neither 1.0 nor 1.2", 7,
+		{PCAPNG_BLOCK_SECTION, 28, 0x1A2B3C4D, PAIR(2, 0), UINT32_MAX, UINT32_MAX, 28}},
+	{"section header: version 1.1 is neither 1.0 nor 1.2", 7,
+		{PCAPNG_BLOCK_SECTION, 28, 0x1A2B3C4D, PAIR(1, 1), UINT32_MAX, UINT32_MAX, 28}},
+	{"option 4 stands twice", 11,
+		{PCAPNG_BLOCK_SECTION, 44, 0x1A2B3C4D, PAIR(1, 0), 0, 0, PAIR(4, 1), 0, PAIR(4, 1), 0, 44}},
+	/* interfaces */
+	{"interface: length 16 is under 20", 4, {1, 16, 1, 16}},
+	{"option 2: length 1 passes the end of the block, 0 bytes are left", 6, {1, 24, 1, 0, PAIR(2, 1), 24}},
+	{"option 2: length 5 passes the end of the block, 4 bytes are left", 7, {1, 28, 1, 0, PAIR(2, 5), 0, 28}},
+	{"option 2: length 65535 passes the end of the block, 4 bytes are left", 7,
+		{1, 28, 1, 0, PAIR(2, 65535), 0, 28}},
+	{"option 2 stands twice", 7, {1, 28, 1, 0, PAIR(2, 0), PAIR(2, 0), 28}},
+	{"option 9 stands twice", 9, {1, 36, 1, 0, PAIR(9, 1), WORD(6, 0, 0, 0), PAIR(9, 1), WORD(6, 0, 0, 0), 36}},
+	{"end of options has length 4 instead of 0", 7, {1, 28, 1, 0, PAIR(0, 4), 0, 28}},
+	{"option if_tsresol: length 4 is not 1", 7, {1, 28, 1, 0, PAIR(9, 4), 9, 28}},
+	{"option if_tsresol: length 0 is not 1", 6, {1, 24, 1, 0, PAIR(9, 0), 24}},
+	{"option if_tsresol: 10^-20 s is finer than 10^-19", 7, {1, 28, 1, 0, PAIR(9, 1), WORD(20, 0, 0, 0), 28}},
+	{"option if_tsresol: 10^-127 s is finer than 10^-19", 7, {1, 28, 1, 0, PAIR(9, 1), WORD(127, 0, 0, 0), 28}},
+	{"option if_tsresol: 2^-64 s is finer than 2^-63", 7, {1, 28, 1, 0, PAIR(9, 1), WORD(0xC0, 0, 0, 0), 28}},
+	{"option if_tsoffset: length 4 is not 8", 7, {1, 28, 1, 0, PAIR(14, 4), 9, 28}},
+	{"option if_speed: length 4 is not 8", 7, {1, 28, 1, 0, PAIR(8, 4), 9, 28}},
+	{"option if_filter: length 0 leaves no room for its kind", 6, {1, 24, 1, 0, PAIR(11, 0), 24}},
+	/* packets */
+	{"packet: length 28 is under 32", 7, {6, 28, 0, 0, 0, 0, 28}},
+	{"packet of interface 1, the section described 1 so far", 8, {6, 32, 1, 0, 0, 0, 0, 32}},
+	{"packet of interface 4294967295, the section described 1 so far", 8, {6, 32, UINT32_MAX, 0, 0, 0, 0, 32}},
+	{"packet: captured length 1 passes the end of the block, 0 bytes are left", 8, {6, 32, 0, 0, 0, 1, 1, 32}},
+	{"packet: captured length 5 passes the end of the block, 4 bytes are left", 9, {6, 36, 0, 0, 0, 5, 5, 0, 36}},
+	{"packet: captured length 4294967295 is over 262144", 9, {6, 36, 0, 0, 0, UINT32_MAX, 5, 0, 36}},
+	{"packet: captured length 262145 is over 262144", 9, {6, 36, 0, 0, 0, 262145, 5, 0, 36}},
+	{"option 1: length 1 passes the end of the block, 0 bytes are left", 10,
+		{6, 40, 0, 0, 0, 1, 1, 0, PAIR(1, 1), 40}},
+	{"option epb_flags: length 2 is not 4", 11, {6, 44, 0, 0, 0, 1, 1, 0, PAIR(2, 2), 0, 44}},
+	{"option 2 stands twice", 13, {6, 52, 0, 0, 0, 1, 1, 0, PAIR(2, 4), 1, PAIR(2, 4), 1, 52}},
+	/* simple packets */
+	{"simple packet: length 12 is under 16", 3, {3, 12, 12}},
+	{"packet: captured length 5 passes the end of the block, 4 bytes are left", 5, {3, 20, 5, 0, 20}},
+	{"packet: captured length 4294967295 is over 262144", 5, {3, 20, UINT32_MAX, 0, 20}},
+	/* statistics */
+	{"interface statistics: length 20 is under 24", 5, {5, 20, 0, 0, 20}},
+	{"statistics of interface 1, the section described 1 so far", 6, {5, 24, 1, 0, 0, 24}},
+	{"time of statistics does not fit 64-bit nanoseconds", 6, {5, 24, 0, UINT32_MAX, 0, 24}},
+	{"option isb_ifrecv: length 4 is not 8", 8, {5, 32, 0, 0, 0, PAIR(4, 4), 1, 32}},
+	{"option isb_starttime: length 0 is not 8", 7, {5, 28, 0, 0, 0, PAIR(2, 0), 28}},
+	{"option isb_starttime does not fit 64-bit nanoseconds", 9, {5, 36, 0, 0, 0, PAIR(2, 8), UINT32_MAX, 0, 36}},
+	{"option 4 stands twice", 12, {5, 48, 0, 0, 0, PAIR(4, 8), 0, 0, PAIR(4, 8), 0, 0, 48}},
 };
 
 static void test_refusals(void **state)
@@ -899,30 +899,30 @@ static void test_free_of_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        T(test_everything_is_read_in_both_byte_orders),
-	        T(test_any_slicing_gives_the_same),
-	        T(test_whole_blocks_are_not_copied),
-	        T(test_sections_have_their_own_order_and_interfaces),
-	        T(test_interfaces_end_with_their_section),
-	        T(test_simple_packets_are_cut_by_the_first_snaplen),
-	        T(test_length_on_the_wire_is_raised_to_the_captured),
-	        T(test_resolutions),
-	        T(test_times_that_do_not_fit),
-	        T(test_offsets_of_time),
-	        T(test_text_is_clean),
-	        T(test_text_is_cut_between_characters),
-	        T(test_filters_of_other_kinds_are_left_out),
-	        T(test_largest_packet),
-	        T(test_block_limit),
-	        T(test_block_limit_is_never_over_the_largest),
-	        T(test_interface_limit),
-	        T(test_refusals),
-	        T(test_nothing_stands_before_a_section),
-	        T(test_simple_packet_needs_an_interface),
-	        T(test_a_broken_stream_stays_broken),
-	        T(test_the_handler_may_stop),
-	        T(test_ends),
-	        T(test_free_of_nothing),
+		T(test_everything_is_read_in_both_byte_orders),
+		T(test_any_slicing_gives_the_same),
+		T(test_whole_blocks_are_not_copied),
+		T(test_sections_have_their_own_order_and_interfaces),
+		T(test_interfaces_end_with_their_section),
+		T(test_simple_packets_are_cut_by_the_first_snaplen),
+		T(test_length_on_the_wire_is_raised_to_the_captured),
+		T(test_resolutions),
+		T(test_times_that_do_not_fit),
+		T(test_offsets_of_time),
+		T(test_text_is_clean),
+		T(test_text_is_cut_between_characters),
+		T(test_filters_of_other_kinds_are_left_out),
+		T(test_largest_packet),
+		T(test_block_limit),
+		T(test_block_limit_is_never_over_the_largest),
+		T(test_interface_limit),
+		T(test_refusals),
+		T(test_nothing_stands_before_a_section),
+		T(test_simple_packet_needs_an_interface),
+		T(test_a_broken_stream_stays_broken),
+		T(test_the_handler_may_stop),
+		T(test_ends),
+		T(test_free_of_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

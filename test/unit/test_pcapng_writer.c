@@ -13,28 +13,28 @@
 static uint8_t out[PCAPNG_BLOCK_BYTES_MAX];
 
 static const struct pcapng_section a_section = {
-        .hardware = "x86", .os = "Linux 6.1", .application = "pcapline", .comment = "started by alice"};
+	.hardware = "x86", .os = "Linux 6.1", .application = "pcapline", .comment = "started by alice"};
 static const struct pcapng_interface an_interface = {.link_type = 1,
-        .snaplen = 65535,
-        .name = "web/0 eth0",
-        .description = "first",
-        .filter = "tcp port 80",
-        .os = "Linux",
-        .hardware = "virtio",
-        .comment = "mind the gap",
-        .speed_bps = UINT64_C(10000000000)};
+	.snaplen = 65535,
+	.name = "web/0 eth0",
+	.description = "first",
+	.filter = "tcp port 80",
+	.os = "Linux",
+	.hardware = "virtio",
+	.comment = "mind the gap",
+	.speed_bps = UINT64_C(10000000000)};
 static const struct pcapng_stats some_stats = {.interface_id = 0,
-        .ts_ns = UINT64_C(1700000000123456789),
-        .have = PCAPNG_STATS_START | PCAPNG_STATS_END | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_IFDROP |
-                PCAPNG_STATS_ACCEPTED | PCAPNG_STATS_OSDROP | PCAPNG_STATS_DELIVERED,
-        .start_ns = UINT64_C(1690000000000000001),
-        .end_ns = UINT64_MAX,
-        .received = UINT64_C(1) << 40,
-        .dropped_interface = 1,
-        .accepted = UINT64_MAX,
-        .dropped_os = UINT32_MAX,
-        .delivered = 0,
-        .comment = "capture ended (user_stop)"};
+	.ts_ns = UINT64_C(1700000000123456789),
+	.have = PCAPNG_STATS_START | PCAPNG_STATS_END | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_IFDROP |
+		PCAPNG_STATS_ACCEPTED | PCAPNG_STATS_OSDROP | PCAPNG_STATS_DELIVERED,
+	.start_ns = UINT64_C(1690000000000000001),
+	.end_ns = UINT64_MAX,
+	.received = UINT64_C(1) << 40,
+	.dropped_interface = 1,
+	.accepted = UINT64_MAX,
+	.dropped_os = UINT32_MAX,
+	.delivered = 0,
+	.comment = "capture ended (user_stop)"};
 
 /* ---- reading back ---- */
 
@@ -183,7 +183,7 @@ static void test_packets_of_every_padding(void **state)
 	memset(data, 0xAA, sizeof(data));
 	for (uint32_t caplen = 0; caplen <= sizeof(data); caplen++) {
 		const struct pcapng_packet p = {
-		        .ts_ns = UINT64_MAX - 1, .caplen = caplen, .len = 70000, .data = caplen ? data : NULL};
+			.ts_ns = UINT64_MAX - 1, .caplen = caplen, .len = 70000, .data = caplen ? data : NULL};
 		const size_t n = pcapng_packet_bytes(caplen);
 
 		memset(exact, 0xFF, sizeof(exact));
@@ -204,7 +204,7 @@ static void test_packets_of_every_padding(void **state)
 static void test_packet_options(void **state)
 {
 	const struct pcapng_packet p = {
-	        .ts_ns = 5, .caplen = 3, .len = 3, .data = (const uint8_t *)"abc", .comment = "odd", .flags = 0x12};
+		.ts_ns = 5, .caplen = 3, .len = 3, .data = (const uint8_t *)"abc", .comment = "odd", .flags = 0x12};
 	size_t n = pcapng_write_packet(block, sizeof(block), &p);
 
 	(void)state;
@@ -272,7 +272,7 @@ static void test_room(void **state)
 static void check_long_interface(const struct pcapng_block *b)
 {
 	const char *texts[] = {b->interface.name, b->interface.description, b->interface.filter, b->interface.os,
-	        b->interface.hardware, b->interface.comment};
+		b->interface.hardware, b->interface.comment};
 
 	for (size_t i = 0; i < 6; i++)
 		assert_int_equal(strlen(texts[i]), PCAPNG_TEXT_MAX);
@@ -286,17 +286,17 @@ static void test_longest_texts(void **state)
 	(void)state;
 	memset(t, 'a', sizeof(t) - 1);
 	n = pcapng_write_interface(block, PCAPNG_META_BYTES_MAX,
-	        &(struct pcapng_interface){.name = t,
-	                .description = t,
-	                .filter = t,
-	                .os = t,
-	                .hardware = t,
-	                .comment = t,
-	                .speed_bps = UINT64_MAX});
+		&(struct pcapng_interface){.name = t,
+			.description = t,
+			.filter = t,
+			.os = t,
+			.hardware = t,
+			.comment = t,
+			.speed_bps = UINT64_MAX});
 	assert_true(n > 0);
 	read_back(block, n, check_long_interface);
 	n = pcapng_write_section(block, PCAPNG_META_BYTES_MAX,
-	        &(struct pcapng_section){.hardware = t, .os = t, .application = t, .comment = t});
+		&(struct pcapng_section){.hardware = t, .os = t, .application = t, .comment = t});
 	assert_true(n > 0);
 	read_back(block, n, NULL);
 }
@@ -314,7 +314,7 @@ static void test_text_is_cut_between_characters(void **state)
 	memset(t, 'a', sizeof(t));
 	memcpy(t + PCAPNG_TEXT_MAX - 1, "\xc3\xbc", 3);
 	read_back(block, pcapng_write_interface(block, sizeof(block), &(struct pcapng_interface){.name = t}),
-	        check_cut_name);
+		check_cut_name);
 }
 
 /* ---- somebody else's opinion ---- */
@@ -332,16 +332,16 @@ static void test_libpcap_reads_it(void **state)
 	n = pcapng_write_section(out, sizeof(out), &a_section);
 	n += pcapng_write_interface(out + n, sizeof(out) - n, &an_interface);
 	n += pcapng_write_interface(
-	        out + n, sizeof(out) - n, &(struct pcapng_interface){.link_type = 1, .snaplen = 65535});
+		out + n, sizeof(out) - n, &(struct pcapng_interface){.link_type = 1, .snaplen = 65535});
 	for (uint32_t i = 0; i < 3; i++)
 		n += pcapng_write_packet(out + n, sizeof(out) - n,
-		        &(struct pcapng_packet){.interface_id = i % 2,
-		                .ts_ns = UINT64_C(1700000000123456789) + i,
-		                .caplen = 5 + i,
-		                .len = 100,
-		                .data = (const uint8_t *)"1234567",
-		                .comment = i == 1 ? "odd" : NULL,
-		                .flags = i});
+			&(struct pcapng_packet){.interface_id = i % 2,
+				.ts_ns = UINT64_C(1700000000123456789) + i,
+				.caplen = 5 + i,
+				.len = 100,
+				.data = (const uint8_t *)"1234567",
+				.comment = i == 1 ? "odd" : NULL,
+				.flags = i});
 	n += pcapng_write_stats(out + n, sizeof(out) - n, &some_stats);
 	f = fmemopen(out, n, "rb");
 	assert_non_null(f);
@@ -365,7 +365,7 @@ static void test_libpcap_reads_it(void **state)
 static void test_link_types_have_libpcaps_names(void **state)
 {
 	static const uint16_t same[] = {DLT_NULL, DLT_EN10MB, DLT_LINUX_SLL, DLT_LINUX_SLL2, DLT_IEEE802_11_RADIO,
-	        DLT_IPV4, DLT_IPV6, DLT_NFLOG, DLT_PPP, DLT_LOOP, DLT_USB_LINUX_MMAPPED, DLT_NETLINK, DLT_VSOCK};
+		DLT_IPV4, DLT_IPV6, DLT_NFLOG, DLT_PPP, DLT_LOOP, DLT_USB_LINUX_MMAPPED, DLT_NETLINK, DLT_VSOCK};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
@@ -412,20 +412,20 @@ static void test_link_types_are_translated_as_libpcap_does(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_section),
-	        cmocka_unit_test(test_interface),
-	        cmocka_unit_test(test_absent_texts_stay_absent),
-	        cmocka_unit_test(test_stats),
-	        cmocka_unit_test(test_stats_have_only_what_is_known),
-	        cmocka_unit_test(test_packets_of_every_padding),
-	        cmocka_unit_test(test_packet_options),
-	        cmocka_unit_test(test_packets_are_cut_at_the_largest_snaplen),
-	        cmocka_unit_test(test_room),
-	        cmocka_unit_test(test_longest_texts),
-	        cmocka_unit_test(test_text_is_cut_between_characters),
-	        cmocka_unit_test(test_libpcap_reads_it),
-	        cmocka_unit_test(test_link_types_have_libpcaps_names),
-	        cmocka_unit_test(test_link_types_are_translated_as_libpcap_does),
+		cmocka_unit_test(test_section),
+		cmocka_unit_test(test_interface),
+		cmocka_unit_test(test_absent_texts_stay_absent),
+		cmocka_unit_test(test_stats),
+		cmocka_unit_test(test_stats_have_only_what_is_known),
+		cmocka_unit_test(test_packets_of_every_padding),
+		cmocka_unit_test(test_packet_options),
+		cmocka_unit_test(test_packets_are_cut_at_the_largest_snaplen),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_longest_texts),
+		cmocka_unit_test(test_text_is_cut_between_characters),
+		cmocka_unit_test(test_libpcap_reads_it),
+		cmocka_unit_test(test_link_types_have_libpcaps_names),
+		cmocka_unit_test(test_link_types_are_translated_as_libpcap_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static void test_notes(void **state)
 
 	(void)state;
 	assert_string_equal(
-	        stop_note_format(STOP_MAX_PACKETS, "100 packets", note), "capture ended (max_packets): 100 packets");
+		stop_note_format(STOP_MAX_PACKETS, "100 packets", note), "capture ended (max_packets): 100 packets");
 	assert_string_equal(stop_note_format(STOP_USER, NULL, note), "capture ended (user_stop)");
 	assert_string_equal(stop_note_format(STOP_USER, "", note), "capture ended (user_stop)");
 	for (int i = STOP_USER; i <= STOP_INTERNAL; i++) {
@@ -63,10 +63,10 @@ static void test_notes(void **state)
 static void test_other_comments_are_not_notes(void **state)
 {
 	static const char *const comments[] = {"", "capture ended", "capture ended (", "capture ended ()",
-	        "capture ended (): x", "capture ended (user_stop", "capture ended (user_stop)x",
-	        "capture ended (user_stop):", "capture ended (user_stop):x", "capture ended (nonsense)",
-	        "Capture ended (user_stop)", " capture ended (user_stop)",
-	        "capture ended (user_stopxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx)"};
+		"capture ended (): x", "capture ended (user_stop", "capture ended (user_stop)x",
+		"capture ended (user_stop):", "capture ended (user_stop):x", "capture ended (nonsense)",
+		"Capture ended (user_stop)", " capture ended (user_stop)",
+		"capture ended (user_stopxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx)"};
 	enum stop_reason r = STOP_KILLED;
 	char text[STOP_NOTE_MAX] = "kept";
 
@@ -106,11 +106,11 @@ static void test_long_notes_are_cut_between_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_names_read_back),
-	        cmocka_unit_test(test_unknown_names_are_refused),
-	        cmocka_unit_test(test_notes),
-	        cmocka_unit_test(test_other_comments_are_not_notes),
-	        cmocka_unit_test(test_long_notes_are_cut_between_characters),
+		cmocka_unit_test(test_names_read_back),
+		cmocka_unit_test(test_unknown_names_are_refused),
+		cmocka_unit_test(test_notes),
+		cmocka_unit_test(test_other_comments_are_not_notes),
+		cmocka_unit_test(test_long_notes_are_cut_between_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

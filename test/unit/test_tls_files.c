@@ -42,8 +42,8 @@ static void write_key(const char *to, EVP_PKEY *key, const char *passphrase)
 
 	assert_non_null(f);
 	assert_int_equal(PEM_write_PrivateKey(f, key, passphrase != NULL ? EVP_aes_256_cbc() : NULL, NULL, 0, NULL,
-	                         (void *)(uintptr_t)passphrase),
-	        1);
+				 (void *)(uintptr_t)passphrase),
+		1);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(chmod(to, 0600), 0);
 }
@@ -171,7 +171,7 @@ static void test_key_of_another(void **state)
 {
 	(void)state;
 	assert_refused(cert_path, other_key_path, NULL, ERR_INPUT,
-	        "TLS key: @/other.pem does not belong to the certificate in @/cert.pem");
+		"TLS key: @/other.pem does not belong to the certificate in @/cert.pem");
 }
 
 static void test_key_modes(void **state)
@@ -180,14 +180,14 @@ static void test_key_modes(void **state)
 		mode_t mode;
 		const char *says;
 	} rows[] = {
-	        {0400, NULL},
-	        {0600, NULL},
-	        {0440, NULL},
-	        {0640, NULL},
-	        {0644, "TLS key: @/key.pem has mode 0644: others may read or write it; 0600 or 0640 is right"},
-	        {0604, "TLS key: @/key.pem has mode 0604: others may read or write it; 0600 or 0640 is right"},
-	        {0620, "TLS key: @/key.pem has mode 0620: others may read or write it; 0600 or 0640 is right"},
-	        {0602, "TLS key: @/key.pem has mode 0602: others may read or write it; 0600 or 0640 is right"},
+		{0400, NULL},
+		{0600, NULL},
+		{0440, NULL},
+		{0640, NULL},
+		{0644, "TLS key: @/key.pem has mode 0644: others may read or write it; 0600 or 0640 is right"},
+		{0604, "TLS key: @/key.pem has mode 0604: others may read or write it; 0600 or 0640 is right"},
+		{0620, "TLS key: @/key.pem has mode 0620: others may read or write it; 0600 or 0640 is right"},
+		{0602, "TLS key: @/key.pem has mode 0602: others may read or write it; 0600 or 0640 is right"},
 	};
 	struct tls_files t;
 	struct err e = {0};
@@ -209,7 +209,7 @@ static void test_encrypted_key_is_not_asked_about(void **state)
 {
 	(void)state;
 	assert_refused(cert_path, locked_key_path, NULL, ERR_INPUT,
-	        "TLS key: @/locked.pem is encrypted; a key without passphrase is needed");
+		"TLS key: @/locked.pem is encrypted; a key without passphrase is needed");
 }
 
 static void test_not_there(void **state)
@@ -217,7 +217,7 @@ static void test_not_there(void **state)
 	(void)state;
 	assert_refused(cert_path, path, NULL, ERR_NOT_FOUND, "TLS key: @/file.pem: No such file or directory");
 	assert_refused(
-	        path, key_path, NULL, ERR_NOT_FOUND, "TLS certificate: open @/file.pem: No such file or directory");
+		path, key_path, NULL, ERR_NOT_FOUND, "TLS certificate: open @/file.pem: No such file or directory");
 	assert_refused(NULL, NULL, path, ERR_NOT_FOUND, "TLS CA: open @/file.pem: No such file or directory");
 }
 
@@ -227,15 +227,15 @@ static void test_not_pem(void **state)
 
 	(void)state;
 	assert_refused(key_path, key_path, NULL, ERR_INPUT,
-	        "TLS certificate: @/key.pem has no line \"-----BEGIN CERTIFICATE-----\"");
+		"TLS certificate: @/key.pem has no line \"-----BEGIN CERTIFICATE-----\"");
 	assert_refused(
-	        NULL, NULL, key_path, ERR_INPUT, "TLS CA: @/key.pem has no line \"-----BEGIN CERTIFICATE-----\"");
+		NULL, NULL, key_path, ERR_INPUT, "TLS CA: @/key.pem has no line \"-----BEGIN CERTIFICATE-----\"");
 	assert_int_equal(fs_write_new(path, broken, sizeof(broken) - 1, 0600, NULL), 0);
 	assert_refused(cert_path, path, NULL, ERR_INPUT,
-	        "TLS key: @/file.pem has no line \"-----BEGIN ... PRIVATE KEY-----\"");
+		"TLS key: @/file.pem has no line \"-----BEGIN ... PRIVATE KEY-----\"");
 	assert_refused(cert_path, key_path, path, ERR_INPUT, "TLS CA: @/file.pem holds no readable certificate: ...");
 	assert_refused(
-	        path, key_path, NULL, ERR_INPUT, "TLS certificate: @/file.pem holds no readable certificate: ...");
+		path, key_path, NULL, ERR_INPUT, "TLS certificate: @/file.pem holds no readable certificate: ...");
 }
 
 static void test_broken_key(void **state)
@@ -257,7 +257,7 @@ static void test_too_large(void **state)
 	assert_int_equal(fs_write_new(path, big, TLS_FILE_BYTES_MAX + 1, 0600, NULL), 0);
 	free(big);
 	assert_refused(
-	        NULL, NULL, path, ERR_LIMIT, "TLS CA: @/file.pem has 1048577 bytes, more than the 1048576 allowed");
+		NULL, NULL, path, ERR_LIMIT, "TLS CA: @/file.pem has 1048577 bytes, more than the 1048576 allowed");
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_files, remove_files)
@@ -265,15 +265,15 @@ static void test_too_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        CASE(test_loads),
-	        CASE(test_any_may_be_missing),
-	        CASE(test_key_of_another),
-	        CASE(test_key_modes),
-	        CASE(test_encrypted_key_is_not_asked_about),
-	        CASE(test_not_there),
-	        CASE(test_not_pem),
-	        CASE(test_broken_key),
-	        CASE(test_too_large),
+		CASE(test_loads),
+		CASE(test_any_may_be_missing),
+		CASE(test_key_of_another),
+		CASE(test_key_modes),
+		CASE(test_encrypted_key_is_not_asked_about),
+		CASE(test_not_there),
+		CASE(test_not_pem),
+		CASE(test_broken_key),
+		CASE(test_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
