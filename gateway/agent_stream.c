@@ -35,7 +35,8 @@ struct agent_stream {
 	struct err err; /* why a callback gave up */
 	/* by lock */
 	pthread_mutex_t lock;
-	bool started, ended, cancelled, stopper_runs;
+	bool started, ended, cancelled;
+	struct http_call *stop_call; /* NULL: not asked to stop; else stopper runs it */
 	pthread_t stopper;
 };
 
@@ -250,6 +251,7 @@ static struct http_call *call_new(struct agent_stream *s, const char *path, bool
 static void stream_free(struct agent_stream *s)
 {
 	http_call_free(s->call);
+	http_call_free(s->stop_call);
 	pcapng_reader_free(s->reader);
 	segment_unref(s->segment);
 	free(s->body);
@@ -294,19 +296,29 @@ fail:
 
 /* ---- stopping ---- */
 
+/* Whether it succeeds is seen by the stream's end; a stream that does not end is cut by the job's stop timeout. */
 static void *stopper(void *arg)
 {
 	struct agent_stream *s = arg;
-	char path[URL_MAX];
-	struct http_call *call;
 
-	/* Whether this succeeds is seen by the stream's end; a stream that does not end is cut by the job's stop timeout. */
-	snprintf(path, sizeof(path), "/v1/captures/%s/stop", s->id);
-	if ((call = call_new(s, path, false, NULL))) {
-		http_call_run(call, NULL);
-		http_call_free(call);
-	}
+	pthread_setname_np(pthread_self(), "agent-stop");
+	http_call_run(s->stop_call, NULL);
 	return NULL;
+}
+
+/* The lock is held. */
+static int stopper_start(struct agent_stream *s)
+{
+	char path[URL_MAX];
+
+	snprintf(path, sizeof(path), "/v1/captures/%s/stop", s->id);
+	if (!(s->stop_call = call_new(s, path, false, NULL)))
+		return -1;
+	if (pthread_create(&s->stopper, NULL, stopper, s) == 0)
+		return 0;
+	http_call_free(s->stop_call);
+	s->stop_call = NULL;
+	return -1;
 }
 
 void agent_stream_stop(struct agent_stream *s)
@@ -314,12 +326,8 @@ void agent_stream_stop(struct agent_stream *s)
 	bool cancel = false;
 
 	pthread_mutex_lock(&s->lock);
-	if (!s->ended && !s->stopper_runs) {
-		if (!s->started || pthread_create(&s->stopper, NULL, stopper, s) != 0)
-			cancel = true;
-		else
-			s->stopper_runs = true;
-	}
+	if (!s->ended && !s->stop_call)
+		cancel = !s->started || stopper_start(s) < 0;
 	pthread_mutex_unlock(&s->lock);
 	if (cancel)
 		agent_stream_cancel(s);
@@ -329,6 +337,8 @@ void agent_stream_cancel(struct agent_stream *s)
 {
 	pthread_mutex_lock(&s->lock);
 	s->cancelled = !s->ended;
+	if (s->stop_call)
+		http_call_cancel(s->stop_call);
 	pthread_mutex_unlock(&s->lock);
 	merge_close(s->o.input);
 	http_call_cancel(s->call);
@@ -342,7 +352,7 @@ void agent_stream_join(struct agent_stream *s)
 		return;
 	pthread_join(s->thread, NULL);
 	pthread_mutex_lock(&s->lock);
-	stopper_runs = s->stopper_runs;
+	stopper_runs = s->stop_call != NULL;
 	pthread_mutex_unlock(&s->lock);
 	if (stopper_runs)
 		pthread_join(s->stopper, NULL);

@@ -40,10 +40,11 @@ static struct agent {
 	enum agent_way way;
 	struct segment *bytes, *tail;
 	size_t slice;
+	bool stop_hangs; /* a stop is not answered until the peer hangs up */
 	/* what it saw */
 	char body[8192];
 	char stop_path[128];
-	atomic_uint starts, sent, stops;
+	atomic_uint starts, sent, stops, hanging;
 } agent;
 
 struct agent_reply {
@@ -140,7 +141,13 @@ static void agent_request(void *ctx, struct http_request *rq)
 		return;
 	}
 	snprintf(agent.stop_path, sizeof(agent.stop_path), "%s", http_request_path(rq));
-	atomic_fetch_add(&agent.stops, 1);
+	if (agent.stop_hangs) {
+		atomic_fetch_add(&agent.hanging, 1);
+		while (!hung_up(http_request_fd(rq)))
+			;
+	} else {
+		atomic_fetch_add(&agent.stops, 1);
+	}
 	http_reply_empty(rq, 202);
 }
 
@@ -302,20 +309,38 @@ static void start(void)
 		fail_msg("%s", err.msg);
 }
 
+static void take(const struct merge_piece *p)
+{
+	uint8_t *room = segment_room(taken, p->len);
+
+	assert_non_null(room);
+	assert_true(taken->len < TAKE_MAX);
+	assert_int_equal(p->tag, 3);
+	memcpy(room, p->segment->data + p->off, p->len);
+	taken->len += p->len;
+	segment_unref(p->segment);
+}
+
+static enum merge_result next(struct merge_piece *p)
+{
+	return merge_next(merge, clock_mono_ns() + RIG_WAIT_MS * CLOCK_NS_PER_MS, p);
+}
+
 static void take_to_the_end(void)
 {
 	struct merge_piece p;
 
-	while (merge_next(merge, clock_mono_ns() + RIG_WAIT_MS * CLOCK_NS_PER_MS, &p) == MERGE_PIECE) {
-		uint8_t *room = segment_room(taken, p.len);
+	while (next(&p) == MERGE_PIECE)
+		take(&p);
+}
 
-		assert_non_null(room);
-		assert_true(taken->len < TAKE_MAX);
-		assert_int_equal(p.tag, 3);
-		memcpy(room, p.segment->data + p.off, p.len);
-		taken->len += p.len;
-		segment_unref(p.segment);
-	}
+/* The first piece: then the stream has begun for us too.  A stop before that is another story. */
+static void take_first(void)
+{
+	struct merge_piece p;
+
+	assert_int_equal(next(&p), MERGE_PIECE);
+	take(&p);
 }
 
 static void finish(void)
@@ -433,20 +458,7 @@ static void a_stop_brings_what_is_left(void **state)
 	add_packets(agent.tail, 10, 20);
 	add_note(agent.tail, STOP_USER, "");
 	start();
-	rig_wait(&agent.sent, 1);
-	for (;;) { /* it has begun for us too: a stop before that is another story */
-		struct merge_piece p;
-
-		if (merge_next(merge, clock_mono_ns() + RIG_WAIT_MS * CLOCK_NS_PER_MS, &p) == MERGE_PIECE) {
-			uint8_t *room = segment_room(taken, p.len);
-
-			assert_non_null(room);
-			memcpy(room, p.segment->data + p.off, p.len);
-			taken->len += p.len;
-			segment_unref(p.segment);
-			break;
-		}
-	}
+	take_first();
 	agent_stream_stop(stream);
 	agent_stream_stop(stream); /* asked for once only */
 	finish();
@@ -659,6 +671,24 @@ static void a_cancel_cuts_at_once(void **state)
 	agent_stream_join(NULL);
 }
 
+/* An agent that hangs is asked to stop, in vain, and then cut: the question does not outlive the stream. */
+static void a_cancel_cuts_the_stop_too(void **state)
+{
+	(void)state;
+	agent.way = WAY_HOLD;
+	agent.stop_hangs = true;
+	o.connect_ms = 3600 * 1000; /* longer than any test */
+	add_packets(agent.bytes, 0, 3);
+	start();
+	take_first();
+	agent_stream_stop(stream);
+	rig_wait(&agent.hanging, 1);
+	agent_stream_cancel(stream);
+	finish();
+	assert_int_equal(seen_by_job.err.code, ERR_CANCELLED);
+	assert_packets(3);
+}
+
 /* The reader stands in a push to a full queue; an end of the job frees it. */
 static void a_blocked_reader_is_freed(void **state)
 {
@@ -671,8 +701,8 @@ static void a_blocked_reader_is_freed(void **state)
 		assert_non_null(merge);
 		o.input = merge_add(merge, 3, &err);
 		agent.way = WAY_HOLD;
-		agent.slice = 2000;
-		add_packets(agent.bytes, 0, 400);
+		for (uint32_t i = 0; i < 3000; i++)
+			seg_packet(agent.bytes, 0, 100 + i, 1500, i); /* much more than one read brings */
 		start();
 		rig_wait(&agent.starts, 1);
 		if (cancel)
@@ -709,6 +739,7 @@ int main(void)
 		test(an_interface_that_the_job_does_not_take_ends_it),
 		test(silence_ends_a_stream),
 		test(a_cancel_cuts_at_once),
+		test(a_cancel_cuts_the_stop_too),
 		test(a_blocked_reader_is_freed),
 	};
 
