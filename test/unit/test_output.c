@@ -528,6 +528,42 @@ static void classic_pcap_is_joined_before_and_behind_its_header(void **state)
 	live_detach(late);
 }
 
+static void a_sink_that_is_left_gets_nothing_more(void **state)
+{
+	struct seen seen;
+	size_t prelude;
+
+	(void)state;
+	use((struct output_options){.format = JOB_PCAPNG, .live = live});
+	interface_add(SEG_ETHERNET, 0);
+	give(packets_from(0, 3, 40), OUTPUT_OK, 3);
+	flush_all();
+	output_leave(out);
+	output_leave(out);
+	give(packets_from(3, 100, 40), OUTPUT_OK, 100);
+	flush_all();
+	live_end(live, true);
+	read_all(viewer);
+	seen_pcapng(&seen, got, got_n);
+	assert_numbers(&seen, 3);
+	seen_done(&seen);
+	live_detach(viewer);
+	live_unref(live);
+
+	/* Who comes later begins a new one, with all headers. */
+	assert_non_null(live = live_new(BACKLOG, JOB_PCAPNG, &err));
+	viewer = join(-1, &prelude);
+	give(packets_from(103, 2, 40), OUTPUT_OK, 2);
+	flush_all();
+	live_end(live, true);
+	read_all(viewer);
+	seen_pcapng(&seen, got, got_n);
+	assert_int_equal(seen.interfaces, 1);
+	assert_int_equal(seen.packets, 2);
+	assert_int_equal(seen.blocks[2].number, 103);
+	seen_done(&seen);
+}
+
 /* ---- with a store ---- */
 
 static void both_sinks_get_the_same_bytes(void **state)
@@ -680,6 +716,7 @@ int main(void)
 		test(who_joins_gets_every_header_once),
 		test(who_comes_back_gets_no_headers_again),
 		test(classic_pcap_is_joined_before_and_behind_its_header),
+		test(a_sink_that_is_left_gets_nothing_more),
 		test(both_sinks_get_the_same_bytes),
 		test(a_full_store_ends_with_a_good_file),
 		test(interfaces_and_viewers_come_any_time),
