@@ -1,8 +1,8 @@
 #include "collector/agent.h"
 
 #include "collector/capture.h"
+#include "collector/capture_table.h"
 #include "collector/own_traffic.h"
-#include "common/clock.h"
 #include "common/http_server.h"
 #include "common/json_in.h"
 #include "common/log.h"
@@ -11,7 +11,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,83 +25,19 @@
 #define INFO_PATH     "/v1/info"
 #define STOP_WORD     "/stop"
 
-/* One capture in the table.  It is there from before its device is opened until its stream is closed; so a stop finds it early, and
- * the limit counts devices that are just being opened. */
+/* A capture and the connection that it goes out by: made by the request that starts it, freed when its stream is closed. */
 struct slot {
-	/* fixed */
 	struct agent *agent;
-	char id[ID_MAX], job[ID_MAX];
-	char name[CAPTURE_NAME_MAX], device[CAPTURE_DEVICE_MAX];
-	struct capture *capture; /* capture_stop from any thread, the rest from its own */
-	int fd;                  /* of the connection; open as long as the slot is in the table */
+	struct capture_slot entry;
+	char job[ID_MAX], name[CAPTURE_NAME_MAX], device[CAPTURE_DEVICE_MAX];
 };
 
+/* All fixed after the start. */
 struct agent {
-	/* fixed after the start */
 	const struct config_agent *config;
 	struct http_server *server;
-
-	/* guarded by lock */
-	pthread_mutex_t lock;
-	pthread_cond_t changed; /* a slot was emptied */
-	struct slot **slots;    /* config->captures_max places, the first slots_n in use */
-	size_t slots_n;
-	bool stopping;
+	struct capture_table *table;
 };
-
-/* ---- the table ---- */
-
-/* The duplicate is looked for first: who starts twice by mistake wants to hear that and not that the table is full. */
-static int table_add(struct agent *a, struct slot *s, struct err *err)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&a->lock);
-	for (size_t i = 0; i < a->slots_n && rc == 0; i++) {
-		if (strcmp(a->slots[i]->id, s->id) == 0) {
-			rc = err_set(err, ERR_STATE, "capture %s runs already", s->id);
-			err_detail(err, "duplicate_capture");
-		}
-	}
-	if (rc == 0 && a->stopping) {
-		rc = err_set(err, ERR_UNAVAILABLE, "the agent is shutting down");
-		err_detail(err, "shutting_down");
-	} else if (rc == 0 && a->slots_n >= a->config->captures_max) {
-		rc = err_set(err, ERR_BUSY, "%zu captures run on this agent, which is all it takes", a->slots_n);
-		err_detail(err, "too_many_captures");
-	}
-	if (rc == 0)
-		a->slots[a->slots_n++] = s;
-	pthread_mutex_unlock(&a->lock);
-	return rc;
-}
-
-static void table_remove(struct agent *a, const struct slot *s)
-{
-	pthread_mutex_lock(&a->lock);
-	for (size_t i = 0; i < a->slots_n; i++) {
-		if (a->slots[i] == s) {
-			a->slots[i] = a->slots[--a->slots_n];
-			break;
-		}
-	}
-	pthread_cond_broadcast(&a->changed);
-	pthread_mutex_unlock(&a->lock);
-}
-
-static bool table_stop(struct agent *a, const char *id)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&a->lock);
-	for (size_t i = 0; i < a->slots_n && !found; i++) {
-		found = strcmp(a->slots[i]->id, id) == 0;
-		if (found)
-			capture_stop(a->slots[i]->capture, STOP_USER);
-	}
-	pthread_mutex_unlock(&a->lock);
-	return found;
-}
 
 /* ---- the life of a slot ---- */
 
@@ -110,7 +45,7 @@ static void slot_free(struct slot *s)
 {
 	if (!s)
 		return;
-	capture_free(s->capture);
+	capture_free(s->entry.capture);
 	free(s);
 }
 
@@ -130,13 +65,13 @@ static struct slot *slot_new(struct agent *a, const struct agent_request *r, int
 		return NULL;
 	}
 	s->agent = a;
-	s->fd = fd;
-	memcpy(s->id, r->id, sizeof(s->id));
+	s->entry.fd = fd;
+	memcpy(s->entry.id, r->id, sizeof(s->entry.id));
 	memcpy(s->job, r->job, sizeof(s->job));
 	memcpy(s->name, r->name, sizeof(s->name));
 	memcpy(s->device, r->options.device, sizeof(s->device));
-	s->capture = capture_new(&settings, err);
-	if (!s->capture) {
+	s->entry.capture = capture_new(&settings, err);
+	if (!s->entry.capture) {
 		slot_free(s);
 		return NULL;
 	}
@@ -146,7 +81,7 @@ static struct slot *slot_new(struct agent *a, const struct agent_request *r, int
 /* Never the filter: what somebody looks for is nobody else's business. */
 static json_t *slot_json(const struct slot *s)
 {
-	return json_pack("{s:s, s:s, s:s}", "capture", s->id, "instance", s->name, "device", s->device);
+	return json_pack("{s:s, s:s, s:s}", "capture", s->entry.id, "instance", s->name, "device", s->device);
 }
 
 static void log_started(const struct slot *s, const char *peer)
@@ -162,7 +97,7 @@ static void log_ended(const struct slot *s)
 	struct capture_result r;
 	json_t *fields = slot_json(s);
 
-	capture_result(s->capture, &r);
+	capture_result(s->entry.capture, &r);
 	/* A stream that its reader closed without a word ended because the reader went away. */
 	if (r.reason == STOP_NONE)
 		r.reason = STOP_GATEWAY_GONE;
@@ -180,7 +115,7 @@ static void log_ended(const struct slot *s)
 static ssize_t stream_read(void *ctx, uint8_t *dst, size_t max)
 {
 	struct slot *s = ctx;
-	ssize_t n = capture_read(s->capture, dst, max);
+	ssize_t n = capture_read(s->entry.capture, dst, max);
 
 	if (n == CAPTURE_END)
 		return HTTP_STREAM_END;
@@ -194,7 +129,7 @@ static void stream_close(void *ctx)
 	log_context_job(s->job);
 	log_ended(s);
 	log_context_job(NULL);
-	table_remove(s->agent, s);
+	capture_table_remove(s->agent->table, &s->entry);
 	slot_free(s);
 }
 
@@ -282,8 +217,8 @@ static int open_slot(struct slot *s, struct http_request *rq, const struct agent
 		err_nomem(err);
 		goto out;
 	}
-	tune_socket(s->agent, s->fd);
-	rc = capture_open(s->capture, buf_str(&text), s->fd, err);
+	tune_socket(s->agent, s->entry.fd);
+	rc = capture_open(s->entry.capture, buf_str(&text), s->entry.fd, err);
 out:
 	buf_done(&text);
 	return rc;
@@ -309,16 +244,16 @@ static void handle_start(struct agent *a, struct http_request *rq)
 	}
 	log_context_job(r.job);
 	s = slot_new(a, &r, http_request_fd(rq), &err);
-	if (!s || table_add(a, s, &err) < 0) {
+	if (!s || capture_table_add(a->table, &s->entry, &err) < 0) {
 		slot_free(s);
 		refuse_start(rq, &err);
 	} else if (open_slot(s, rq, &r, &err) < 0) {
-		table_remove(a, s);
+		capture_table_remove(a->table, &s->entry);
 		slot_free(s);
 		refuse_start(rq, &err);
 	} else {
 		log_started(s, http_request_peer(rq));
-		http_reply_header(rq, "Pcap-Capture", s->id);
+		http_reply_header(rq, "Pcap-Capture", s->entry.id);
 		http_reply_stream(rq, 200, "application/x-pcapng", &stream, s);
 	}
 	log_context_job(NULL);
@@ -331,7 +266,7 @@ static void handle_stop(struct agent *a, struct http_request *rq, const char *id
 	(void)http_request_body(rq, &n);
 	if (n > 0)
 		http_reply_error(rq, 400, "input", NULL, "a stop takes no body");
-	else if (!table_stop(a, id))
+	else if (!capture_table_stop(a->table, id, STOP_USER))
 		http_reply_error(rq, 404, "not_found", NULL, "no capture %s runs here", id);
 	else
 		http_reply_json(rq, 202, json_pack("{s:s}", "id", id));
@@ -339,11 +274,8 @@ static void handle_stop(struct agent *a, struct http_request *rq, const char *id
 
 static void handle_info(struct agent *a, struct http_request *rq)
 {
-	size_t n;
+	size_t n = capture_table_count(a->table);
 
-	pthread_mutex_lock(&a->lock);
-	n = a->slots_n;
-	pthread_mutex_unlock(&a->lock);
 	http_reply_json(rq, 200,
 		json_pack("{s:s, s:i, s:[s], s:I, s:I}", "version", PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL,
 			"targets", "host", "captures", (json_int_t)n, "captures_max",
@@ -375,45 +307,13 @@ static void on_request(void *ctx, struct http_request *rq)
 static void agent_free(struct agent *a)
 {
 	http_server_stop(a->server);
-	pthread_cond_destroy(&a->changed);
-	pthread_mutex_destroy(&a->lock);
-	free(a->slots);
+	capture_table_free(a->table);
 	free(a);
-}
-
-static struct agent *agent_new(const struct config_agent *config, struct err *err)
-{
-	struct agent *a = calloc(1, sizeof(*a));
-	int rc;
-
-	if (!a)
-		goto nomem;
-	a->config = config;
-	a->slots = calloc(config->captures_max, sizeof(struct slot *));
-	if (!a->slots)
-		goto nomem;
-	if ((rc = pthread_mutex_init(&a->lock, NULL)) != 0) {
-		err_sys(err, rc, "mutex");
-		goto fail;
-	}
-	if ((rc = clock_cond_init(&a->changed)) != 0) {
-		err_sys(err, rc, "condition variable");
-		pthread_mutex_destroy(&a->lock);
-		goto fail;
-	}
-	return a;
-nomem:
-	err_nomem(err);
-fail:
-	if (a)
-		free(a->slots);
-	free(a);
-	return NULL;
 }
 
 struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err)
 {
-	struct agent *a = agent_new(config, err);
+	struct agent *a = calloc(1, sizeof(*a));
 	const struct http_server_options o = {
 		.address = config->listen_address,
 		.port = (uint16_t)config->listen_port,
@@ -431,14 +331,21 @@ struct agent *agent_start(const struct config_agent *config, const struct tls_fi
 		.ctx = a,
 	};
 
-	if (!a)
-		return NULL;
-	a->server = http_server_start(&o, err);
-	if (!a->server) {
-		agent_free(a);
+	if (!a) {
+		err_nomem(err);
 		return NULL;
 	}
+	a->config = config;
+	a->table = capture_table_new(config->captures_max, err);
+	if (!a->table)
+		goto fail;
+	a->server = http_server_start(&o, err);
+	if (!a->server)
+		goto fail;
 	return a;
+fail:
+	agent_free(a);
+	return NULL;
 }
 
 uint16_t agent_port(const struct agent *a)
@@ -446,38 +353,14 @@ uint16_t agent_port(const struct agent *a)
 	return http_server_port(a->server);
 }
 
-/* true: the table is empty. */
-static bool wait_empty(struct agent *a, uint64_t ms)
-{
-	const struct timespec deadline = clock_deadline(ms);
-	bool empty;
-
-	pthread_mutex_lock(&a->lock);
-	while (a->slots_n > 0) {
-		if (pthread_cond_timedwait(&a->changed, &a->lock, &deadline) != 0)
-			break;
-	}
-	empty = a->slots_n == 0;
-	pthread_mutex_unlock(&a->lock);
-	return empty;
-}
-
 bool agent_stop(struct agent *a)
 {
 	http_server_quiesce(a->server);
-	pthread_mutex_lock(&a->lock);
-	a->stopping = true;
-	for (size_t i = 0; i < a->slots_n; i++)
-		capture_stop(a->slots[i]->capture, STOP_AGENT_SHUTDOWN);
-	pthread_mutex_unlock(&a->lock);
-	if (!wait_empty(a, AGENT_STOP_MS)) {
-		pthread_mutex_lock(&a->lock);
-		for (size_t i = 0; i < a->slots_n; i++)
-			(void)shutdown(a->slots[i]->fd, SHUT_RDWR);
+	capture_table_stop_all(a->table, STOP_AGENT_SHUTDOWN);
+	if (!capture_table_wait_empty(a->table, AGENT_STOP_MS)) {
 		log_event(LOG_LEVEL_WARNING, "agent.captures_cut",
-			json_pack("{s:I}", "captures", (json_int_t)a->slots_n));
-		pthread_mutex_unlock(&a->lock);
-		if (!wait_empty(a, CUT_WAIT_MS))
+			json_pack("{s:I}", "captures", (json_int_t)capture_table_cut_all(a->table)));
+		if (!capture_table_wait_empty(a->table, CUT_WAIT_MS))
 			return false;
 	}
 	agent_free(a);

@@ -129,7 +129,7 @@ static int run(const struct config_agent *config, const struct tls_files *tls, s
 		continue;
 	log_event(LOG_LEVEL_INFO, "agent.stopping", json_pack("{s:i}", "signal", sig));
 	if (!agent_stop(agent)) {
-		/* Some thread is stuck, in a name server's silence, say: it is not waited for, and nothing of it is freed. */
+		/* Some thread is stuck: it is not waited for, and nothing of it is freed. */
 		log_event(LOG_LEVEL_WARNING, "agent.stopped", json_pack("{s:b}", "clean", 0));
 		_exit(EXIT_SUCCESS);
 	}
