@@ -17,13 +17,15 @@
 #include <netinet/in.h>
 #include <pthread.h>
 
-#define HTTP_ID_MAX        65  /* of a request, with the terminator: ours or a router's UUID */
-#define HTTP_QUERY_MAX     64  /* parameters in one query */
-#define HTTP_EXTRA_MAX     16  /* headers added by http_reply_header */
-#define HTTP_GUARD_TICK_MS 200 /* how often the guard looks: the precision of the timeouts */
-#define HTTP_STOP_DRAIN_S  30  /* answers under way get so long to end when the server stops */
-#define HTTP_STOP_IDLE_S   3   /* of these, a peer that takes nothing for so long is cut */
-#define HTTP_CUT_MAX       16  /* connections about to end before accepting slows down */
+#define HTTP_ID_MAX        65   /* of a request, with the terminator: ours or a router's UUID */
+#define HTTP_QUERY_MAX     64   /* parameters in one query */
+#define HTTP_EXTRA_MAX     16   /* headers added by http_reply_header */
+#define HTTP_GUARD_TICK_MS 200  /* how often the guard looks: the precision of the timeouts */
+#define HTTP_STOP_DRAIN_S  30   /* answers under way get so long to end when the server stops */
+#define HTTP_STOP_IDLE_S   3    /* of these, a peer that takes nothing for so long is cut */
+#define HTTP_LINGER_MS     2000 /* after an answer to a request whose body was not read */
+#define HTTP_LINGER_BYTES  (8u * 1024 * 1024)
+#define HTTP_CUT_MAX       16 /* connections about to end before accepting slows down */
 /* Between two requests libmicrohttpd clears a connection's whole pool, so each one that is kept alive holds that memory
  * for real.  With more connections than this none is kept. */
 #define HTTP_KEPT_MAX   64
@@ -109,6 +111,7 @@ struct http_request {
 	bool begun;      /* the header block is in */
 	bool on_headers; /* the owner knows of it, so on_done is due */
 	bool has_body;
+	bool body_unread; /* refused in the headers */
 	bool too_large;
 	struct buf body;
 	size_t discarded; /* of a body that is too large */

@@ -10,9 +10,12 @@
 #include "common/log.h"
 #include "common/parse.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct http_conn *conn_of(struct MHD_Connection *mhd)
@@ -267,7 +270,8 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *mhd, co
 		request_begin(rq, url, method, version);
 		/* An answer given here closes the connection, since the body is never read.  Without a body it waits
 		 * for the second call, and the connection lives on. */
-		return rq->answered && rq->has_body ? request_queue(rq) : MHD_YES;
+		rq->body_unread = rq->answered && rq->has_body;
+		return rq->body_unread ? request_queue(rq) : MHD_YES;
 	}
 	if (n > 0) {
 		*data_len = 0;
@@ -278,6 +282,27 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *mhd, co
 	return request_queue(rq);
 }
 
+/* Closing with bytes unread resets the connection, and the peer may lose the answer with it (RFC 9112, 9.6).  So what of a
+ * refused body still comes is forgotten here until the peer, who was told that this is the end, closes; within bounds. */
+static void request_linger(int fd, bool tls)
+{
+	uint64_t now = clock_mono_ns(), end = now + HTTP_LINGER_MS * CLOCK_NS_PER_MS;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint8_t forgotten[16 * 1024];
+
+	if (!tls) /* else libmicrohttpd still has a last record to send */
+		shutdown(fd, SHUT_WR);
+	for (size_t left = HTTP_LINGER_BYTES; left > 0 && now < end; now = clock_mono_ns()) {
+		ssize_t n = -1;
+
+		if (poll(&p, 1, (int)((end - now) / CLOCK_NS_PER_MS) + 1) == 1)
+			n = recv(fd, forgotten, left < sizeof(forgotten) ? left : sizeof(forgotten), MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+			return;
+		left -= n > 0 ? (size_t)n : 0;
+	}
+}
+
 void http_request_on_completed(
 	void *cls, struct MHD_Connection *mhd, void **rq_ctx, enum MHD_RequestTerminationCode how)
 {
@@ -285,6 +310,8 @@ void http_request_on_completed(
 	struct http_conn *c = conn_of(mhd);
 
 	*rq_ctx = NULL;
+	if (rq && rq->body_unread && c && how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		request_linger(c->fd, c->server->o.tls != NULL);
 	if (rq) {
 		/* The owner's stream ends before its request does: close may still look at the request. */
 		http_stream_close(rq->stream);
