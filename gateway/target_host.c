@@ -110,6 +110,18 @@ static int select_named(const struct target_host *s, const struct identity *who,
 	return err_field(err, name ? "target.instances" : "target");
 }
 
+/* Does item n stand earlier in names too?  Once is enough: a large group named a thousand times would keep everybody waiting. */
+static bool is_said_before(json_t *names, size_t n)
+{
+	const char *name = json_string_value(json_array_get(names, n));
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(json_string_value(json_array_get(names, i)), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int select_all(struct target_host *s, const struct identity *who, json_t *names, size_t max,
 	struct target_set *ret, struct err *err)
 {
@@ -133,7 +145,7 @@ static int select_all(struct target_host *s, const struct identity *who, json_t 
 				n + 1);
 			return err_field(err, "target.instances");
 		}
-		if (select_named(s, who, name, max, ret, err) < 0)
+		if (!is_said_before(names, n) && select_named(s, who, name, max, ret, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -141,6 +141,24 @@ static void names_choose(void **state)
 	expect(&bob, "{\"type\":\"host\",\"instances\":null}", "web/0,web/1,web2/0");
 }
 
+static void names_are_so_many_and_no_more(void **state)
+{
+	char text[16 * 1024];
+
+	(void)state;
+	for (size_t names = 1000; names <= 1001; names++) {
+		size_t n = (size_t)snprintf(text, sizeof(text), "{\"type\":\"host\",\"instances\":[\"web/1\"");
+
+		for (size_t i = 1; i < names; i++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"web\"");
+		snprintf(text + n, sizeof(text) - n, "]}");
+		if (names == 1000)
+			expect(&alice, text, "web/1,web/0");
+		else
+			refused(&alice, text, ERR_INPUT, "target.instances");
+	}
+}
+
 /* Nobody learns from the answer whether there is such a thing. */
 static void what_is_hidden_looks_like_what_is_not_there(void **state)
 {
@@ -260,6 +278,7 @@ int main(void)
 		test(all_is_what_one_may_see),
 		test(instances_have_their_agents),
 		test(names_choose),
+		test(names_are_so_many_and_no_more),
 		test(what_is_hidden_looks_like_what_is_not_there),
 		test(wrong_names_are_refused),
 		test(so_many_and_no_more),
