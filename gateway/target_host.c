@@ -174,10 +174,28 @@ static int resolve(struct target_source *source, const struct identity *who, jso
 	return rc;
 }
 
+/* A numeric address of one host: a DNS name's agent leaves its own listener out by itself, and "every address" is nobody's. */
+static bool is_host_address(const char *host)
+{
+	static const unsigned char none[sizeof(struct in6_addr)];
+	unsigned char raw[sizeof(struct in6_addr)] = {0};
+
+	return (inet_pton(AF_INET, host, raw) == 1 || inet_pton(AF_INET6, host, raw) == 1) &&
+	       memcmp(raw, none, sizeof(raw)) != 0;
+}
+
+static bool is_listed_end(const struct capture_exclude *ends, size_t n, const struct inventory_instance *i)
+{
+	for (size_t k = 0; k < n; k++) {
+		if (ends[k].port == i->port && strcmp(ends[k].address, i->host) == 0)
+			return true;
+	}
+	return false;
+}
+
 static size_t agents(struct target_source *source, struct capture_exclude *ret, size_t max)
 {
 	struct target_host *s = (struct target_host *)source;
-	unsigned char raw[sizeof(struct in6_addr)];
 	size_t got = 0;
 
 	pthread_mutex_lock(&s->lock);
@@ -185,13 +203,13 @@ static size_t agents(struct target_source *source, struct capture_exclude *ret, 
 		const struct inventory_group *g = &s->inventory.groups[n];
 
 		for (size_t i = 0; i < g->instances_n && got < max; i++) {
-			const char *host = g->instances[i].host;
+			const struct inventory_instance *in = &g->instances[i];
 
-			if (strlen(host) >= sizeof(ret->address) ||
-				(inet_pton(AF_INET, host, raw) != 1 && inet_pton(AF_INET6, host, raw) != 1))
-				continue; /* a DNS name: its agent leaves its own listener out by itself */
-			snprintf(ret[got].address, sizeof(ret[got].address), "%s", host);
-			ret[got++].port = g->instances[i].port;
+			if (strlen(in->host) >= sizeof(ret->address) || !is_host_address(in->host) ||
+				is_listed_end(ret, got, in))
+				continue;
+			snprintf(ret[got].address, sizeof(ret[got].address), "%s", in->host);
+			ret[got++].port = in->port;
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
