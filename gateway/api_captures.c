@@ -6,6 +6,7 @@
 #include "gateway/api.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
+#include "gateway/own_ends.h"
 #include "gateway/retention.h"
 #include "gateway/start_request.h"
 #include "gateway/target.h"
@@ -115,16 +116,6 @@ fail:
 	return NULL;
 }
 
-/* The platform's own connections that no capture may show: this listener, and the agents'. */
-static size_t own_ends(struct api_call *a, struct capture_exclude ret[CAPTURE_EXCLUDES_MAX])
-{
-	size_t n = 1;
-
-	snprintf(ret[0].address, sizeof(ret[0].address), "%s", http_request_local(a->rq, &ret[0].port));
-	n += a->gw->targets->ops->agents(a->gw->targets, ret + n, CAPTURE_EXCLUDES_MAX - n);
-	return n;
-}
-
 static int resolve(struct api_call *a, const struct start_request *r, struct target_set *ret, struct err *err)
 {
 	struct target_source *s = a->gw->targets;
@@ -141,13 +132,15 @@ static int resolve(struct api_call *a, const struct start_request *r, struct tar
 
 static struct capture *start(struct api_call *a, const struct start_request *r, struct err *err)
 {
-	struct capture_exclude *excludes = calloc(CAPTURE_EXCLUDES_MAX, sizeof(*excludes));
+	struct own_ends *own = calloc(1, sizeof(*own));
 	struct target_set targets = {0};
 	struct capture *c = NULL;
 	struct job *j = NULL;
 	enum job_mode mode = JOB_LIVE;
+	const char *local;
+	uint16_t port;
 
-	if (!excludes) {
+	if (!own) {
 		err_nomem(err);
 		goto out;
 	}
@@ -159,12 +152,14 @@ static struct capture *start(struct api_call *a, const struct start_request *r, 
 	log_event(LOG_LEVEL_INFO, "capture.start",
 		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who.user_id, "org", a->who.org, "mode",
 			job_mode_name(mode), "instances", (json_int_t)targets.n));
-	c = capture_start(a->gw, j, targets.instances, excludes, own_ends(a, excludes), err);
+	local = http_request_local(a->rq, &port);
+	own_ends_collect(a->gw->config.listen_address, local, port, &targets, a->gw->targets, own);
+	c = capture_start(a->gw, j, targets.instances, own->ends, own->n, err);
 	j = NULL;
 out:
 	job_free(j);
 	target_set_done(&targets);
-	free(excludes);
+	free(own);
 	return c;
 }
 
