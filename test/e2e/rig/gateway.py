@@ -28,6 +28,7 @@ class Gateway(Daemon):
     users     {"alice": {"org": "acme"}, ...}: each gets a token, self.tokens["alice"]
     config    overrides of the YAML
     tls       listen with TLS
+    ns        run in this namespace and listen on its address (then with tls) instead of the tester's loopback
     """
 
     USERS = {
@@ -37,9 +38,10 @@ class Gateway(Daemon):
         "olga": {"operator": True},
     }
 
-    def __init__(self, session, pki, folder, groups, users=None, config=None, tls=False, name="gateway"):
+    def __init__(self, session, pki, folder, groups, users=None, config=None, tls=False, name="gateway", ns=None):
         super().__init__(session, name, folder)
-        self.pki, self.tls = pki, tls
+        self.pki, self.tls, self.ns = pki, tls, ns
+        address = ns.ip if ns else "127.0.0.1"
         self.port = free_port()
         self.users = self.USERS if users is None else users
         self.tokens = {user: session.new_token(user) for user in self.users}
@@ -51,7 +53,7 @@ class Gateway(Daemon):
         self.write_tokens()
         client = pki.gateway_client
         self.config = merge({
-            "listen": {"address": "127.0.0.1", "port": self.port},
+            "listen": {"address": address, "port": self.port},
             "agents": {"ca": pki.ca, "certificate": client.cert, "private_key": client.key},
             "state_dir": str(self.state_dir),
             "storage": {"min_free": "1MiB"},
@@ -61,7 +63,7 @@ class Gateway(Daemon):
         }, config or {})
         if tls:
             self.config = merge({"tls": {"certificate": pki.gateway.cert, "private_key": pki.gateway.key}}, self.config)
-        self.http = Http(("127.0.0.1", self.port), pki.ca if tls else None, None, "localhost" if tls else None)
+        self.http = Http((address, self.port), pki.ca if tls else None, None, "localhost" if tls else None)
 
     @property
     def url(self):
@@ -84,7 +86,8 @@ class Gateway(Daemon):
         self.tokens_path.chmod(0o600)
 
     def argv(self):
-        return [self.session.program("pcap-gateway"), "--config", str(self.config_path)]
+        argv = [self.session.program("pcap-gateway"), "--config", str(self.config_path)]
+        return self.ns.command(argv) if self.ns else argv
 
     def start(self, wait=True):
         self.config_path.write_text(yaml.safe_dump(self.config))
