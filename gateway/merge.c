@@ -14,6 +14,7 @@ struct merge_input {
 	struct segment *head, *tail;
 	size_t queued_bytes;
 	bool closed;
+	bool full; /* its producer waits for room */
 	pthread_cond_t room;
 	/* the consumer's own */
 	size_t pos;       /* in head */
@@ -121,8 +122,12 @@ int merge_push(struct merge_input *in, struct segment *s)
 	}
 	v = block_at(s->data);
 	pthread_mutex_lock(&m->lock);
-	while (!in->closed && in->head && (s->len > m->queue_bytes || in->queued_bytes > m->queue_bytes - s->len))
+	while (!in->closed && in->head && (s->len > m->queue_bytes || in->queued_bytes > m->queue_bytes - s->len)) {
+		in->full = true;
+		pthread_cond_signal(&m->more);
 		pthread_cond_wait(&in->room, &m->lock);
+	}
+	in->full = false;
 	if (in->closed) {
 		pthread_mutex_unlock(&m->lock);
 		segment_unref(s);
@@ -180,6 +185,7 @@ struct heads {
 	struct merge_input *best; /* with the oldest head */
 	uint64_t bound_ts;        /* the oldest head of all others: best may run up to here */
 	bool waiting;             /* an open input is empty */
+	bool full;                /* a producer waits for room */
 	bool open;                /* any input is open */
 };
 
@@ -189,6 +195,7 @@ static struct heads heads_look(const struct merge *m)
 
 	for (struct merge_input *in = m->inputs; in; in = in->next) {
 		h.open |= !in->closed;
+		h.full |= in->full;
 		if (!in->head) {
 			h.waiting |= !in->closed;
 		} else if (!h.best || in->head_ts < h.best->head_ts) {
@@ -234,6 +241,7 @@ static void piece_take(struct merge *m, struct merge_input *in, uint64_t bound_t
 	}
 	in->head = s->next;
 	in->queued_bytes -= s->len;
+	in->full = false; /* until its producer says so again */
 	in->pos = 0;
 	if (in->head) {
 		v = block_at(in->head->data);
@@ -273,7 +281,7 @@ enum merge_result merge_next(struct merge *m, uint64_t deadline_ns, struct merge
 			break;
 		}
 		if (h.best) {
-			uint64_t due = h.waiting ? h.best->head->arrived_ns + m->window_ns : 0;
+			uint64_t due = h.waiting && !h.full ? h.best->head->arrived_ns + m->window_ns : 0;
 
 			if (due <= clock_mono_ns()) {
 				piece_take(m, h.best, h.bound_ts, ret);

@@ -1,8 +1,8 @@
 /* merge.h - N streams of blocks into one, in the order of their timestamps, within a bounded window and bounded memory.
  *
  * Each input is a queue fed by one producer thread; one consumer thread takes pieces.  The oldest head goes first.  While some open
- * input is empty nobody knows what it will bring, so a head waits until it has been here for window_ns; then it goes, and what comes
- * later with an older timestamp is delivered all the same but counted late.  One input alone never waits.  So a hung input delays the
+ * input is empty nobody knows what it will bring, so a head waits until it has been here for window_ns, or until a queue is full; then it goes,
+ * and what comes later with an older timestamp is delivered all the same but counted late.  One input alone never waits.  So a hung input delays the
  * others by the window and no more, and a full queue blocks only its own producer.
  *
  * Life: merge_new, merge_add for each input, merge_push... merge_close by the producers, merge_next by the consumer until MERGE_END; then
