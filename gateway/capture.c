@@ -30,6 +30,8 @@ static int begin_sinks(struct capture *c, struct err *err)
 	char comment[NOTE_MAX];
 	struct pcapng_section section = {
 		.os = "Linux", .application = "pcap-gateway " PCAPLINE_VERSION, .comment = comment};
+	struct live *live = NULL;
+	struct output *output;
 	struct output_options o = {
 		.format = j->format,
 		.max_packets = j->options.max_packets,
@@ -40,13 +42,19 @@ static int begin_sinks(struct capture *c, struct err *err)
 		.job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
 
 	note_section(j, comment);
-	if (j->mode == JOB_LIVE && !(c->live = live_new(c->gw->config.live_backlog_bytes, j->format, err)))
+	if (j->mode == JOB_LIVE && !(live = live_new(c->gw->config.live_backlog_bytes, j->format, err)))
 		return -1;
 	if (j->mode == JOB_STORE && !(c->store = store_job_begin(c->gw->store, j->object_key, &tags, err)))
 		return -1;
-	o.live = c->live;
+	o.live = live;
 	o.store = c->store;
-	return (c->output = output_new(&o, &section, err)) ? 0 : -1;
+	output = output_new(&o, &section, err);
+	/* The job stands in the database already: others may be looking. */
+	pthread_mutex_lock(&c->lock);
+	c->live = live;
+	c->output = output;
+	pthread_mutex_unlock(&c->lock);
+	return output ? 0 : -1;
 }
 
 static int begin_inputs(struct capture *c, const struct target_instance *targets, struct err *err)
@@ -92,15 +100,21 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	c->excludes_n = excludes_n;
 	job->state = JOB_STARTING;
 	job->heartbeat_at = job->created_at;
+	c->born_ns = clock_mono_ns();
 	if (begin_inputs(c, targets, err) < 0 || job_set(&job->gateway, gw->id, err) < 0)
 		goto fail;
 	/* First among the running ones, then in the database: what stands there unfinished and does not run is taken for left over. */
 	jobs_add(gw->jobs, c);
-	if (job_db_insert(gw->db, job, err) < 0)
+	pthread_mutex_lock(&c->lock);
+	rc = job_db_insert(gw->db, job, err);
+	pthread_mutex_unlock(&c->lock);
+	if (rc < 0)
 		goto fail_added;
 	if (begin_sinks(c, err) < 0) {
+		pthread_mutex_lock(&c->lock);
 		job_set(&job->error_code, err_api_code(err), NULL);
 		job_set(&job->error, err->msg, NULL);
+		pthread_mutex_unlock(&c->lock);
 		capture_fail(c, JOB_FAILED, STOP_START_FAILED);
 		goto fail_added;
 	}
@@ -113,6 +127,7 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	err_sys(err, rc, "thread for capture %s", job->id);
 	capture_fail(c, JOB_FAILED, STOP_INTERNAL);
 fail_added:
+	capture_over(c);
 	jobs_remove(gw->jobs, c);
 	capture_unref(c);
 	capture_unref(
@@ -217,7 +232,7 @@ int capture_wait_started(struct capture *c, uint64_t ms, struct err *err)
 	if (c->job->state == JOB_FAILED && c->job->started_at == 0)
 		rc = start_error(c, err);
 	else if (c->killed && c->job->started_at == 0)
-		rc = err_set(err, ERR_CANCELLED, "the capture was ended before it started");
+		rc = err_set(err, ERR_STATE, "the capture was ended before it started");
 	pthread_mutex_unlock(&c->lock);
 	return rc;
 }
@@ -279,7 +294,11 @@ struct live_viewer *capture_attach(struct capture *c, int64_t offset, int peer_f
 	struct live_viewer *v = NULL;
 
 	pthread_mutex_lock(&c->lock);
-	if (!c->live && c->job->state > JOB_RUNNING) {
+	if (!c->output) {
+		err_set(err, ERR_UNAVAILABLE, "the capture is just being made; try again in a moment");
+		goto out;
+	}
+	if (!c->live && (c->closing || c->job->state > JOB_RUNNING)) {
 		err_set(err, ERR_STATE, "the capture has ended (%s)", job_state_name(c->job->state));
 		err_detail(err, "job_ended");
 		goto out;

@@ -56,14 +56,51 @@ static void write_end(struct capture *c)
 		log_err(LOG_LEVEL_ERROR, "capture.end_not_written", &err, NULL);
 }
 
+static bool is_discarded(struct capture *c)
+{
+	bool discarded;
+
+	pthread_mutex_lock(&c->lock);
+	discarded = capture_is_discarded(c);
+	pthread_mutex_unlock(&c->lock);
+	return discarded;
+}
+
+/* Killed while it was being finished: what was made goes again.  -1: it is still there. */
+static int discard(struct capture *c)
+{
+	enum stop_reason reason;
+	struct err err = {0};
+
+	pthread_mutex_lock(&c->lock);
+	reason = c->stop_reason;
+	c->job->stop_reason = reason;
+	job_set(&c->job->stop_by, c->stop_by, NULL);
+	pthread_mutex_unlock(&c->lock);
+	capture_save(c); /* should this process die now, the next one goes on erasing */
+	if (c->job->mode == JOB_STORE && store_erase(c->gw->store, c->job->id, c->job->object_key, &err) < 0) {
+		log_err(LOG_LEVEL_ERROR, "capture.erase_failed", &err, NULL);
+		return -1;
+	}
+	capture_fail(c, reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, reason);
+	return 0;
+}
+
 static void finish_store(struct capture *c)
 {
 	struct driver_object object;
 	struct err err = {0};
 	struct store_job *s = c->store;
+	int rc;
 
 	c->store = NULL;
-	if (store_job_finish(s, &object, &err) < 0) {
+	rc = store_job_finish(s, &object, &err);
+	if (is_discarded(c)) {
+		if (discard(c) < 0)
+			capture_set_state(c, JOB_FINISHING); /* the sweeper goes on erasing */
+		return;
+	}
+	if (rc < 0) {
 		/* What there is stays in the spool; the sweeper tries again until it is too old. */
 		log_err(LOG_LEVEL_ERROR, "capture.store_failed", &err, NULL);
 		pthread_mutex_lock(&c->lock);
@@ -119,6 +156,8 @@ void capture_fail(struct capture *c, enum job_state state, enum stop_reason reas
 {
 	struct err err = {0};
 
+	if (c->live)
+		live_end(c->live, state != JOB_FAILED);
 	if (c->store)
 		store_job_drop(c->store);
 	c->store = NULL;
@@ -136,10 +175,25 @@ void capture_fail(struct capture *c, enum job_state state, enum stop_reason reas
 		json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "error", c->job->error));
 }
 
+static void log_ended(struct capture *c)
+{
+	const struct job *j = c->job;
+	json_t *fields;
+
+	pthread_mutex_lock(&c->lock);
+	fields = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "job", j->id, "state",
+		job_state_name(j->state), "reason", stop_reason_name(j->stop_reason), "user", j->owner_user_id,
+		"packets", (json_int_t)j->packets, "bytes", (json_int_t)j->bytes, "dropped_kernel",
+		(json_int_t)j->dropped.kernel, "dropped_interface", (json_int_t)j->dropped.interface, "dropped_agent",
+		(json_int_t)j->dropped.agent, "dropped_gateway", (json_int_t)j->dropped.gateway);
+	pthread_mutex_unlock(&c->lock);
+	log_event(LOG_LEVEL_INFO, "capture.ended", fields);
+}
+
 void capture_end(struct capture *c)
 {
 	enum stop_reason reason;
-	bool killed, any = false;
+	bool discarded, any = false;
 
 	for (size_t n = 0; n < c->n; n++) {
 		agent_stream_join(c->instances[n].stream);
@@ -148,20 +202,18 @@ void capture_end(struct capture *c)
 	}
 	pthread_mutex_lock(&c->lock);
 	reason = end_reason(c);
-	killed = c->killed;
+	discarded = capture_is_discarded(c);
+	c->closing = true;
 	c->job->stop_reason = reason;
 	job_set(&c->job->stop_by, c->stop_by, NULL);
 	capture_refresh(c);
 	pthread_mutex_unlock(&c->lock);
 	write_end(c);
 
-	if (killed) {
-		if (c->live)
-			live_end(c->live, true);
+	if (discarded) {
+		capture_save(c); /* as in discard */
 		capture_fail(c, reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, reason);
 	} else if (!any) {
-		if (c->live)
-			live_end(c->live, false);
 		capture_fail(c, JOB_FAILED, reason);
 	} else {
 		capture_set_state(c, JOB_FINISHING);
@@ -171,15 +223,11 @@ void capture_end(struct capture *c)
 			finish_store(c);
 		} else {
 			finish_live(c);
-			capture_set_state(c, JOB_STREAMED);
-			capture_event(c, "streamed", json_pack("{s:s}", "reason", stop_reason_name(reason)));
+			if (!is_discarded(c) || discard(c) < 0) {
+				capture_set_state(c, JOB_STREAMED);
+				capture_event(c, "streamed", json_pack("{s:s}", "reason", stop_reason_name(reason)));
+			}
 		}
 	}
-	log_event(LOG_LEVEL_INFO, "capture.ended",
-		json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "job", c->job->id, "state",
-			job_state_name(c->job->state), "reason", stop_reason_name(reason), "user",
-			c->job->owner_user_id, "packets", (json_int_t)c->job->packets, "bytes",
-			(json_int_t)c->job->bytes, "dropped_kernel", (json_int_t)c->job->dropped.kernel,
-			"dropped_interface", (json_int_t)c->job->dropped.interface, "dropped_agent",
-			(json_int_t)c->job->dropped.agent, "dropped_gateway", (json_int_t)c->job->dropped.gateway));
+	log_ended(c);
 }

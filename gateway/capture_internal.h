@@ -50,10 +50,11 @@ struct capture {
 	enum stop_reason stop_reason;
 	char stop_by[128];
 	bool killed, ended;
+	bool closing; /* the last bytes are on their way out: nobody joins who needs more */
 
 	/* the thread's own */
 	bool stopping, full;
-	uint64_t started_ns, stop_deadline_ns, saved_ns, ticked_ns;
+	uint64_t born_ns, started_ns, stop_deadline_ns, saved_ns, ticked_ns;
 	struct err store_err;
 };
 
@@ -68,6 +69,12 @@ void capture_save(struct capture *c);
 
 /* capture_set_state: the record's state and the times that go with it, saved. */
 void capture_set_state(struct capture *c, enum job_state state);
+
+/* capture_is_discarded: killed, and nothing of it is kept (the end of the gateway only cuts it short).  The lock is held. */
+bool capture_is_discarded(const struct capture *c);
+
+/* capture_over: its last word is in the database; who waits for its end goes on. */
+void capture_over(struct capture *c);
 
 /* capture_run: the thread; takes over one reference. */
 void *capture_run(void *arg);

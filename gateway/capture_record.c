@@ -1,6 +1,7 @@
 #include "gateway/capture_internal.h"
 
 #include "common/log.h"
+#include "gateway/jobs.h"
 
 #include <stdlib.h>
 
@@ -54,6 +55,20 @@ void capture_save(struct capture *c)
 		log_err(LOG_LEVEL_WARNING, "capture.save_failed", &err, NULL);
 	pthread_mutex_unlock(&c->lock);
 	c->saved_ns = clock_mono_ns();
+}
+
+bool capture_is_discarded(const struct capture *c)
+{
+	return c->killed && c->stop_reason != STOP_GATEWAY_SHUTDOWN;
+}
+
+void capture_over(struct capture *c)
+{
+	jobs_idle(c->gw->jobs, c);
+	pthread_mutex_lock(&c->lock);
+	c->ended = true;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void capture_set_state(struct capture *c, enum job_state state)

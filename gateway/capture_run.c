@@ -106,7 +106,8 @@ static void on_ended(
 		reason = c->stop_reason;
 	i->state = started ? INSTANCE_ENDED : INSTANCE_FAILED;
 	i->stop_reason = reason;
-	if (err->code != ERR_NONE && !(err->code == ERR_CANCELLED && c->stop_reason != STOP_NONE)) {
+	if (err->code != ERR_NONE &&
+		!(err->code == ERR_CANCELLED && c->stop_reason != STOP_NONE && c->stop_reason != STOP_START_FAILED)) {
 		snprintf(i->error_code, sizeof(i->error_code), "%s", err_api_code(err));
 		snprintf(i->error, sizeof(i->error), "%s", err->msg);
 		c->instances[index].error = *err;
@@ -196,16 +197,24 @@ static void cancel_streams(struct capture *c)
 
 static void check_limits(struct capture *c, uint64_t now)
 {
+	const struct config_gateway *cfg = &c->gw->config;
 	uint64_t limit_ns = c->job->options.max_duration_s * CLOCK_NS_PER_S, since;
+	uint64_t start_ns = (cfg->agents_connect_ms + cfg->agents_start_ms + cfg->agents_idle_ms) * CLOCK_NS_PER_MS;
 
+	/* A start that came while the gateway began to drain. */
+	if (atomic_load(&c->gw->draining))
+		capture_stop(c, STOP_GATEWAY_SHUTDOWN, NULL);
 	pthread_mutex_lock(&c->lock);
 	if (c->job->started_at > 0 && c->started_ns == 0)
 		c->started_ns = now;
 	pthread_mutex_unlock(&c->lock);
+	/* An agent may answer and then never describe an interface, however busy it looks. */
+	if (c->started_ns == 0 && now - c->born_ns >= start_ns)
+		capture_stop(c, STOP_START_FAILED, NULL);
 	if (limit_ns > 0 && c->started_ns > 0 && now - c->started_ns >= limit_ns)
 		capture_stop(c, STOP_MAX_DURATION, NULL);
 	if (c->job->mode == JOB_LIVE && c->started_ns > 0 && live_is_alone(c->live, &since) && now > since &&
-		now - since > c->gw->config.live_grace_ms * CLOCK_NS_PER_MS)
+		now - since > cfg->live_grace_ms * CLOCK_NS_PER_MS)
 		capture_stop(c, STOP_CLIENT_GONE, NULL);
 }
 
@@ -228,7 +237,7 @@ static void drop_unwatched(struct capture *c, uint64_t now)
 static void tick(struct capture *c)
 {
 	uint64_t now = clock_mono_ns();
-	bool stop, killed;
+	bool stop, killed, discarded;
 
 	c->ticked_ns = now;
 	check_limits(c, now);
@@ -236,10 +245,12 @@ static void tick(struct capture *c)
 	pthread_mutex_lock(&c->lock);
 	stop = c->stop_reason != STOP_NONE;
 	killed = c->killed;
+	discarded = capture_is_discarded(c);
 	pthread_mutex_unlock(&c->lock);
 	if (killed) {
 		cancel_streams(c);
-		merge_abort(c->merge);
+		if (discarded)
+			merge_abort(c->merge);
 	} else if (stop && !c->stopping) {
 		begin_stop(c);
 	} else if (c->stopping && now >= c->stop_deadline_ns) {
@@ -340,11 +351,7 @@ void *capture_run(void *arg)
 		stream_start(c, n);
 	capture_loop(c);
 	capture_end(c);
-	jobs_idle(c->gw->jobs, c);
-	pthread_mutex_lock(&c->lock);
-	c->ended = true;
-	pthread_cond_broadcast(&c->changed);
-	pthread_mutex_unlock(&c->lock);
+	capture_over(c);
 	if (c->job->state == JOB_STREAMED)
 		hold_live(c);
 	jobs_remove(c->gw->jobs, c);

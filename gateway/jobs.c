@@ -1,12 +1,14 @@
 #include "gateway/jobs.h"
 
 #include "common/clock.h"
+#include "common/id.h"
 #include "gateway/capture.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +20,20 @@ struct place {
 	bool counted;
 };
 
+/* Somebody works on what a job that does not run has left. */
+struct claim {
+	struct claim *next;
+	char id[ID_MAX];
+};
+
 struct jobs {
 	uint64_t captures_max, captures_per_user_max;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct place *places; /* by lock */
 	size_t counted;       /* by lock */
+	struct claim *claims; /* by lock */
+	bool closed;          /* by lock */
 };
 
 struct jobs *jobs_new(uint64_t captures_max, uint64_t captures_per_user_max, struct err *err)
@@ -75,7 +85,10 @@ int jobs_reserve(struct jobs *j, const char *user_id, struct err *err)
 	pthread_mutex_lock(&j->lock);
 	for (const struct place *q = j->places; q; q = q->next)
 		mine += q->counted && strcmp(q->user_id, user_id) == 0;
-	if (mine >= j->captures_per_user_max) {
+	if (j->closed) {
+		err_set(err, ERR_UNAVAILABLE, "this gateway is shutting down and takes no new captures");
+		rc = err_detail(err, "draining");
+	} else if (mine >= j->captures_per_user_max) {
 		rc = err_set(err, ERR_BUSY,
 			"you have %" PRIu64 " captures running, which is the limit (captures_per_user)", mine);
 	} else if (j->counted >= j->captures_max) {
@@ -89,11 +102,19 @@ int jobs_reserve(struct jobs *j, const char *user_id, struct err *err)
 	}
 	pthread_mutex_unlock(&j->lock);
 	if (rc < 0) {
-		err_detail(err, "too_many_captures");
+		if (err && err->code == ERR_BUSY)
+			err_detail(err, "too_many_captures");
 		free(p->user_id);
 		free(p);
 	}
 	return rc;
+}
+
+void jobs_close(struct jobs *j)
+{
+	pthread_mutex_lock(&j->lock);
+	j->closed = true;
+	pthread_mutex_unlock(&j->lock);
 }
 
 static void place_uncount(struct jobs *j, struct place *p)
@@ -168,6 +189,61 @@ struct capture *jobs_find(struct jobs *j, const char *id)
 	}
 	pthread_mutex_unlock(&j->lock);
 	return found;
+}
+
+/* ---- claims ---- */
+
+static bool is_taken(const struct jobs *j, const char *id)
+{
+	for (const struct claim *c = j->claims; c; c = c->next) {
+		if (strcmp(c->id, id) == 0)
+			return true;
+	}
+	for (const struct place *p = j->places; p; p = p->next) {
+		if (p->capture && strcmp(capture_id(p->capture), id) == 0)
+			return true;
+	}
+	return false;
+}
+
+int jobs_claim(struct jobs *j, const char *id, uint64_t ms, struct err *err)
+{
+	struct timespec until = clock_deadline(ms);
+	struct claim *c = calloc(1, sizeof(*c));
+	int rc = 0;
+
+	if (!c)
+		return err_nomem(err);
+	snprintf(c->id, sizeof(c->id), "%s", id);
+	pthread_mutex_lock(&j->lock);
+	while (is_taken(j, id) && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&j->changed, &j->lock, &until);
+	rc = 0;
+	if (is_taken(j, id)) {
+		rc = err_set(err, ERR_UNAVAILABLE, "the capture is just being finished; try again in a moment");
+		free(c);
+	} else {
+		c->next = j->claims;
+		j->claims = c;
+	}
+	pthread_mutex_unlock(&j->lock);
+	return rc;
+}
+
+void jobs_unclaim(struct jobs *j, const char *id)
+{
+	pthread_mutex_lock(&j->lock);
+	for (struct claim **at = &j->claims; *at; at = &(*at)->next) {
+		struct claim *c = *at;
+
+		if (strcmp(c->id, id) != 0)
+			continue;
+		*at = c->next;
+		free(c);
+		break;
+	}
+	pthread_cond_broadcast(&j->changed);
+	pthread_mutex_unlock(&j->lock);
 }
 
 struct capture **jobs_all(struct jobs *j, size_t *ret_n)

@@ -18,12 +18,20 @@ void jobs_free(struct jobs *j); /* must be empty */
 int jobs_reserve(struct jobs *j, const char *user_id, struct err *err);
 void jobs_release(struct jobs *j, const char *user_id);
 
+/* jobs_close: no more places are given (ERR_UNAVAILABLE, detail draining). */
+void jobs_close(struct jobs *j);
+
 void jobs_add(struct jobs *j, struct capture *c);  /* takes a reference of its own */
 void jobs_idle(struct jobs *j, struct capture *c); /* it has ended: gives its place back, stays findable */
 void jobs_remove(
 	struct jobs *j, struct capture *c); /* and its reference; also gives the place back if that was not done */
 
 struct capture *jobs_find(struct jobs *j, const char *id); /* new reference or NULL */
+
+/* jobs_claim: the right to finish or erase what a job has left, for one caller at a time and while no capture of that id is here; waits for it at most
+ * ms.  -1: ERR_UNAVAILABLE. */
+int jobs_claim(struct jobs *j, const char *id, uint64_t ms, struct err *err);
+void jobs_unclaim(struct jobs *j, const char *id);
 
 /* jobs_all: an array of *ret_n new references; the caller unrefs each and frees the array. NULL with *ret_n 0: none, or no memory. */
 struct capture **jobs_all(struct jobs *j, size_t *ret_n);

@@ -317,6 +317,7 @@ static void drain(struct gateway *gw)
 	log_event(
 		LOG_LEVEL_INFO, "gateway.draining", json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
 	atomic_store(&gw->draining, true);
+	jobs_close(gw->jobs);
 	end_captures(gw, false);
 	if (jobs_wait_empty(gw->jobs, gw->config.drain_ms) < 0) {
 		log_event(LOG_LEVEL_WARNING, "gateway.drain_timeout",
@@ -360,7 +361,6 @@ static int run(struct gateway *gw, bool check, const sigset_t *signals, struct e
 		return 0;
 	if (open_state(gw, err) < 0)
 		return -1;
-	retention_recover(gw);
 	if (!(retention = retention_start(gw, err)))
 		return -1;
 	if (open_server(gw, err) < 0) {

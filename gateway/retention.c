@@ -2,7 +2,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "gateway/capture.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
 #include "schema/pcapng.h"
@@ -11,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_ONCE 200u
+#define AT_ONCE       200u
+#define CLAIM_WAIT_MS 10000u /* who wants to erase a job waits so long for another who works on it */
 
 struct retention {
 	struct gateway *gw;
@@ -43,8 +43,8 @@ static void save(struct gateway *gw, const struct job *j)
 
 /* ---- erasing ---- */
 
-int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by, uint64_t *ret_bytes,
-	struct err *err)
+static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state state, const char *by,
+	uint64_t *ret_bytes, struct err *err)
 {
 	struct job *j = job_db_get(gw->db, job_id, err);
 	int rc = -1;
@@ -79,6 +79,19 @@ out:
 	return rc;
 }
 
+/* Nobody else may finish it meanwhile: what was erased would come back. */
+int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by, uint64_t *ret_bytes,
+	struct err *err)
+{
+	int rc;
+
+	if (jobs_claim(gw->jobs, job_id, CLAIM_WAIT_MS, err) < 0)
+		return -1;
+	rc = erase_claimed(gw, job_id, state, by, ret_bytes, err);
+	jobs_unclaim(gw->jobs, job_id);
+	return rc;
+}
+
 /* ---- finishing what a former process left ---- */
 
 static int tail_write(void *ctx, uint32_t interfaces_n, uint8_t *dst, size_t room, size_t *ret_n, struct err *err)
@@ -102,15 +115,42 @@ static int tail_write(void *ctx, uint32_t interfaces_n, uint8_t *dst, size_t roo
 	return 0;
 }
 
-static void finish_lost(struct gateway *gw, struct job *j, const char *why)
+static void finish_lost(struct gateway *gw, struct job *j, const char *code, const char *why)
 {
 	j->state = JOB_FAILED;
 	j->ended_at = clock_wall_ns();
 	job_set(&j->object_key, "", NULL);
-	job_set(&j->error_code, "interrupted", NULL);
+	job_set(&j->error_code, code, NULL);
 	job_set(&j->error, why, NULL);
 	save(gw, j);
 	add_event(gw, j, "failed", json_pack("{s:s, s:s}", "reason", stop_reason_name(j->stop_reason), "error", why));
+}
+
+static void finish_later(struct gateway *gw, struct job *j, const struct err *err)
+{
+	j->state = JOB_FINISHING;
+	job_set(&j->error_code, "storage_failed", NULL);
+	job_set(&j->error, err->msg, NULL);
+	save(gw, j);
+	log_err(LOG_LEVEL_ERROR, "retention.recover_failed", err, json_pack("{s:s}", "job", j->id));
+}
+
+/* Nothing is tried for longer than a good object would have been kept. */
+static bool is_too_old(const struct gateway *gw, const struct job *j)
+{
+	uint64_t now = clock_wall_ns(), last = j->heartbeat_at > 0 ? j->heartbeat_at : j->created_at;
+
+	return now > last && now - last > gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+}
+
+static void give_up(struct gateway *gw, struct job *j, const struct err *why)
+{
+	struct err err = {0};
+
+	if (store_erase(gw->store, j->id, j->object_key, &err) < 0)
+		finish_later(gw, j, &err);
+	else
+		finish_lost(gw, j, "storage_failed", why->msg);
 }
 
 static void finish_stored(struct gateway *gw, struct job *j)
@@ -135,14 +175,30 @@ static void finish_stored(struct gateway *gw, struct job *j)
 		log_event(LOG_LEVEL_INFO, "retention.recovered",
 			json_pack("{s:s, s:I}", "job", j->id, "bytes", (json_int_t)object.bytes));
 	} else if (err.code == ERR_NOT_FOUND) {
-		finish_lost(gw, j, "the gateway ended before anything was stored");
+		finish_lost(gw, j, "interrupted", "the gateway ended before anything was stored");
+	} else if (is_too_old(gw, j)) {
+		give_up(gw, j, &err);
 	} else {
-		j->state = JOB_FINISHING;
-		job_set(&j->error_code, "storage_failed", NULL);
-		job_set(&j->error, err.msg, NULL);
-		save(gw, j);
-		log_err(LOG_LEVEL_ERROR, "retention.recover_failed", &err, json_pack("{s:s}", "job", j->id));
+		finish_later(gw, j, &err);
 	}
+}
+
+/* It stays as it is until there is a store again, but nobody shall think that it runs. */
+static void finish_without_store(struct gateway *gw, struct job *j)
+{
+	struct err err = {0};
+
+	err_set(&err, ERR_UNAVAILABLE, "storage is switched off on this gateway");
+	finish_later(gw, j, &err);
+}
+
+/* The former process died, or failed, while it erased a job that was killed. */
+static void finish_killed(struct gateway *gw, const struct job *j)
+{
+	struct err err = {0};
+
+	if (erase_claimed(gw, j->id, j->stop_reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, NULL, NULL, &err) < 0)
+		log_err(LOG_LEVEL_ERROR, "retention.erase_failed", &err, json_pack("{s:s}", "job", j->id));
 }
 
 static void finish(struct gateway *gw, struct job *j)
@@ -158,10 +214,14 @@ static void finish(struct gateway *gw, struct job *j)
 			}
 		}
 	}
-	if (j->mode == JOB_LIVE)
-		finish_lost(gw, j, "the gateway ended while it streamed");
+	if (j->stop_reason == STOP_KILLED || j->stop_reason == STOP_DELETED)
+		finish_killed(gw, j);
+	else if (j->mode == JOB_LIVE)
+		finish_lost(gw, j, "interrupted", "the gateway ended while it streamed");
 	else if (gw->store)
 		finish_stored(gw, j);
+	else if (j->state != JOB_FINISHING)
+		finish_without_store(gw, j);
 }
 
 static bool job_is_known(void *ctx, const char *id)
@@ -175,9 +235,20 @@ static bool job_is_known(void *ctx, const char *id)
 	return known;
 }
 
-/* Unfinished jobs that no capture of this process runs. */
-static void finish_unfinished(struct gateway *gw)
+static bool is_stopping(struct retention *r)
 {
+	bool stopping;
+
+	pthread_mutex_lock(&r->lock);
+	stopping = r->stopping;
+	pthread_mutex_unlock(&r->lock);
+	return stopping;
+}
+
+/* Unfinished jobs that no capture of this process runs. */
+static void finish_unfinished(struct retention *r)
+{
+	struct gateway *gw = r->gw;
 	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
 	struct job_filter f = {.states = unfinished, .states_n = 3, .brief = true};
 	struct job **jobs = NULL;
@@ -188,28 +259,30 @@ static void finish_unfinished(struct gateway *gw)
 		log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		struct capture *c = jobs_find(gw->jobs, jobs[i]->id);
+	for (size_t i = 0; i < n && !is_stopping(r); i++) {
 		struct job *j;
 
-		/* Not one that has begun or ended while we looked: the record tells once it has left the running ones. */
-		if (!c && (j = job_db_get(gw->db, jobs[i]->id, NULL))) {
+		if (jobs_claim(gw->jobs, jobs[i]->id, 0, NULL) < 0)
+			continue; /* it runs, or is being erased */
+		/* Not one that has ended while we looked: the record tells once it has left the running ones. */
+		if ((j = job_db_get(gw->db, jobs[i]->id, NULL))) {
 			if (!job_state_is_end(j->state))
 				finish(gw, j);
 			job_free(j);
 		}
-		capture_unref(c);
+		jobs_unclaim(gw->jobs, jobs[i]->id);
 	}
 	job_db_list_free(jobs, n);
 }
 
-void retention_recover(struct gateway *gw)
+static void recover(struct retention *r)
 {
+	struct gateway *gw = r->gw;
 	unsigned erased = 0, foreign = 0;
 	struct err err = {0};
 
-	finish_unfinished(gw);
-	if (!gw->store)
+	finish_unfinished(r);
+	if (!gw->store || is_stopping(r))
 		return;
 	if (store_orphans(gw->store, job_is_known, gw, &erased, &foreign, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, "retention.orphans_failed", &err, NULL);
@@ -241,13 +314,14 @@ static void expire(struct gateway *gw)
 	job_db_list_free(jobs, n);
 }
 
-static void sweep(struct gateway *gw)
+static void sweep(struct retention *r)
 {
+	struct gateway *gw = r->gw;
 	uint64_t now = clock_wall_ns(), forgotten = 0, history = gw->config.storage_history_ms * CLOCK_NS_PER_MS;
 	struct err err = {0};
 
 	expire(gw);
-	finish_unfinished(gw);
+	finish_unfinished(r);
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
@@ -257,6 +331,8 @@ static void *run(void *arg)
 {
 	struct retention *r = arg;
 
+	pthread_setname_np(pthread_self(), "retention");
+	recover(r);
 	pthread_mutex_lock(&r->lock);
 	while (!r->stopping) {
 		struct timespec until = clock_deadline(r->gw->config.storage_sweep_ms);
@@ -265,7 +341,7 @@ static void *run(void *arg)
 		if (r->stopping)
 			break;
 		pthread_mutex_unlock(&r->lock);
-		sweep(r->gw);
+		sweep(r);
 		pthread_mutex_lock(&r->lock);
 	}
 	pthread_mutex_unlock(&r->lock);

@@ -11,11 +11,10 @@
 struct gateway;
 struct retention;
 
-/* retention_recover: at the start, before requests are served: every unfinished job of a former process. */
-void retention_recover(struct gateway *gw);
-
+/* retention_start: begins with every unfinished job of a former process; that may take long (a store that does not answer), so requests are
+ * served meanwhile. */
 struct retention *retention_start(struct gateway *gw, struct err *err);
-void retention_stop(struct retention *r); /* waits for a sweep that runs; accepts NULL */
+void retention_stop(struct retention *r); /* waits for the job at which a sweep is; accepts NULL */
 
 /* retention_erase: object, spool and links of a job that does not run, verified; then it is in state (JOB_EXPIRED, JOB_PURGED). A job that is
  * purged already is success.  ret_bytes (may be NULL): of the object that was erased. */
