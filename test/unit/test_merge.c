@@ -425,14 +425,14 @@ static uint64_t count_late(void)
 	return late;
 }
 
-/* Whatever comes in when: each input's packets come out whole and in its own order; with a window that outlasts all, in the order of time;
- * and what is out of it is counted, with any window. */
+/* Whatever comes in when: each input's packets come out whole and in its own order; with a window that outlasts all and queues that hold all, in the
+ * order of time; and what is out of it is counted, with any window and any queue. */
 static void any_streams_merge(void **state)
 {
 	(void)state;
 	for (unsigned seed = 1; seed <= 24; seed++) {
-		uint64_t window = seed % 2 ? LONG_NS : 1;
-		struct merge *m = merge_make(window, seed % 3 ? 4096 : 64);
+		const bool patient = seed % 3 == 0;
+		struct merge *m = merge_make(seed % 3 == 1 ? 1 : LONG_NS, patient ? QUEUE : seed % 2 ? 4096 : 64);
 		struct producer p[INPUTS];
 		uint64_t bytes = 0;
 
@@ -451,7 +451,7 @@ static void any_streams_merge(void **state)
 		}
 		assert_each_whole_and_in_order(p, INPUTS);
 		assert_int_equal(taken.late, count_late());
-		if (window == LONG_NS)
+		if (patient)
 			assert_int_equal(taken.late, 0);
 		bytes = taken.bytes;
 		assert_true(bytes >= taken.n * 40);
@@ -486,6 +486,58 @@ static void a_full_queue_blocks_its_own_producer_only(void **state)
 	pthread_join(p[0].thread, NULL);
 	assert_each_whole_and_in_order(p, 2);
 	assert_int_equal(taken.late, 0);
+	merge_free(m);
+}
+
+/* Who cannot take more does not wait for who brings nothing: its agent would lose packets. */
+static void a_full_queue_waits_for_nobody(void **state)
+{
+	struct merge *m = merge_make(LONG_NS, 4096);
+	struct producer p = {.in = input_make(m, 0), .seed = 5, .count = 2000, .step = 5};
+	struct merge_input *silent = input_make(m, 1);
+	struct merge_piece piece;
+
+	(void)state;
+	start(&p);
+	while (taken.n < 1900) {
+		assert_int_equal(merge_next(m, in_ns(60 * CLOCK_NS_PER_S), &piece), MERGE_PIECE);
+		take(&piece);
+	}
+	merge_close(silent);
+	assert_int_equal(take_all(m, in_ns(LONG_NS)), MERGE_END);
+	pthread_join(p.thread, NULL);
+	assert_each_whole_and_in_order(&p, 1);
+	assert_int_equal(taken.late, 0);
+	merge_free(m);
+}
+
+static void *push_three(void *arg)
+{
+	for (uint32_t i = 1; i <= 3; i++) {
+		if (merge_push(arg, seg_of_one(0, i, i)) < 0)
+			return arg;
+	}
+	return NULL;
+}
+
+/* With room again the window holds again. */
+static void a_full_queue_gives_only_what_makes_room(void **state)
+{
+	struct merge *m = merge_make(LONG_NS, 150); /* two of the three */
+	struct merge_input *a = input_make(m, 0);
+	struct merge_piece p;
+	pthread_t thread;
+	void *bad;
+
+	(void)state;
+	input_make(m, 1); /* silent */
+	assert_int_equal(pthread_create(&thread, NULL, push_three, a), 0);
+	assert_int_equal(merge_next(m, in_ns(60 * CLOCK_NS_PER_S), &p), MERGE_PIECE);
+	take(&p);
+	assert_int_equal(merge_next(m, 0, &p), MERGE_IDLE);
+	pthread_join(thread, &bad);
+	assert_null(bad);
+	assert_int_equal(merge_next(m, 0, &p), MERGE_IDLE);
 	merge_free(m);
 }
 
@@ -560,6 +612,8 @@ int main(void)
 		cmocka_unit_test(what_is_queued_at_the_end_is_freed),
 		cmocka_unit_test(any_streams_merge),
 		cmocka_unit_test(a_full_queue_blocks_its_own_producer_only),
+		cmocka_unit_test(a_full_queue_waits_for_nobody),
+		cmocka_unit_test(a_full_queue_gives_only_what_makes_room),
 		cmocka_unit_test(larger_than_the_queue_passes_when_it_is_empty),
 		cmocka_unit_test(abort_and_close_free_a_blocked_producer),
 		cmocka_unit_test(wake_ends_a_wait),
