@@ -177,6 +177,52 @@ static void who_has_ended_takes_no_place_but_is_found(void **state)
 	jobs_free(j);
 }
 
+static void who_closes_gives_no_more_places(void **state)
+{
+	struct jobs *j = jobs_make(3, 3);
+
+	(void)state;
+	reserve(j, "alice");
+	jobs_close(j);
+	jobs_close(j);
+	assert_int_equal(jobs_reserve(j, "alice", &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_string_equal(err.detail, "draining");
+	assert_int_equal(jobs_reserve(j, "bob", NULL), -1);
+	assert_int_equal(jobs_running(j), 1); /* what runs goes on */
+	jobs_release(j, "alice");
+	assert_int_equal(jobs_wait_empty(j, 0), 0);
+	jobs_free(j);
+}
+
+static void one_at_a_time_has_the_claim(void **state)
+{
+	struct jobs *j = jobs_make(3, 3);
+	struct capture a = {.refs = 1, .id = "a", .user = "alice"};
+
+	(void)state;
+	assert_int_equal(jobs_claim(j, "a", 0, &err), 0);
+	assert_int_equal(jobs_claim(j, "b", 0, &err), 0); /* another's */
+	assert_int_equal(jobs_claim(j, "a", 1, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	jobs_unclaim(j, "a");
+	jobs_unclaim(j, "a");
+	assert_int_equal(jobs_claim(j, "a", 0, &err), 0);
+	jobs_unclaim(j, "a");
+	jobs_unclaim(j, "b");
+
+	/* Who runs has it, to the very end. */
+	reserve(j, "alice");
+	jobs_add(j, &a);
+	assert_int_equal(jobs_claim(j, "a", 1, &err), -1);
+	jobs_idle(j, &a);
+	assert_int_equal(jobs_claim(j, "a", 1, &err), -1);
+	jobs_remove(j, &a);
+	assert_int_equal(jobs_claim(j, "a", 0, &err), 0);
+	jobs_unclaim(j, "a");
+	jobs_free(j);
+}
+
 /* ---- with threads ---- */
 
 #define THREADS 64
@@ -270,6 +316,31 @@ static void places_come_and_go_without_loss(void **state)
 	jobs_free(j);
 }
 
+static void *race_for_claim(void *arg)
+{
+	struct racer *r = arg;
+
+	pthread_barrier_wait(&line);
+	for (unsigned i = 0; i < 20; i++) {
+		if (jobs_claim(r->jobs, "job", 60000, NULL) < 0)
+			continue;
+		r->got += atomic_fetch_add(&inside, 1) == 0; /* alone */
+		atomic_fetch_sub(&inside, 1);
+		jobs_unclaim(r->jobs, "job");
+	}
+	return NULL;
+}
+
+static void claims_are_waited_for(void **state)
+{
+	struct jobs *j = jobs_make(1, 1);
+
+	(void)state;
+	atomic_store(&inside, 0);
+	assert_int_equal(run_race(j, race_for_claim, 1), THREADS * 20);
+	jobs_free(j);
+}
+
 static void *release(void *arg)
 {
 	jobs_release(arg, "alice");
@@ -297,8 +368,11 @@ int main(void)
 		cmocka_unit_test(only_what_was_reserved_is_given_back),
 		cmocka_unit_test(captures_are_found_while_they_are_there),
 		cmocka_unit_test(who_has_ended_takes_no_place_but_is_found),
+		cmocka_unit_test(who_closes_gives_no_more_places),
+		cmocka_unit_test(one_at_a_time_has_the_claim),
 		cmocka_unit_test(many_at_once_get_no_place_too_many),
 		cmocka_unit_test(places_come_and_go_without_loss),
+		cmocka_unit_test(claims_are_waited_for),
 		cmocka_unit_test(the_last_one_out_is_noticed),
 	};
 
