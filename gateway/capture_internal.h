@@ -47,6 +47,7 @@ struct capture {
 	struct capture_interface *interfaces;
 	uint32_t interfaces_n;
 	uint64_t events; /* number of the newest event */
+	uint64_t saved_ns;
 	enum stop_reason stop_reason;
 	char stop_by[128];
 	bool killed, ended;
@@ -54,7 +55,7 @@ struct capture {
 
 	/* the thread's own */
 	bool stopping, full;
-	uint64_t born_ns, started_ns, stop_deadline_ns, saved_ns, ticked_ns;
+	uint64_t born_ns, started_ns, stop_deadline_ns, ticked_ns;
 	struct err store_err;
 };
 

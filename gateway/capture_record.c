@@ -53,8 +53,8 @@ void capture_save(struct capture *c)
 	c->job->heartbeat_at = clock_wall_ns();
 	if (job_db_save(c->gw->db, c->job, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, "capture.save_failed", &err, NULL);
-	pthread_mutex_unlock(&c->lock);
 	c->saved_ns = clock_mono_ns();
+	pthread_mutex_unlock(&c->lock);
 }
 
 bool capture_is_discarded(const struct capture *c)

@@ -237,7 +237,7 @@ static void drop_unwatched(struct capture *c, uint64_t now)
 static void tick(struct capture *c)
 {
 	uint64_t now = clock_mono_ns();
-	bool stop, killed, discarded;
+	bool stop, killed, discarded, save;
 
 	c->ticked_ns = now;
 	check_limits(c, now);
@@ -246,6 +246,7 @@ static void tick(struct capture *c)
 	stop = c->stop_reason != STOP_NONE;
 	killed = c->killed;
 	discarded = capture_is_discarded(c);
+	save = now - c->saved_ns >= SAVE_NS && now > c->saved_ns;
 	pthread_mutex_unlock(&c->lock);
 	if (killed) {
 		cancel_streams(c);
@@ -256,7 +257,7 @@ static void tick(struct capture *c)
 	} else if (c->stopping && now >= c->stop_deadline_ns) {
 		cancel_streams(c);
 	}
-	if (now - c->saved_ns >= SAVE_NS)
+	if (save)
 		capture_save(c);
 }
 

@@ -1,0 +1,194 @@
+/* test_leftovers.c - jobs that a former process left: finished, erased, given up, and never two of these at once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "gateway/retention.h"
+#include "test/unit/gateway_rig.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct gateway_rig rig;
+static struct retention *sweeper;
+static struct err err;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&err, 0, sizeof(err));
+	gateway_rig_init(&rig);
+	sweeper = NULL;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	retention_stop(sweeper);
+	gateway_rig_done(&rig);
+	return 0;
+}
+
+/* A capture that runs to its end, but whose upload fails for good; so a spool is left, and a record that says it is being finished. */
+static void leave_one(enum stop_reason reason)
+{
+	struct job *j;
+	struct capture *c;
+
+	rig.store.fail_parts = 1;
+	rig.store.fail_code = ERR_STATE; /* no use in trying again */
+	c = gateway_rig_start(&rig, JOB_STORE, &err);
+	assert_non_null(c);
+	gateway_rig_until(c, JOB_RUNNING);
+	capture_stop(c, STOP_USER, "alice");
+	gateway_rig_ended(&rig, c);
+	j = gateway_rig_job(&rig);
+	assert_int_equal(j->state, JOB_FINISHING);
+	j->stop_reason = reason;
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+}
+
+static void sweep(void)
+{
+	sweeper = retention_start(&rig.gw, &err);
+	assert_non_null(sweeper);
+}
+
+static struct job *until(enum job_state state)
+{
+	for (unsigned ms = 0;; ms++) {
+		struct job *j = gateway_rig_job(&rig);
+
+		if (j->state == state)
+			return j;
+		if (ms > GATEWAY_RIG_WAIT_MS)
+			fail_msg("state %s never came, it is %s", job_state_name(state), job_state_name(j->state));
+		job_free(j);
+		(void)poll(NULL, 0, 1);
+	}
+}
+
+static void assert_nothing_left(void)
+{
+	struct err why = {0};
+	struct spool *spool = spool_open(rig.store.spool, rig.store.job, &why);
+	size_t n;
+
+	assert_null(spool);
+	assert_int_equal(why.code, ERR_NOT_FOUND);
+	assert_null(store_rig_object(&rig.store, &n));
+}
+
+static void test_finished(void **state)
+{
+	uint8_t *bytes;
+	size_t n = 0;
+
+	(void)state;
+	leave_one(STOP_USER);
+	sweep();
+	job_free(until(JOB_READY));
+	bytes = store_rig_object(&rig.store, &n);
+	assert_non_null(bytes);
+	free(bytes);
+}
+
+/* Deleted while the sweeper finishes it: it must not come back. */
+static void test_erased_while_being_finished(void **state)
+{
+	struct job *j;
+
+	(void)state;
+	leave_one(STOP_USER);
+	rig.store.fail_parts = 60;
+	rig.store.fail_code = ERR_NET;
+	rig.store.store->retry = (struct store_retry){.tries = 1000, .first_ms = 5, .cap_ms = 5, .total_ms = 60000};
+	sweep();
+	while (jobs_claim(rig.gw.jobs, rig.store.job, 0, NULL) == 0) { /* until it is at it */
+		jobs_unclaim(rig.gw.jobs, rig.store.job);
+		(void)poll(NULL, 0, 1);
+	}
+	if (retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "alice", NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	(void)poll(NULL, 0, 100); /* what the sweeper might still do */
+	j = gateway_rig_job(&rig);
+	assert_int_equal(j->state, JOB_PURGED);
+	job_free(j);
+	assert_nothing_left();
+}
+
+/* It is tried for as long as the object would have been kept, and no longer. */
+static void test_given_up(void **state)
+{
+	struct job *j;
+
+	(void)state;
+	rig.gw.config.storage_retention_ms = 300;
+	leave_one(STOP_USER);
+	rig.store.fail_parts = 1000000;
+	sweep();
+	j = until(JOB_FAILED);
+	assert_string_equal(j->error_code, "storage_failed");
+	assert_string_equal(j->object_key, "");
+	job_free(j);
+	assert_nothing_left();
+}
+
+/* The former process died while it erased what was killed. */
+static void test_killed(void **state)
+{
+	(void)state;
+	leave_one(STOP_KILLED);
+	sweep();
+	job_free(until(JOB_KILLED));
+	assert_nothing_left();
+}
+
+static void test_deleted(void **state)
+{
+	(void)state;
+	leave_one(STOP_DELETED);
+	sweep();
+	job_free(until(JOB_PURGED));
+	assert_nothing_left();
+}
+
+/* Storage was switched off: it waits, and does not look as if it ran. */
+static void test_without_a_store(void **state)
+{
+	struct job *j;
+
+	(void)state;
+	leave_one(STOP_NONE);
+	j = gateway_rig_job(&rig);
+	j->state = JOB_RUNNING;
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+	rig.gw.store = NULL;
+	sweep();
+	j = until(JOB_FINISHING);
+	assert_int_equal(j->stop_reason, STOP_INTERRUPTED);
+	assert_string_equal(j->error_code, "storage_failed");
+	job_free(j);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_finished, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_erased_while_being_finished, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deleted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_without_a_store, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
