@@ -71,12 +71,15 @@ static size_t call_collect(struct http_call *c, const char *p, size_t n, size_t 
 static int call_hand_on(struct http_call *c)
 {
 	size_t n = c->gathered.len;
+	int rc;
 
 	if (n == 0)
 		return 0;
 	/* Forgotten first: what a callback refused is not offered again. */
 	buf_clear(&c->gathered);
-	return c->on_data(c->ctx, c->gathered.data, n);
+	rc = c->on_data(c->ctx, c->gathered.data, n);
+	c->last_ns = clock_mono_ns(); /* it may have blocked: not the peer's silence */
+	return rc;
 }
 
 static int call_give(struct http_call *c, const uint8_t *p, size_t n)

@@ -116,6 +116,39 @@ static void a_receiver_may_stop_a_stream(void **state)
 	rig_wait(&rig.streams_closed, 2); /* and the server notices */
 }
 
+static int slow_on_data(void *ctx, const uint8_t *p, size_t n)
+{
+	const struct timespec slow = {.tv_nsec = 400 * 1000 * 1000};
+
+	(void)p;
+	(void)n;
+	nanosleep(&slow, NULL);
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+/* How long the receiver takes says nothing about the peer, whether pieces are gathered or not. */
+static void a_slow_receiver_is_not_a_silent_peer(void **state)
+{
+	(void)state;
+	for (size_t gather = 0; gather <= 1024; gather += 1024) {
+		unsigned taken = 0;
+		struct http_call *c;
+		int rc;
+
+		caller_use(&call, http_server_port(rig.server), "/quiet");
+		call.o.idle_timeout_ms = 300;
+		call.o.gather_bytes = gather;
+		call.o.on_data = slow_on_data;
+		call.o.ctx = &taken;
+		c = caller_run(&call, &rc);
+		if (rc < 0)
+			fail_msg("gathering %zu: %s", gather, call.err.msg);
+		assert_int_equal(taken, 1);
+		http_call_free(c);
+	}
+}
+
 static atomic_uint pieces; /* that have come */
 
 static int count_on_data(void *ctx, const uint8_t *p, size_t n)
@@ -326,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stream_comes_whole_and_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_aborted_stream_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_receiver_may_stop_a_stream, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_receiver_is_not_a_silent_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_thread_may_cancel_a_silent_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_call_cancelled_before_its_run_is_not_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_answer_cut_short_is_an_error, setup, teardown),
