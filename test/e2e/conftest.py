@@ -74,7 +74,8 @@ def pki(session):
 @pytest.fixture
 def folder(session, request):
     """A folder for this test; logs stay until the end of the run, the rest goes when the test was good."""
-    path = session.work / "".join(c if c.isalnum() else "_" for c in request.node.name)[:80]
+    name = f"{request.node.path.stem[5:]}-{request.node.name.removeprefix('test_')}"
+    path = session.work / "".join(c if c.isalnum() or c == "-" else "_" for c in name)[:100]
     path.mkdir()
     yield path
     if not getattr(request.node, "has_failed", False):
