@@ -498,10 +498,10 @@ def test_slow_viewer_loses_by_count_and_the_file_says_so(fleet, folder):
 
 def test_slow_viewer_beside_a_fast_one(fleet):
     """The fast one gets everything; the slow one falls off and is cut, and can tell."""
-    f = fleet(1, config={"live": {"backlog": "1MiB"}})
+    f = fleet(1, config={"live": {"backlog": "4MiB"}})
     fast = started(f)
     slow = f.gateway.http.stream("GET", f"/v1/captures/{fast.job}/live", token=f.gateway.tokens["alice"], read=False)
-    sent = f.send(pps=15000, count=30000, size=1400, burst=15).wait()
+    sent = f.send(pps=8000, count=16000, size=1400, burst=8).wait()
     fast.wait_packets(sent)
     f.gateway.finish(fast.job)
     fast.wait_end()
