@@ -130,8 +130,8 @@ fail_added:
 	capture_over(c);
 	jobs_remove(gw->jobs, c);
 	capture_unref(c);
-	capture_unref(
-		c); /* NOLINT(clang-analyzer-unix.Malloc): the second of two references, which the analyser does not count */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the second of two references, which the analyser does not count */
+	capture_unref(c);
 	return NULL;
 fail:
 	jobs_release(gw->jobs, job->owner_user_id);
