@@ -59,6 +59,7 @@ static char *make_url(
 	uint64_t now = clock_wall_ns(), expires = now + w->ttl_s * CLOCK_NS_PER_S;
 	struct link l = {0};
 	char text[LINK_TEXT_MAX], name[160];
+	const char *base = atomic_load(&a->gw->public_url);
 	char *url;
 
 	if (j->expires_at > 0 && expires > j->expires_at)
@@ -69,6 +70,10 @@ static char *make_url(
 		return url;
 	if (err->code != ERR_NONE)
 		return NULL;
+	if (!base) {
+		err_set(err, ERR_UNAVAILABLE, "this gateway is just starting");
+		return NULL;
+	}
 	memcpy(l.job, j->id, sizeof(l.job));
 	l.expires_s = (expires + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
 	if (w->once) {
@@ -82,7 +87,7 @@ static char *make_url(
 		err_nomem(err);
 		return NULL;
 	}
-	snprintf(url, URL_MAX, "%s/v1/files/%s", a->gw->public_url, text);
+	snprintf(url, URL_MAX, "%s/v1/files/%s", base, text);
 	return url;
 }
 

@@ -29,7 +29,8 @@ struct gateway {
 	struct target_source *targets;      /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
 	struct http_server *server;
-	char *public_url;     /* base of links, without a slash at the end */
+	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
+	char *_Atomic public_url;
 	atomic_bool draining; /* no new captures */
 };
 

@@ -252,16 +252,17 @@ static int open_server(struct gateway *gw, struct err *err)
 		.on_done = api_on_done,
 		.ctx = gw,
 	};
-	char where[300];
+	char where[300], *url;
 
 	if (!(gw->server = http_server_start(&o, err)))
 		return err_in(err, "listen");
 	parse_join_host_port(c->listen_address, http_server_port(gw->server), where, sizeof(where));
-	gw->public_url = c->public_url[0] ? strdup(c->public_url) : fs_path("%s://%s", tls ? "https" : "http", where);
-	if (!gw->public_url)
+	url = c->public_url[0] ? strdup(c->public_url) : fs_path("%s://%s", tls ? "https" : "http", where);
+	if (!url)
 		return err_nomem(err);
-	while (strlen(gw->public_url) > 1 && gw->public_url[strlen(gw->public_url) - 1] == '/')
-		gw->public_url[strlen(gw->public_url) - 1] = '\0';
+	for (size_t n = strlen(url); n > 1 && url[n - 1] == '/'; n--)
+		url[n - 1] = '\0';
+	atomic_store(&gw->public_url, url);
 	log_event(LOG_LEVEL_INFO, "gateway.listening",
 		json_pack("{s:s, s:b, s:b, s:s}", "address", where, "tls", tls, "storage", gw->store != NULL, "version",
 			PCAPLINE_VERSION));
