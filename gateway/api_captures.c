@@ -296,8 +296,13 @@ static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enu
 		f->org = http_request_query(a->rq, "org");
 		f->space = http_request_query(a->rq, "space");
 		f->agent = http_request_query(a->rq, "agent");
-	} else if (strcmp(a->gw->config.share, "none") == 0 || !a->who.org[0]) {
-		f->user_id = a->who.user_id;
+	} else {
+		/* In the database already: a cursor is the id of a job, and no stranger's. */
+		f->visible_to = a->who.user_id;
+		if (strcmp(a->gw->config.share, "none") != 0)
+			f->shared_org = a->who.org;
+		if (strcmp(a->gw->config.share, "space") == 0)
+			f->shared_space = a->who.space;
 	}
 	return 0;
 }
@@ -320,7 +325,7 @@ void api_list(struct api_call *a, bool admin)
 		http_reply_err(a->rq, &err);
 		return;
 	}
-	/* The database narrows by user or not at all; who may see what is decided in one place. */
+	/* The database has narrowed it; who may see what is decided in one place. */
 	for (size_t i = 0; i < n; i++) {
 		if (admin || api_may_have(a, jobs[i]))
 			json_array_append_new(list, api_job_json(a->gw, jobs[i], true));

@@ -28,6 +28,9 @@ struct job *job_db_get(struct job_db *db, const char *id, struct err *err); /* c
 struct job_filter {          /* NULL or 0: any */
 	const char *user_id; /* owner's id or user name (exact) */
 	const char *org, *space;
+	/* Not NULL: only jobs of this owner (the id, no name) and, with shared_org other than "" or NULL, those of that org; with shared_space likewise
+	 * of that space of it. */
+	const char *visible_to, *shared_org, *shared_space;
 	const char *job;        /* one id */
 	const char *agent;      /* "host:port" or host of one of its instances' agents */
 	const char *app;        /* target.app */

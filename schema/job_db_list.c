@@ -74,6 +74,19 @@ static void where_states(struct where *w, const enum job_state *states, size_t n
 	where_sql(w, ")");
 }
 
+static void where_visible(struct where *w, const struct job_filter *f)
+{
+	if (!f->visible_to)
+		return;
+	where_text(w, " AND (owner_user_id = ?", f->visible_to);
+	if (f->shared_org && f->shared_org[0]) {
+		where_text(w, " OR (org = ?", f->shared_org);
+		where_text(w, " AND space = ?", f->shared_space);
+		where_sql(w, ")");
+	}
+	where_sql(w, ")");
+}
+
 static int where_make(struct where *w, const char *select, const struct job_filter *f, struct err *err)
 {
 	static const struct job_filter any;
@@ -85,6 +98,7 @@ static int where_make(struct where *w, const char *select, const struct job_filt
 	where_sql(w, select);
 	where_sql(w, " WHERE 1 = 1");
 	where_text_twice(w, " AND (owner_user_id = ? OR owner_user_name = ?)", f->user_id);
+	where_visible(w, f);
 	where_text(w, " AND org = ?", f->org);
 	where_text(w, " AND space = ?", f->space);
 	where_text(w, " AND id = ?", f->job);
