@@ -36,7 +36,8 @@ int capture_wait_started(struct capture *c, uint64_t ms, struct err *err);
 /* capture_stop: graceful; the first reason counts. by: who, or NULL. */
 void capture_stop(struct capture *c, enum stop_reason reason, const char *by);
 
-/* capture_kill: at once; nothing stored is kept.  STOP_KILLED or STOP_DELETED. */
+/* capture_kill: at once; nothing stored is kept, also when it is being finished already (then as soon as that lets go).  STOP_KILLED, STOP_DELETED,
+ * STOP_INTERNAL.  STOP_GATEWAY_SHUTDOWN only cuts the agents off: what there is, is kept. */
 void capture_kill(struct capture *c, enum stop_reason reason, const char *by);
 
 /* capture_wait_ended: until nothing of it runs any more; -1 when it still does after ms. */
