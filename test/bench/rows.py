@@ -144,7 +144,7 @@ class Bulk(Row):
     ways = (Tcpdump, Dumpcap, Ssh, Agent, Whole, Store)
     metrics = (Metric("bytes", "bytes/packet", 0), Metric("lost", "lost %", 2), Metric("cpu", "CPU s/GB", 2, ratio=True))
     has_parts = True
-    seconds = 4
+    seconds = 3
 
     def options(self, place):
         return {"packet_filter": f"tcp port {IPERF_PORT}"}

@@ -16,7 +16,6 @@ from place import DEVICE, PORT, BenchError, Process, children_of, cpu_of, memory
 
 FILTER = f"udp port {PORT}"
 READY_S = 0.3  # between "it says that it captures" and the first packet
-QUIET_S = 1.3  # tcpdump's libpcap hands a block that is not full over after a second
 
 
 class Way:
@@ -24,6 +23,7 @@ class Way:
 
     name, roles = "", ()
     out_name = "out.pcap"
+    quiet_s = 0.6  # nothing for so long: all is out
 
     def __init__(self, place, packet_filter=FILTER, stdout=None):
         self.place, self.packet_filter, self.stdout = place, packet_filter, stdout
@@ -67,7 +67,7 @@ class Way:
             size = self.progress()
             if size != last:
                 last, since = size, time.monotonic()
-            elif time.monotonic() - since > QUIET_S:
+            elif time.monotonic() - since > self.quiet_s:
                 break
             time.sleep(0.02)
         return since
@@ -96,6 +96,7 @@ class Way:
 class Tcpdump(Way):
     """tcpdump -w file"""
     name, roles = "tcpdump", ("tcpdump",)
+    quiet_s = 1.3  # its libpcap hands a block that is not full over after a second
 
     def launch(self):
         argv = ["tcpdump", "-Z", "root", "-i", DEVICE, *(["-U", "-w", "-"] if self.stdout else ["-w", self.file]), self.packet_filter]
@@ -123,6 +124,7 @@ class Dumpcap(Way):
 class Ssh(Way):
     """ssh host tcpdump -w - > file"""
     name, roles = "ssh tcpdump", ("tcpdump", "sshd", "ssh")
+    quiet_s = Tcpdump.quiet_s
 
     def launch(self):
         d, port = self.place.dir, self.place.free_port()
