@@ -54,6 +54,7 @@ static struct slot *slot_new(struct agent *a, const struct agent_request *r, int
 	const struct capture_settings settings = {
 		.request = r,
 		.duration_max_ms = a->config->duration_max_ms,
+		.limits = {.bytes_per_s = a->config->rate_max, .cpu_percent = (unsigned)a->config->cpu_percent},
 		.ring_bytes = a->config->ring_bytes,
 		.block_timeout_ms = a->config->block_timeout_ms,
 		.stats_interval_ms = a->config->stats_interval_ms,
@@ -109,6 +110,7 @@ static void log_ended(const struct slot *s)
 	json_object_set_new(fields, "accepted", json_integer((json_int_t)r.accepted));
 	json_object_set_new(fields, "dropped_kernel", json_integer((json_int_t)r.dropped_os));
 	json_object_set_new(fields, "dropped_interface", json_integer((json_int_t)r.dropped_interface));
+	json_object_set_new(fields, "rested_ms", json_integer((json_int_t)r.rested_ms));
 	log_event(r.reason == STOP_AGENT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "capture.ended", fields);
 }
 

@@ -36,6 +36,7 @@ struct capture {
 	char description[CAPTURE_NAME_MAX];
 	uint64_t duration_ms;
 	uint64_t ring_bytes, block_timeout_ms, stats_interval_ns;
+	struct pace_limits limits;
 	int stop_fd; /* an eventfd, readable once a stop was asked for */
 
 	/* any thread */
@@ -51,6 +52,7 @@ struct capture {
 	enum capture_state state;
 	struct stream_out out;
 	struct capture_stats stats;
+	struct pace pace;
 	uint64_t next_stats_ns, drain_until_ns;
 	uint64_t bytes, packets;
 	uint64_t seen; /* taken out of the ring: delivered, or cut off by a limit */
@@ -77,6 +79,7 @@ struct capture *capture_new(const struct capture_settings *s, struct err *err)
 	c->duration_ms = s->duration_max_ms;
 	if (c->options.max_duration_s)
 		c->duration_ms = least(c->duration_ms, c->options.max_duration_s * 1000);
+	c->limits = s->limits;
 	c->ring_bytes = s->ring_bytes;
 	c->block_timeout_ms = s->block_timeout_ms;
 	c->stats_interval_ns = s->stats_interval_ms * CLOCK_NS_PER_MS;
@@ -145,6 +148,7 @@ void capture_result(struct capture *c, struct capture_result *ret)
 	ret->accepted = accepted(c);
 	ret->dropped_os = c->stats.dropped_os;
 	ret->dropped_interface = c->stats.dropped_interface;
+	ret->rested_ms = c->pace.rested_ns / CLOCK_NS_PER_MS;
 }
 
 /* ---- blocks ---- */
@@ -338,13 +342,47 @@ static bool is_drained(struct capture *c)
 	return c->stats.received - c->stats.dropped_os == c->seen;
 }
 
+/* Without this clock the CPU ceiling does not hold; the rest does. */
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) < 0)
+		return 0;
+	return (uint64_t)t.tv_sec * CLOCK_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static struct pace_moment moment(const struct capture *c, uint64_t now)
+{
+	return (struct pace_moment){.now_ns = now, .cpu_ns = thread_cpu_ns(), .bytes = c->bytes};
+}
+
+static int step_reading(struct capture *c, uint64_t now)
+{
+	const struct pace_moment at = moment(c, now);
+	const uint64_t rest = pace_rest(&c->pace, &at);
+	uint64_t until = least(c->next_stats_ns, c->deadline_ns);
+	struct err err = {0};
+	int n = 0;
+
+	if (rest)
+		until = least(until, rest);
+	else
+		n = device_read(c->device, take_packet, c, &err);
+	if (c->cut != STOP_NONE)
+		finish_at_limit(c);
+	else if (n < 0)
+		begin_drain(c, device_is_gone(c->device) ? STOP_DEVICE_GONE : STOP_AGENT_ERROR, err.msg);
+	else if (n == 0 && c->out.len == 0)
+		return wait_until(c, rest == 0, until);
+	return 0;
+}
+
 static int step_running(struct capture *c)
 {
 	enum stop_reason requested = (enum stop_reason)atomic_load(&c->requested);
 	uint64_t now = clock_mono_ns();
 	char text[64];
-	struct err err = {0};
-	int n;
 
 	if (requested != STOP_NONE) {
 		begin_drain(c, requested, "");
@@ -357,19 +395,14 @@ static int step_running(struct capture *c)
 	}
 	if (now >= c->next_stats_ns) {
 		c->next_stats_ns = now + c->stats_interval_ns;
-		if (fits_limit(c, LAST_BLOCK_BYTES))
-			put_stats(c, NULL);
-		else
+		if (!fits_limit(c, LAST_BLOCK_BYTES)) {
 			c->cut = STOP_MAX_BYTES;
+			finish_at_limit(c);
+			return 0;
+		}
+		put_stats(c, NULL);
 	}
-	n = c->cut == STOP_NONE ? device_read(c->device, take_packet, c, &err) : 1;
-	if (c->cut != STOP_NONE)
-		finish_at_limit(c);
-	else if (n < 0)
-		begin_drain(c, device_is_gone(c->device) ? STOP_DEVICE_GONE : STOP_AGENT_ERROR, err.msg);
-	else if (n == 0 && c->out.len == 0)
-		return wait_until(c, true, least(c->next_stats_ns, c->deadline_ns));
-	return 0;
+	return step_reading(c, now);
 }
 
 /* A device that is gone makes every read fail that finds no block ready, but the kernel still hands over the last block in its time. */
@@ -388,12 +421,20 @@ static int step_draining(struct capture *c)
 	return 0;
 }
 
+static void begin_running(struct capture *c)
+{
+	const struct pace_moment at = moment(c, clock_mono_ns());
+
+	pace_begin(&c->pace, &c->limits, &at);
+	put_header(c);
+	c->state = CAPTURE_RUNNING;
+}
+
 static int step(struct capture *c)
 {
 	switch (c->state) {
 	case CAPTURE_OPENED:
-		put_header(c);
-		c->state = CAPTURE_RUNNING;
+		begin_running(c);
 		return 0;
 	case CAPTURE_RUNNING:
 		return step_running(c);
@@ -408,7 +449,7 @@ static int step(struct capture *c)
 
 ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max)
 {
-	stream_out_begin(&c->out, dst, max);
+	stream_out_begin(&c->out, dst, c->state == CAPTURE_RUNNING ? pace_piece(&c->pace, max) : max);
 	while (c->out.len == 0) {
 		if (c->state == CAPTURE_ENDED || c->state == CAPTURE_NEW)
 			return CAPTURE_END;

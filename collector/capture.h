@@ -13,11 +13,15 @@
  *   DRAINING   left     no                read to the last packet
  *   ENDED      left     no                what a limit cut off is let go
  *
+ * Ceilings (pace.h) hold while it is RUNNING: it rests instead of reading, and what the ring has no room for meanwhile is in osdrop.  A rest
+ * hears stop and hang-up and keeps statistics and deadline; DRAINING knows none, for the ring bounds it.
+ *
  * Figures.  accepted (isb_filteraccept) = what passed the kernel's filter, including osdrop; after a graceful end
  * accepted = delivered + osdrop, to the packet.  After max_packets or max_bytes it is larger by what the ring still held. */
 #ifndef PCAPLINE_COLLECTOR_CAPTURE_H
 #define PCAPLINE_COLLECTOR_CAPTURE_H
 
+#include "collector/pace.h"
 #include "common/err.h"
 #include "schema/capture_request.h"
 #include "schema/stop_reason.h"
@@ -31,6 +35,7 @@ struct capture;
 struct capture_settings {
 	const struct agent_request *request; /* borrowed for capture_new only */
 	uint64_t duration_max_ms;            /* above the request's own limit */
+	struct pace_limits limits;
 	uint64_t ring_bytes;
 	uint64_t block_timeout_ms;
 	uint64_t stats_interval_ms; /* also how long the stream is silent at the most */
@@ -58,6 +63,7 @@ struct capture_result {
 	uint64_t bytes;          /* of the stream */
 	uint64_t packets;        /* delivered */
 	uint64_t accepted, dropped_os, dropped_interface;
+	uint64_t rested_ms; /* held back by the ceilings */
 };
 void capture_result(struct capture *c, struct capture_result *ret);
 

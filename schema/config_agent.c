@@ -1,7 +1,11 @@
 #include "schema/config_agent.h"
 
+#include <inttypes.h>
+
 #define PATH_MAX_BYTES 4096
+#define KIB            (UINT64_C(1) << 10)
 #define MIB            (UINT64_C(1) << 20)
+#define RATE_LEAST     (64 * KIB)
 #define SECOND_MS      UINT64_C(1000)
 #define DAY_MS         (24 * 3600 * SECOND_MS)
 #define AT(field)      offsetof(struct config_agent, field)
@@ -27,6 +31,11 @@ const struct config_key config_agent_keys[] = {
 		"Connections at once"},
 	{"limits", "duration", CONFIG_DURATION, AT(duration_max_ms), "24h", SECOND_MS, 7 * DAY_MS, NULL, "",
 		"No capture runs longer"},
+	{"limits", "rate", CONFIG_SIZE, AT(rate_max), "0", 0, 16384 * MIB, NULL, "",
+		"Bytes per second that each capture may send, at least 64KiB; what comes faster is dropped by the "
+		"kernel and counted; 0: no ceiling"},
+	{"limits", "cpu", CONFIG_NUMBER, AT(cpu_percent), "75", 1, 100, NULL, "percent of one core",
+		"CPU that each capture may use; what comes faster is dropped by the kernel and counted"},
 	{"limits", "peer_timeout", CONFIG_DURATION, AT(peer_timeout_ms), "10s", 2 * SECOND_MS, 300 * SECOND_MS, NULL,
 		"", "A gateway that takes nothing for so long is gone"},
 	{"capture", "ring", CONFIG_SIZE, AT(ring_bytes), "64MiB", MIB, 1024 * MIB, NULL, "",
@@ -38,9 +47,22 @@ const struct config_key config_agent_keys[] = {
 };
 const size_t config_agent_keys_n = sizeof(config_agent_keys) / sizeof(config_agent_keys[0]);
 
+/* 0 is a word of its own, so the table cannot tell the least. */
+static int check_rate(uint64_t rate, struct err *err)
+{
+	if (rate > 0 && rate < RATE_LEAST)
+		return err_set(err, ERR_INPUT, "limits.rate: %" PRIu64 " is neither 0 nor at least 64KiB", rate);
+	return 0;
+}
+
 int config_agent_load(const char *path, struct config_agent *ret, struct err *err)
 {
-	return config_load(path, config_agent_keys, config_agent_keys_n, ret, err);
+	if (config_load(path, config_agent_keys, config_agent_keys_n, ret, err) < 0)
+		return -1;
+	if (check_rate(ret->rate_max, err) == 0)
+		return 0;
+	config_agent_done(ret);
+	return path ? err_in(err, "%s", path) : -1;
 }
 
 void config_agent_done(struct config_agent *c)

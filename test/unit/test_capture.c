@@ -8,6 +8,7 @@
 
 #include "collector/capture.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "schema/pcapng.h"
 
 #include <arpa/inet.h>
@@ -70,10 +71,11 @@ static void send_packets(struct fixture *f, uint32_t n)
 	}
 }
 
-static struct capture *make(const struct capture_options *o)
+static struct capture *make(const struct capture_options *o, struct pace_limits limits)
 {
 	struct agent_request r = {.options = *o, .name = "web/0"};
 	const struct capture_settings s = {.request = &r,
+		.limits = limits,
 		.duration_max_ms = 60 * 1000,
 		.ring_bytes = 16u << 20,
 		.block_timeout_ms = 20,
@@ -97,9 +99,9 @@ static struct capture_options options(const char *device, const char *filter)
 }
 
 /* An opened capture, or the test is skipped. */
-static struct capture *open_or_skip(const struct capture_options *o, int peer_fd)
+static struct capture *open_paced_or_skip(const struct capture_options *o, struct pace_limits limits, int peer_fd)
 {
-	struct capture *c = make(o);
+	struct capture *c = make(o, limits);
 	struct err err = {0};
 
 	if (capture_open(c, NO_OWN_TRAFFIC, peer_fd, &err) == 0)
@@ -110,6 +112,11 @@ static struct capture *open_or_skip(const struct capture_options *o, int peer_fd
 	print_message("skipped: %s\n", err.msg);
 	skip();
 	return NULL;
+}
+
+static struct capture *open_or_skip(const struct capture_options *o, int peer_fd)
+{
+	return open_paced_or_skip(o, (struct pace_limits){0}, peer_fd);
 }
 
 /* What a reader sees of a stream. */
@@ -470,6 +477,95 @@ static void test_nothing_comes_in_after_the_stop(void **state)
 	capture_free(c);
 }
 
+#define SLOW_RATE UINT64_C(65536)
+
+static const struct pace_limits slow = {.bytes_per_s = SLOW_RATE, .cpu_percent = 75};
+
+/* Never faster than the ceiling, by the real clock. */
+static void test_rate_holds(void **state)
+{
+	struct fixture *f = *state;
+	struct capture_options o = options("lo", f->filter);
+	struct seen seen = {.next = f->sent};
+	struct capture_result result;
+	struct capture *c;
+	uint64_t ns;
+
+	o.max_packets = 300;
+	c = open_paced_or_skip(&o, slow, -1);
+	send_packets(f, 300);
+	ns = clock_mono_ns();
+	read_all(c, 512 * 1024, &seen, &result);
+	ns = clock_mono_ns() - ns;
+	assert_int_equal(seen.packets, 300);
+	assert_in_range(ns + 2 * PACE_AHEAD_NS, result.bytes * CLOCK_NS_PER_S / SLOW_RATE, UINT64_MAX);
+	assert_in_range(result.rested_ms, 1, ns / CLOCK_NS_PER_MS);
+}
+
+#define MINUTE_PACKETS 20000u /* enough for a minute at the ceiling */
+
+/* A rest hears the stop, and after it there is none: all that was in the ring comes at once. */
+static void test_stop_ends_the_rests(void **state)
+{
+	struct fixture *f = *state;
+	const struct capture_options o = options("lo", f->filter);
+	struct capture *c = open_paced_or_skip(&o, slow, -1);
+	struct seen seen = {.next = f->sent};
+	struct err err = {0};
+	struct pcapng_reader *r = pcapng_reader_new(0, see, &seen, &err);
+	const uint64_t begin = clock_mono_ns();
+	static uint8_t bytes[512 * 1024];
+	bool stopped = false;
+	pthread_t thread = {0};
+	ssize_t n;
+
+	assert_non_null(r);
+	send_packets(f, MINUTE_PACKETS);
+	while ((n = capture_read(c, bytes, sizeof(bytes))) > 0) {
+		if (pcapng_reader_feed(r, bytes, (size_t)n, &err) < 0)
+			fail_msg("%s", err.msg);
+		if (seen.packets > 100 && !stopped) { /* more than may go without a rest */
+			assert_int_equal(pthread_create(&thread, NULL, stop_soon, c), 0);
+			stopped = true;
+		}
+	}
+	assert_int_equal(n, CAPTURE_END);
+	assert_true(stopped);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(seen.reason, STOP_USER);
+	assert_int_equal(seen.packets, MINUTE_PACKETS);
+	assert_nothing_is_missing(&seen);
+	assert_in_range(clock_mono_ns() - begin, 0, 30 * CLOCK_NS_PER_S);
+	pcapng_reader_free(r);
+	capture_free(c);
+}
+
+/* A rest hears the hang-up: what is left for the rest of the minute goes to nobody. */
+static void test_hang_up_ends_the_rests(void **state)
+{
+	struct fixture *f = *state;
+	const struct capture_options o = options("lo", f->filter);
+	static uint8_t bytes[512 * 1024];
+	struct capture_result result;
+	struct capture *c;
+	int pair[2];
+	ssize_t n;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	c = open_paced_or_skip(&o, slow, pair[0]);
+	send_packets(f, MINUTE_PACKETS);
+	assert_true(capture_read(c, bytes, sizeof(bytes)) > 0);
+	close(pair[1]);
+	while ((n = capture_read(c, bytes, sizeof(bytes))) > 0)
+		continue;
+	assert_int_equal(n, CAPTURE_GONE);
+	capture_result(c, &result);
+	assert_int_equal(result.reason, STOP_GATEWAY_GONE);
+	assert_in_range(result.packets, 1, MINUTE_PACKETS / 2);
+	capture_free(c);
+	close(pair[0]);
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -488,7 +584,7 @@ static void test_refusals(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct capture_options o = options(cases[i].device, cases[i].filter);
-		struct capture *c = make(&o);
+		struct capture *c = make(&o, (struct pace_limits){0});
 		struct err err = {0};
 
 		assert_int_equal(capture_open(c, NO_OWN_TRAFFIC, -1, &err), -1);
@@ -522,6 +618,9 @@ int main(void)
 		ON_LO(test_stop_from_another_thread),
 		ON_LO(test_stop_under_traffic),
 		ON_LO(test_nothing_comes_in_after_the_stop),
+		ON_LO(test_rate_holds),
+		ON_LO(test_stop_ends_the_rests),
+		ON_LO(test_hang_up_ends_the_rests),
 		ON_LO(test_refusals),
 	};
 

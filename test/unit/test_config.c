@@ -366,7 +366,51 @@ static void the_agent_s_defaults_hold(void **state)
 	assert_int_equal(c.stats_interval_ms, 2000);
 	assert_int_equal(c.peer_timeout_ms, 10000);
 	assert_int_equal(c.duration_max_ms, 86400000);
+	assert_int_equal(c.rate_max, 0);
+	assert_int_equal(c.cpu_percent, 75);
 	config_agent_done(&c);
+}
+
+static void the_agent_s_ceilings_have_bounds(void **state)
+{
+	static const struct {
+		const char *limits, *says; /* NULL: taken */
+		uint64_t rate, cpu;
+	} rows[] = {
+		{"rate: 0", NULL, 0, 75},
+		{"rate: 1", "limits.rate: 1 is neither 0 nor at least 64KiB", 0, 0},
+		{"rate: 65535", "limits.rate: 65535 is neither 0 nor at least 64KiB", 0, 0},
+		{"rate: 64KiB", NULL, 65536, 75},
+		{"rate: 16GiB", NULL, UINT64_C(1) << 34, 75},
+		{"rate: 17179869185", "limits.rate: \"17179869185\" is not within 0..16G", 0, 0},
+		{"cpu: 0", "limits.cpu: \"0\" is not within 1..100", 0, 0},
+		{"cpu: 1", NULL, 0, 1},
+		{"cpu: 100", NULL, 0, 100},
+		{"cpu: 101", "limits.cpu: \"101\" is not within 1..100", 0, 0},
+	};
+	const struct temp_file *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_agent c;
+		struct err err = {0};
+		char text[200];
+		int rc;
+
+		snprintf(text, sizeof(text), "tls: {certificate: c, private_key: k, client_ca: a}\nlimits: {%s}\n",
+			rows[i].limits);
+		temp_file_write(t, text, strlen(text));
+		rc = config_agent_load(t->path, &c, &err);
+		if (rc != (rows[i].says ? -1 : 0))
+			fail_msg("%s: %d %s", rows[i].limits, rc, err.msg);
+		if (rows[i].says) {
+			if (!strstr(err.msg, rows[i].says) || strncmp(err.msg, t->path, strlen(t->path)) != 0)
+				fail_msg("%s: %s", rows[i].limits, err.msg);
+			continue;
+		}
+		assert_int_equal(c.rate_max, rows[i].rate);
+		assert_int_equal(c.cpu_percent, rows[i].cpu);
+		config_agent_done(&c);
+	}
 }
 
 #define AGENTS "agents: {ca: a, certificate: c, private_key: k}\n"
@@ -449,6 +493,7 @@ int main(void)
 		with_file(help_loads_as_the_defaults),
 		cmocka_unit_test(the_tables_are_sound),
 		with_file(the_agent_s_defaults_hold),
+		with_file(the_agent_s_ceilings_have_bounds),
 		with_file(the_gateway_s_keys_fit_together),
 	};
 
