@@ -71,6 +71,7 @@ static int on_packet(struct agent_stream *s, const struct pcapng_packet *from, s
 
 	if (!(dst = room(s, n, err)))
 		return -1;
+	s->noted = false; /* a note that packets follow was not the end */
 	p.interface_id = s->ids[from->interface_id];
 	s->segment->len += pcapng_write_packet(dst, n, &p);
 	return 0;

@@ -34,27 +34,25 @@ void api_healthz(struct api_call *a)
 	http_reply_json(a->rq, 200, json_pack("{s:s}", "status", "ok"));
 }
 
-static void add_reason(json_t *reasons, const char *what, const struct err *err)
+static void add_reason(json_t *reasons, const char *what, const char *message)
 {
-	json_array_append_new(reasons, json_pack("{s:s, s:s}", "what", what, "message", err->msg));
+	json_array_append_new(reasons, json_pack("{s:s, s:s}", "what", what, "message", message));
 }
 
 void api_readyz(struct api_call *a)
 {
 	json_t *reasons = json_array();
-	struct err err = {0};
-	bool ready;
+	bool draining = atomic_load(&a->gw->draining), database, storage, ready;
 
-	if (atomic_load(&a->gw->draining)) {
-		err_set(&err, ERR_UNAVAILABLE, "shutting down");
-		add_reason(reasons, "draining", &err);
-	}
-	if (job_db_check(a->gw->db, &err) < 0)
-		add_reason(reasons, "database", &err);
-	ready = json_array_size(reasons) == 0;
+	readiness_look(a->gw, &database, &storage);
+	ready = database && !draining;
+	if (draining)
+		add_reason(reasons, "draining", "the gateway is shutting down");
+	if (!database)
+		add_reason(reasons, "database", "the job database cannot be used");
 	/* Without its store the gateway still takes live captures. */
-	if (a->gw->store && store_check(a->gw->store, &err) < 0)
-		add_reason(reasons, "storage", &err);
+	if (!storage)
+		add_reason(reasons, "storage", "captures cannot be stored");
 	http_reply_json(a->rq, ready ? 200 : 503,
 		json_pack("{s:s, s:o, s:I}", "status", ready ? "ready" : "not ready", "reasons", reasons, "captures",
 			(json_int_t)jobs_running(a->gw->jobs)));

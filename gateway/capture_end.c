@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* A viewer that fetches the end drop by drop keeps the job's place for so long at the most; gorouter cuts after as much. */
+#define FETCH_MAX_NS (900 * CLOCK_NS_PER_S)
+
 static enum stop_reason end_reason(struct capture *c)
 {
 	enum stop_reason same = STOP_NONE;
@@ -142,6 +145,8 @@ static void finish_live(struct capture *c)
 			break;
 		if (live_is_alone(c->live, &since) && clock_mono_ns() - (since > ended ? since : ended) >
 							      c->gw->config.live_grace_ms * CLOCK_NS_PER_MS)
+			break;
+		if (clock_mono_ns() - ended > FETCH_MAX_NS)
 			break;
 	}
 	pthread_mutex_lock(&c->lock);

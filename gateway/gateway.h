@@ -6,6 +6,7 @@
 #include "common/http_server.h"
 #include "common/id.h"
 #include "common/tls_files.h"
+#include "gateway/readiness.h"
 #include "schema/config_gateway.h"
 #include "schema/job_db.h"
 #include "uploader/link.h"
@@ -32,6 +33,7 @@ struct gateway {
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
 	char *_Atomic public_url;
 	atomic_bool draining; /* no new captures */
+	struct readiness readiness;
 };
 
 #endif

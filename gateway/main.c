@@ -387,7 +387,7 @@ int main(int argc, char **argv)
 {
 	struct arguments args = {0};
 	enum log_level level = LOG_LEVEL_INFO;
-	struct gateway gw = {0};
+	struct gateway gw = {.readiness.lock = PTHREAD_MUTEX_INITIALIZER};
 	struct err err = {0};
 	sigset_t signals;
 	int rc = read_arguments(argc, argv, &args);
