@@ -272,7 +272,7 @@ def test_the_end_can_be_fetched_after_a_break(fleet, proxies):
 def test_resume_is_refused_where_it_cannot_be_whole(fleet):
     f = fleet(1, config={"live": {"backlog": "1MiB"}})
     live = started(f)
-    sent = f.send(pps=10000, count=6000, size=1000, burst=10).wait()
+    sent = f.send(pps=1500, count=3000, size=1000, burst=10).wait()
     live.wait_packets(sent)
     api = f.gateway.api
     gone = api("GET", f"/v1/captures/{live.job}/live?offset=0")
