@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define STREAM_GATHER_BYTES (256u * 1024) /* a file is written in pieces of this size, if there is that much */
-#define STREAM_GATHER_MS    4u
+#define STREAM_GATHER_MS    20u
 #define GATEWAY_URL_MAX     2048u
 #define LIVE_GRACE_MAX_S    3600u
 

@@ -11,7 +11,7 @@
 
 #define AGENT_INTERFACES_MAX 16u /* one capture has one device today; bounded, as agents are other machines */
 #define GATHER_BYTES         (256u * 1024)
-#define GATHER_MS            4u /* a busy stream is looked at so often; beside the agent's own block timeout nobody sees it */
+#define GATHER_MS            20u /* a busy stream is looked at so often; the first packet after silence waits for nothing */
 #define URL_MAX              512
 
 struct agent_stream {
