@@ -542,12 +542,13 @@ def test_full_spool(fleet, folder, tiny):
 def test_disk_that_is_full_already(fleet, tiny):
     """Store is refused with the reason, auto is live, and the gateway stays ready for live."""
     f = fleet(1, config={"storage": {"spool": str(tiny / "spool"), "min_free": "1MiB"}})
+    f.gateway.allowed_errors.append("readiness.storage")
     (tiny / "ballast").write_bytes(bytes(3500000))
     refused = f.gateway.api("POST", "/v1/captures", f.gateway.request(mode="store"))
     assert refused.status in (503, 507) and refused.error["field"] == "mode", refused
     live = f.gateway.live(mode="auto", packet_filter=FILTER)
     assert live.status == 200
-    ready = f.gateway.api("GET", "/readyz", user=None)
+    ready = wait_for(lambda: (r := f.gateway.api("GET", "/readyz", user=None)).json["reasons"] and r, "readiness to name the storage")
     assert ready.status == 200 and [r["what"] for r in ready.json["reasons"]] == ["storage"]
     f.gateway.finish(live.job)
     live.wait_end()
