@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define READ_BYTES     65536
+#define COMPILE_TRIES  2
 #define CHILD_FD       3 /* the pipe; above it nothing is open in the child */
 #define TAKES_TOO_LONG "it takes more than %d s to compile: too many alternatives, or a host name that nobody resolves"
 
@@ -25,7 +26,7 @@
 enum answer { ANSWER_PROGRAM = 'p', ANSWER_REFUSED = 'r' };
 
 /* The child of a process with threads may use little of libc.  malloc is made for it (glibc puts its locks in order), and a lock that
- * another thread held inside the resolver at the fork costs this one compilation its time limit, nothing more. */
+ * another thread held inside the resolver at the fork costs this one try its time limit, nothing more. */
 static _Noreturn void child(int fd, pcap_t *pcap, const char *text, bpf_u_int32 netmask)
 {
 	const struct rlimit cpu = {FILTER_COMPILE_MS / 1000, FILTER_COMPILE_MS / 1000};
@@ -109,7 +110,8 @@ static int take_answer(const struct buf *b, int status, struct bpf_program *ret,
 	return err_set(err, ERR_INPUT, "%.*s", (int)(b->len - 1), (const char *)b->data + 1);
 }
 
-int filter_compile(pcap_t *pcap, const char *text, bpf_u_int32 netmask, struct bpf_program *ret, struct err *err)
+/* 1: out of time. */
+static int compile_once(pcap_t *pcap, const char *text, bpf_u_int32 netmask, struct bpf_program *ret, struct err *err)
 {
 	int fds[2], status = 0, rc;
 	struct buf answer;
@@ -135,10 +137,18 @@ int filter_compile(pcap_t *pcap, const char *text, bpf_u_int32 netmask, struct b
 		continue;
 	if (rc == 0)
 		rc = take_answer(&answer, status, ret, err);
-	else if (rc > 0)
-		rc = err_set(err, ERR_INPUT, TAKES_TOO_LONG, FILTER_COMPILE_MS / 1000);
 	buf_done(&answer);
 	return rc;
+}
+
+int filter_compile(pcap_t *pcap, const char *text, bpf_u_int32 netmask, struct bpf_program *ret, struct err *err)
+{
+	int rc = 1;
+
+	/* A child that has used up its time without its CPU may have met a lock that was held at the fork: the next one will not. */
+	for (int i = 0; i < COMPILE_TRIES && rc > 0; i++)
+		rc = compile_once(pcap, text, netmask, ret, err);
+	return rc > 0 ? err_set(err, ERR_INPUT, TAKES_TOO_LONG, FILTER_COMPILE_MS / 1000) : rc;
 }
 
 void filter_done(struct bpf_program *p)
