@@ -49,6 +49,7 @@ bc_sum() { # "1+2" on stdin
 wanted() {
 	[ -z "$steps" ] || case " $steps " in *" $1 "*) ;; *) return 1 ;; esac
 }
+# shellcheck disable=SC2317  # step calls it
 e2e() { # BUILD [PYTEST-ARGUMENT...]
 	local build=$PWD/$1
 	shift
@@ -58,24 +59,28 @@ steps="$*"
 # Instrumented code blinds gcc's analysis of ranges (-Wformat-truncation and the like): warnings are errors in the plain builds only.
 sanitized=(CC=gcc WERROR= "CFLAGS=-O1 -g")
 
-if wanted build || wanted unit || wanted e2e; then
-	if step "build" "$make" -j"$jobs" CC=gcc all units replays; then
-		wanted unit && step "unit" test/run-units.sh build
-		wanted e2e && step "e2e" e2e build
+main() { # a function, so that bash has read all of it before the first step: files may change while the steps run
+	if wanted build || wanted unit || wanted e2e; then
+		if step "build" "$make" -j"$jobs" CC=gcc all units replays; then
+			wanted unit && step "unit" test/run-units.sh build
+			wanted e2e && step "e2e" e2e build
+		fi
 	fi
-fi
-wanted source && step "source" test/check-source.sh
-wanted lint && step "lint" "$make" lint
-wanted clang && step "clang" "$make" -j"$jobs" CC=clang BUILD=build-clang all units replays
-if wanted asan && step "asan: build" "$make" -j"$jobs" "${sanitized[@]}" SAN=address,undefined all units replays; then
-	step "asan: unit" test/run-units.sh build-address-undefined
-	step "asan: e2e" e2e build-address-undefined
-fi
-if wanted tsan && step "tsan: build" "$make" -j"$jobs" "${sanitized[@]}" SAN=thread all units; then
-	step "tsan: unit" test/run-units.sh build-thread
-	step "tsan: e2e" e2e build-thread -m threads
-fi
+	wanted source && step "source" test/check-source.sh
+	wanted lint && step "lint" "$make" lint
+	wanted clang && step "clang" "$make" -j"$jobs" CC=clang BUILD=build-clang all units replays
+	if wanted asan && step "asan: build" "$make" -j"$jobs" "${sanitized[@]}" SAN=address,undefined all units replays; then
+		step "asan: unit" test/run-units.sh build-address-undefined
+		step "asan: e2e" e2e build-address-undefined
+	fi
+	if wanted tsan && step "tsan: build" "$make" -j"$jobs" "${sanitized[@]}" SAN=thread all units; then
+		step "tsan: unit" test/run-units.sh build-thread
+		step "tsan: e2e" e2e build-thread -m threads
+	fi
 
-[ -z "$failures" ] || printf 'failed: %s\n' "${failures#, }"
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+	[ -z "$failures" ] || printf 'failed: %s\n' "${failures#, }"
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+	[ "$failed" = 0 ]
+	exit
+}
+main

@@ -7,7 +7,7 @@ build=$1
 seconds=$2
 passed=0
 failed=0
-export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1}"
 mkdir -p "$build/crashes"
 for target in "$build"/libfuzzer/fuzz_*; do
 	[ -x "$target" ] || continue

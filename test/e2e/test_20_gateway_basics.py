@@ -73,7 +73,7 @@ def test_gateway_killed(web):
     live.wait_end()
     assert live.broken
     gateway.start()
-    assert gateway.job(live.job)["state"] in ("failed", "streamed")
+    assert gateway.wait_state(live.job, {"failed", "streamed"})["stop_reason"] == "interrupted"
 
 
 def test_over_tls(net, agents, gateways, cli):

@@ -48,7 +48,7 @@ class Session:
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             MARK: self.mark,
-            "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:exitcode=99",
+            "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
             "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=99",
             "TSAN_OPTIONS": "exitcode=99:second_deadlock_stack=1",
         }
