@@ -42,7 +42,6 @@ def test_tokens_are_not_repeated(fleet):
             ("GET", f"/{token}", None, {}),
             ("POST", "/v1/captures", body, {"Authorization": f"Bearer {g.tokens['bob']}"}),
             ("POST", "/v1/captures", token, {"Authorization": f"Bearer {g.tokens['bob']}"}),
-            (token[:16], "/v1/captures", None, {}),
         ]
         for method, path, data, headers in ways:
             reply = g.http.request(method, path, data, headers=headers)
