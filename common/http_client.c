@@ -3,6 +3,7 @@
 #include "common/http_client_internal.h"
 
 #include "common/digest.h"
+#include "common/ossl.h"
 #include "common/parse.h"
 #include "common/version.h"
 
@@ -128,6 +129,29 @@ static CURLcode call_set_blob(CURL *easy, CURLoption option, char *pem)
 	return curl_easy_setopt(easy, option, &blob);
 }
 
+/* libcurl takes the subject's common name where a certificate has no alternative names.  A common name is no DNS name (RFC 6125,
+ * 6.4.4): so OpenSSL checks the name too, while it builds the chain, and looks at alternative names only. */
+static CURLcode call_on_ssl_ctx(CURL *easy, void *ssl_ctx, void *ctx)
+{
+	const struct http_call *c = ctx;
+	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl_ctx);
+	size_t n = strlen(c->host);
+	char address[64];
+
+	(void)easy;
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	if (n > 2 && n < sizeof(address) && c->host[0] == '[') {
+		memcpy(address, c->host + 1, n - 2);
+		address[n - 2] = '\0';
+	} else {
+		snprintf(address, sizeof(address), "%s", c->host);
+	}
+	if (X509_VERIFY_PARAM_set1_ip_asc(param, address) == 1)
+		return CURLE_OK;
+	ERR_clear_error(); /* no address: a name then */
+	return X509_VERIFY_PARAM_set1_host(param, c->host, n) == 1 ? CURLE_OK : CURLE_SSL_CONNECT_ERROR;
+}
+
 static int call_set_tls(struct http_call *c, const struct http_call_options *o, struct err *err)
 {
 	CURLcode code = CURLE_OK;
@@ -135,6 +159,10 @@ static int call_set_tls(struct http_call *c, const struct http_call_options *o, 
 	code |= curl_easy_setopt(c->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	code |= curl_easy_setopt(c->easy, CURLOPT_SSL_VERIFYPEER, o->tls_insecure ? 0L : 1L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_SSL_VERIFYHOST, o->tls_insecure ? 0L : 2L);
+	if (!o->tls_insecure) {
+		code |= curl_easy_setopt(c->easy, CURLOPT_SSL_CTX_FUNCTION, call_on_ssl_ctx);
+		code |= curl_easy_setopt(c->easy, CURLOPT_SSL_CTX_DATA, c);
+	}
 	if (o->tls && o->tls->ca_pem) {
 		code |= call_set_blob(c->easy, CURLOPT_CAINFO_BLOB, o->tls->ca_pem);
 		/* The blob replaces libcurl's own file of CAs, but not its folder. */

@@ -190,7 +190,6 @@ def test_gateway_trusts_no_wrong_agent(session, net, agents, gateways, fakes, pk
     })
 
 
-@pytest.mark.xfail(strict=True, reason="libcurl takes the common name where a certificate has no alternative names")
 def test_gateway_wants_the_name_as_alternative_name(net, agents, gateways, fakes, pki):
     """A common name is no DNS name: RFC 6125 6.4.4, and agents.name says "DNS SAN"."""
     refuses_agents(gateways, agents, net, fakes, {"cn": pki.issue("agent-cn", [], common_name="pcap-agent")})
