@@ -63,7 +63,7 @@ def test_command_live_and_stored(web, cli, folder):
 
 
 def test_gateway_killed(web):
-    """Pitfall 13: the agents' captures end within seconds; a restarted gateway serves again."""
+    """A cut stream is seen to be cut, and the restarted gateway knows why (what the agents do then: test_22_partners.py)."""
     a, b, gateway = web
     live = gateway.live(packet_filter=f"udp port {PORT}")
     gateway.wait_state(live.job, "running")
