@@ -69,10 +69,9 @@ static int apply_limits(
 		return over(err, "options.snaplen", "is over", cfg->limit_snaplen);
 	if (mode != JOB_STORE)
 		return 0;
+	/* Where none is asked for the store ends it at its own limit, and the reason says whose limit it was. */
 	if (o->max_bytes > cfg->storage_job_max_bytes)
 		return over(err, "options.max_bytes", "is over", cfg->storage_job_max_bytes);
-	if (o->max_bytes == 0)
-		o->max_bytes = cfg->storage_job_max_bytes;
 	return 0;
 }
 
