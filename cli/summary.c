@@ -34,7 +34,8 @@ static void figures_of(const struct summary *s, struct figures *ret)
 		return;
 	counter_total(s->counter, &total);
 	ret->packets = total.packets;
-	ret->received = total.received;
+	/* Who leaves a running capture has packets that are younger than the last statistics. */
+	ret->received = total.received > total.packets ? total.received : total.packets;
 	ret->has_received = total.has_received;
 	if (total.dropped_os > ret->kernel)
 		ret->kernel = total.dropped_os;
@@ -73,7 +74,49 @@ static void say_rows(const struct counter *c)
 	}
 }
 
-/* Instances that gave nothing, or not all: named by the gateway, which knows more than the stream. */
+/* The exit code that is due when this is why packets ended. */
+static int exit_of(enum stop_reason why)
+{
+	switch (why) {
+	case STOP_NONE:
+	case STOP_USER:
+	case STOP_MAX_DURATION:
+	case STOP_MAX_BYTES:
+	case STOP_MAX_PACKETS:
+		return CLI_OK;
+	case STOP_START_FAILED:
+	case STOP_DELETED:
+		return CLI_FAILED;
+	case STOP_CLIENT_GONE:
+	case STOP_INSTANCES_ENDED:
+	case STOP_DEVICE_GONE:
+	case STOP_AGENT_ERROR:
+	case STOP_AGENT_LOST:
+	case STOP_AGENT_SHUTDOWN:
+	case STOP_GATEWAY_GONE:
+	case STOP_GATEWAY_SHUTDOWN:
+	case STOP_INTERRUPTED:
+	case STOP_KILLED:
+	case STOP_STORAGE_FULL:
+	case STOP_STORAGE_FAILED:
+	case STOP_INTERNAL:
+		return CLI_INCOMPLETE;
+	}
+	return CLI_OK;
+}
+
+/* Why this instance gave nothing or not all, "" when it gave all that the capture as a whole was there for. */
+static const char *failure_of(const json_t *job, const json_t *instance)
+{
+	const char *message = json_text(instance, "error.message"), *reason = json_text(instance, "stop_reason");
+	enum stop_reason why = STOP_NONE;
+
+	if (*message || !strcmp(reason, json_text(job, "stop_reason")))
+		return message;
+	return stop_reason_parse(reason, &why) && exit_of(why) != CLI_OK ? stop_reason_text(why) : "";
+}
+
+/* Named by the gateway, which knows more than the stream. */
 static void say_failures(const json_t *job)
 {
 	char name[CLEAN_MAX], error[CLEAN_MAX];
@@ -82,11 +125,11 @@ static void say_failures(const json_t *job)
 
 	json_array_foreach(json_object_get(job, "instances"), i, instance)
 	{
-		const char *message = json_text(instance, "error.message");
+		const char *failure = failure_of(job, instance);
 
-		if (*message)
+		if (*failure)
 			talk_say("warning: %s: %s", text_clean(json_text(instance, "name"), name, sizeof(name)),
-				text_clean(message, error, sizeof(error)));
+				text_clean(failure, error, sizeof(error)));
 	}
 }
 
@@ -139,30 +182,5 @@ int summary_exit(const json_t *job)
 	if (!strcmp(state, "killed"))
 		return CLI_INCOMPLETE;
 	stop_reason_parse(json_text(job, "stop_reason"), &why);
-	switch (why) {
-	case STOP_NONE:
-	case STOP_USER:
-	case STOP_MAX_DURATION:
-	case STOP_MAX_BYTES:
-	case STOP_MAX_PACKETS:
-		return CLI_OK;
-	case STOP_START_FAILED:
-	case STOP_DELETED:
-		return CLI_FAILED;
-	case STOP_CLIENT_GONE:
-	case STOP_INSTANCES_ENDED:
-	case STOP_DEVICE_GONE:
-	case STOP_AGENT_ERROR:
-	case STOP_AGENT_LOST:
-	case STOP_AGENT_SHUTDOWN:
-	case STOP_GATEWAY_GONE:
-	case STOP_GATEWAY_SHUTDOWN:
-	case STOP_INTERRUPTED:
-	case STOP_KILLED:
-	case STOP_STORAGE_FULL:
-	case STOP_STORAGE_FAILED:
-	case STOP_INTERNAL:
-		return CLI_INCOMPLETE;
-	}
-	return CLI_OK;
+	return exit_of(why);
 }
