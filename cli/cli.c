@@ -226,6 +226,8 @@ int cli_main(const struct command *const *commands, int argc, char *const *argv)
 	signal(SIGPIPE, SIG_IGN);
 	argc--;
 	argv++;
+	if (argc && !strcmp(argv[0], "--version")) /* as nearly every program has it */
+		return run_leaf(&cli, NULL, &cmd_version, argc - 1, argv + 1);
 	rc = skip_globals(&cli, &argc, &argv);
 	if (rc != CLI_OK)
 		return rc;

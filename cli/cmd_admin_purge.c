@@ -67,6 +67,7 @@ const struct command cmd_admin_purge = {
 	.name = "purge",
 	.words = "",
 	.summary = "erase stored captures for good",
+	.details = "What runs is ended first.  Selections that stand together must all hold.  Asks before it erases.\n",
 	.options = select_options,
 	.values_size = sizeof(struct select_values),
 	.run = run,

@@ -1,6 +1,8 @@
 /* select.c - see select.h. */
 #include "cli/select.h"
 
+#include "cli/cli.h"
+
 #include <stddef.h>
 
 #define AT(member)    offsetof(struct select_values, member)
@@ -24,9 +26,12 @@ json_t *select_body(const struct select_values *v, struct err *err)
 	const struct {
 		const char *key, *value;
 	} texts[] = {{"job", v->job}, {"user", v->user}, {"org", v->org}, {"space", v->space}, {"agent", v->agent}};
-	json_t *body = json_object();
+	json_t *body;
 	int bad = 0;
 
+	if (v->job && cli_check_job(v->job, err) < 0)
+		return NULL;
+	body = json_object();
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (texts[i].value)
 			bad |= json_object_set_new(body, texts[i].key, json_string(texts[i].value));
