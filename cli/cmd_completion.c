@@ -45,6 +45,7 @@ static void bash(const struct cli *cli)
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word path='' words=''\n"
 	       "\tcase $prev in\n"
 	       "\t-w | -o | --write | --output | --cacert) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	       "\t--format) COMPREPLY=($(compgen -W 'pcapng pcap' -- \"$cur\")); return ;;\n"
 	       "\tesac\n"
 	       "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
 	       "\t\tcase $word in\n"
@@ -62,7 +63,9 @@ static void bash(const struct cli *cli)
 	printf("\tesac\n"
 	       "\tcase $path in\n"
 	       "\tcompletion) words=\"$words bash zsh fish\" ;;\n"
-	       "\thelp) words=\"$words targets exit-codes environment\" ;;\n"
+	       "\thelp) words=\"$words targets exit-codes environment ");
+	print_names(cli->commands);
+	printf("\" ;;\n"
 	       "\tesac\n"
 	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	       "}\n"
