@@ -1,5 +1,6 @@
 #include "schema/config_agent.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 
 #define PATH_MAX_BYTES 4096
@@ -16,7 +17,7 @@ const struct config_key config_agent_keys[] = {
 	{"", "log_level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, "debug|info|warning|error", "",
 		"What is worth a line in the log"},
 	{"listen", "address", CONFIG_TEXT, AT(listen_address), "0.0.0.0", 1, 45, NULL, "",
-		"Numeric address that gateways connect to"},
+		"Numeric address that gateways connect to; \"::\" for IPv4 and IPv6"},
 	{"listen", "port", CONFIG_NUMBER, AT(listen_port), "9494", 0, 65535, NULL, "", "Port; 0: any free one"},
 	{"tls", "certificate", CONFIG_TEXT, AT(tls_certificate), NULL, 1, PATH_MAX_BYTES, NULL, "",
 		"File of the agent's certificate, PEM, with its chain"},
@@ -55,11 +56,20 @@ static int check_rate(uint64_t rate, struct err *err)
 	return 0;
 }
 
+static int check_address(const char *address, struct err *err)
+{
+	struct in6_addr any;
+
+	if (inet_pton(AF_INET, address, &any) != 1 && inet_pton(AF_INET6, address, &any) != 1)
+		return err_set(err, ERR_INPUT, "listen.address: \"%s\" is not a numeric address", address);
+	return 0;
+}
+
 int config_agent_load(const char *path, struct config_agent *ret, struct err *err)
 {
 	if (config_load(path, config_agent_keys, config_agent_keys_n, ret, err) < 0)
 		return -1;
-	if (check_rate(ret->rate_max, err) == 0)
+	if (check_rate(ret->rate_max, err) == 0 && check_address(ret->listen_address, err) == 0)
 		return 0;
 	config_agent_done(ret);
 	return path ? err_in(err, "%s", path) : -1;

@@ -413,6 +413,41 @@ static void the_agent_s_ceilings_have_bounds(void **state)
 	}
 }
 
+static void the_agent_listens_at_numbers(void **state)
+{
+	static const struct {
+		const char *address;
+		bool taken;
+	} rows[] = {
+		{"0.0.0.0", true},
+		{"::", true},
+		{"fd00::12", true},
+		{"localhost", false},
+		{"10.0.0", false},
+		{"[::1]", false},
+	};
+	const struct temp_file *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_agent c;
+		struct err err = {0};
+		char text[200];
+		int rc;
+
+		snprintf(text, sizeof(text),
+			"tls: {certificate: c, private_key: k, client_ca: a}\nlisten: {address: '%s'}\n",
+			rows[i].address);
+		temp_file_write(t, text, strlen(text));
+		rc = config_agent_load(t->path, &c, &err);
+		if (rc != (rows[i].taken ? 0 : -1))
+			fail_msg("%s: %d %s", rows[i].address, rc, err.msg);
+		if (rc == 0)
+			config_agent_done(&c);
+		else if (!strstr(err.msg, "listen.address: \"") || !strstr(err.msg, "is not a numeric address"))
+			fail_msg("%s: %s", rows[i].address, err.msg);
+	}
+}
+
 #define AGENTS "agents: {ca: a, certificate: c, private_key: k}\n"
 
 static void the_gateway_s_keys_fit_together(void **state)
@@ -491,6 +526,7 @@ int main(void)
 		cmocka_unit_test(without_a_file_all_are_defaults),
 		with_file(help_names_all_of_a_key),
 		with_file(help_loads_as_the_defaults),
+		with_file(the_agent_listens_at_numbers),
 		cmocka_unit_test(the_tables_are_sound),
 		with_file(the_agent_s_defaults_hold),
 		with_file(the_agent_s_ceilings_have_bounds),
