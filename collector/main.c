@@ -160,15 +160,19 @@ int main(int argc, char **argv)
 		goto out;
 	if (log_level_parse(config.log_level, &level) == 0)
 		log_init("pcap-agent", level);
-	if (tls_files_load(&tls, config.tls_certificate, config.tls_private_key, config.tls_client_ca, &err) < 0)
+	if (tls_files_load(&tls, config.tls_certificate, config.tls_private_key, config.tls_client_ca, &err) < 0) {
+		err_in(&err, "%s: tls", args.config_path);
 		goto out;
+	}
 	if (args.check)
-		printf("%s: good\n", args.config_path);
+		puts("configuration is good");
 	else if (run(&config, &tls, &err) < 0)
 		goto out;
 	status = EXIT_SUCCESS;
 out:
-	if (status != EXIT_SUCCESS)
+	if (status != EXIT_SUCCESS && args.check)
+		fprintf(stderr, "pcap-agent: %s\n", err.msg);
+	else if (status != EXIT_SUCCESS)
 		log_err(LOG_LEVEL_ERROR, "agent.failed", &err, NULL);
 	tls_files_done(&tls);
 	config_agent_done(&config);

@@ -352,13 +352,13 @@ static void serve(struct gateway *gw, const sigset_t *signals)
 	drain(gw);
 }
 
-static int run(struct gateway *gw, bool check, const sigset_t *signals, struct err *err)
+static int run(struct gateway *gw, const struct arguments *args, const sigset_t *signals, struct err *err)
 {
 	struct retention *retention;
 
 	if (load_files(gw, err) < 0)
-		return -1;
-	if (check)
+		return err_in(err, "%s", args->config);
+	if (args->check)
 		return 0;
 	if (open_state(gw, err) < 0)
 		return -1;
@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 	log_init("pcap-gateway", level);
 	rc = http_client_global_init(&err);
 	if (rc == 0)
-		rc = run(&gw, args.check, &signals, &err);
+		rc = run(&gw, &args, &signals, &err);
 	close_all(&gw);
 	if (rc < 0) {
 		fprintf(stderr, "pcap-gateway: %s\n", err.msg);
