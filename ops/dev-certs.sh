@@ -1,18 +1,28 @@
 #!/usr/bin/env bash
-# dev-certs.sh DIR - the certificates that a try-out needs, by openssl: a private CA, and signed by it
+# dev-certs.sh DIR [NAME...] - the certificates that a try-out needs, by openssl: a private CA, and signed by it
 #   agent            server of every pcap-agent       DNS:pcap-agent
 #   gateway-client   the gateway towards the agents   DNS:pcap-gateway, clientAuth
-#   gateway          the gateway's public port        DNS:localhost, IP:127.0.0.1, IP:::1
+#   gateway          the gateway's public port        DNS:localhost, IP:127.0.0.1, IP:::1, and each NAME (host or address)
 # each as DIR/NAME.pem and DIR/NAME.key (EC P-256, 0600), the CA as DIR/ca.pem and DIR/ca.key.  What is there and good for
-# another day stays as it is.  For development: a real platform brings its own CA.
+# another day stays as it is, but for a gateway that is to bear other names.  For development: a real platform brings its own CA.
 set -eu
-[ $# = 1 ] || {
-	echo "usage: ops/dev-certs.sh DIR" >&2
+[ $# -ge 1 ] || {
+	echo "usage: ops/dev-certs.sh DIR [NAME...]" >&2
 	exit 2
 }
 umask 077
 mkdir -p "$1"
 cd "$1"
+shift
+
+names=DNS:localhost,IP:127.0.0.1,IP:::1
+for name; do
+	case $name in
+	*:*) names=$names,IP:$name ;;
+	*[!0-9.]*) names=$names,DNS:$name ;;
+	*) names=$names,IP:$name ;;
+	esac
+done
 
 is_good() { # NAME: there, good for another day, and ours?
 	[ -s "$1.key" ] && openssl x509 -in "$1.pem" -noout -checkend 86400 >/dev/null 2>&1 &&
@@ -42,5 +52,6 @@ leaf() { # NAME EXTENDED-KEY-USAGE SUBJECT-ALT-NAME
 
 leaf agent serverAuth DNS:pcap-agent
 leaf gateway-client clientAuth DNS:pcap-gateway
-leaf gateway serverAuth DNS:localhost,IP:127.0.0.1,IP:::1
+[ $# = 0 ] || rm -f gateway.pem
+leaf gateway serverAuth "$names"
 chmod 600 ./*.key
