@@ -67,6 +67,8 @@ static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state 
 	j->state = state;
 	j->object_bytes = 0;
 	j->object_sha256[0] = '\0';
+	if (state == JOB_PURGED)
+		j->expires_at = 0; /* what is gone does not expire */
 	if (j->ended_at == 0)
 		j->ended_at = clock_wall_ns();
 	if (job_set(&j->object_key, "", err) < 0 || job_db_links_delete(gw->db, j->id, err) < 0 ||

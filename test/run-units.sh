@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run-units.sh BUILD [NAME...] - runs every unit test of a build and replays the seeds of every fuzz target through it, one
-# line each, with the output of those that fail.  A test that crashed, was killed or took too long has failed.
+# line each, with the output of those that fail; JOBS (2) at a time, told in their order.  A test that crashed, was killed or took too long has failed.
 # The last line is "N passed, N failed".  With names, only those ("test_err", "fuzz_pcapng").
 set -u
 [ $# -ge 1 ] || {
@@ -16,8 +16,10 @@ export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}"
 
 passed=0
 failed=0
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+jobs=${JOBS:-2}
+work=$(mktemp -d)
+names=()
+trap 'rm -rf "$work"' EXIT
 
 is_wanted() { # NAME [WANTED...]
 	local name=$1
@@ -47,14 +49,20 @@ report() { # NAME EXIT-CODE
 		;;
 	esac
 	failed=$((failed + 1))
-	sed 's/^/      /' "$output"
+	sed 's/^/      /' "$work/$1.out"
 }
 
 run() { # NAME COMMAND...
 	local name=$1
 	shift
-	timeout -k 5 "$timeout_s" "$@" >"$output" 2>&1 </dev/null
-	report "$name" $?
+	names+=("$name")
+	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+		wait -n
+	done
+	{
+		timeout -k 5 "$timeout_s" "$@" >"$work/$name.out" 2>&1 </dev/null
+		echo $? >"$work/$name.code"
+	} &
 }
 
 for program in "$build"/unit/test_*; do
@@ -71,9 +79,13 @@ for program in "$build"/fuzz/fuzz_*; do
 	if [ -n "$(ls -A "$seeds" 2>/dev/null)" ]; then
 		run "$name" "$program" "$seeds"
 	else
-		echo "no seeds in $seeds" >"$output"
-		report "$name" 1
+		# shellcheck disable=SC2016 # $1 is the inner shell's
+		run "$name" sh -c 'echo "no seeds in $1"; exit 1' sh "$seeds"
 	fi
+done
+wait
+for name in "${names[@]}"; do
+	report "$name" "$(cat "$work/$name.code")"
 done
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
