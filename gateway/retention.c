@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define AT_ONCE       200u
+#define LISTED        1000u  /* a page of unfinished jobs */
 #define CLAIM_WAIT_MS 10000u /* who wants to erase a job waits so long for another who works on it */
 
 struct retention {
@@ -203,7 +204,8 @@ static void finish_killed(struct gateway *gw, const struct job *j)
 		log_err(LOG_LEVEL_ERROR, "retention.erase_failed", &err, json_pack("{s:s}", "job", j->id));
 }
 
-static void finish(struct gateway *gw, struct job *j)
+/* What a job that nobody runs any more is called from now on; no store is asked.  A live one has its end with it. */
+static void interrupt(struct gateway *gw, struct job *j)
 {
 	if (j->stop_reason == STOP_NONE) {
 		j->stop_reason = STOP_INTERRUPTED;
@@ -217,12 +219,25 @@ static void finish(struct gateway *gw, struct job *j)
 		}
 	}
 	if (j->stop_reason == STOP_KILLED || j->stop_reason == STOP_DELETED)
-		finish_killed(gw, j);
-	else if (j->mode == JOB_LIVE)
+		return; /* being erased */
+	if (j->mode == JOB_LIVE) {
 		finish_lost(gw, j, "interrupted", "the gateway ended while it streamed");
+	} else if (j->state != JOB_FINISHING) {
+		j->state = JOB_FINISHING;
+		save(gw, j);
+	}
+}
+
+static void finish(struct gateway *gw, struct job *j)
+{
+	interrupt(gw, j);
+	if (j->stop_reason == STOP_KILLED || j->stop_reason == STOP_DELETED)
+		finish_killed(gw, j);
+	else if (job_state_is_end(j->state))
+		return;
 	else if (gw->store)
 		finish_stored(gw, j);
-	else if (j->state != JOB_FINISHING)
+	else if (!j->error_code[0])
 		finish_without_store(gw, j);
 }
 
@@ -247,34 +262,41 @@ static bool is_stopping(struct retention *r)
 	return stopping;
 }
 
-/* Unfinished jobs that no capture of this process runs. */
-static void finish_unfinished(struct retention *r)
+/* Every unfinished job that no capture of this process runs. */
+static void each_unfinished(struct retention *r, void (*act)(struct gateway *gw, struct job *j))
 {
 	struct gateway *gw = r->gw;
 	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
-	struct job_filter f = {.states = unfinished, .states_n = 3, .brief = true};
-	struct job **jobs = NULL;
+	char after[ID_MAX] = "";
+	struct job **jobs;
 	struct err err = {0};
-	size_t n = 0;
+	size_t n;
 
-	if (job_db_list(gw->db, &f, 1000, &jobs, &n, &err) < 0) {
-		log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
-		return;
-	}
-	for (size_t i = 0; i < n && !is_stopping(r); i++) {
-		struct job *j;
+	do {
+		struct job_filter f = {
+			.states = unfinished, .states_n = 3, .brief = true, .after_id = after[0] ? after : NULL};
 
-		if (jobs_claim(gw->jobs, jobs[i]->id, 0, NULL) < 0)
-			continue; /* it runs, or is being erased */
-		/* Not one that has ended while we looked: the record tells once it has left the running ones. */
-		if ((j = job_db_get(gw->db, jobs[i]->id, NULL))) {
-			if (!job_state_is_end(j->state))
-				finish(gw, j);
-			job_free(j);
+		if (job_db_list(gw->db, &f, LISTED, &jobs, &n, &err) < 0) {
+			log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
+			return;
 		}
-		jobs_unclaim(gw->jobs, jobs[i]->id);
-	}
-	job_db_list_free(jobs, n);
+		for (size_t i = 0; i < n && !is_stopping(r); i++) {
+			struct job *j;
+
+			if (jobs_claim(gw->jobs, jobs[i]->id, 0, NULL) < 0)
+				continue; /* it runs, or is being erased */
+			/* Not one that has ended while we looked: the record tells once it has left the running ones. */
+			if ((j = job_db_get(gw->db, jobs[i]->id, NULL))) {
+				if (!job_state_is_end(j->state))
+					act(gw, j);
+				job_free(j);
+			}
+			jobs_unclaim(gw->jobs, jobs[i]->id);
+		}
+		if (n > 0)
+			snprintf(after, sizeof(after), "%s", jobs[n - 1]->id);
+		job_db_list_free(jobs, n);
+	} while (n == LISTED && !is_stopping(r));
 }
 
 static void recover(struct retention *r)
@@ -283,7 +305,7 @@ static void recover(struct retention *r)
 	unsigned erased = 0, foreign = 0;
 	struct err err = {0};
 
-	finish_unfinished(r);
+	each_unfinished(r, finish);
 	if (!gw->store || is_stopping(r))
 		return;
 	if (store_orphans(gw->store, job_is_known, gw, &erased, &foreign, &err) < 0)
@@ -323,7 +345,7 @@ static void sweep(struct retention *r)
 	struct err err = {0};
 
 	expire(gw);
-	finish_unfinished(r);
+	each_unfinished(r, finish);
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
@@ -362,6 +384,7 @@ struct retention *retention_start(struct gateway *gw, struct err *err)
 	}
 	r->gw = gw;
 	if ((rc = clock_cond_init(&r->wake)) == 0) {
+		each_unfinished(r, interrupt);
 		if ((rc = pthread_create(&r->thread, NULL, run, r)) == 0)
 			return r;
 		pthread_cond_destroy(&r->wake);

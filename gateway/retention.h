@@ -11,8 +11,8 @@
 struct gateway;
 struct retention;
 
-/* retention_start: begins with every unfinished job of a former process; that may take long (a store that does not answer), so requests are
- * served meanwhile. */
+/* retention_start: when it returns, no job of a former process is called running any more: live ones have failed (interrupted), stored ones
+ * are being finished.  Finishing them may take long (a store that does not answer), so it goes on while requests are served. */
 struct retention *retention_start(struct gateway *gw, struct err *err);
 void retention_stop(struct retention *r); /* waits for the job at which a sweep is; accepts NULL */
 

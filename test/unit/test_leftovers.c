@@ -100,6 +100,51 @@ static void test_finished(void **state)
 	free(bytes);
 }
 
+/* As kill -9 leaves it. */
+static void leave_running(enum job_mode mode)
+{
+	struct job *j;
+
+	leave_one(STOP_NONE);
+	j = gateway_rig_job(&rig);
+	j->mode = mode;
+	j->state = JOB_RUNNING;
+	j->ended_at = 0;
+	j->instances[0].state = INSTANCE_RUNNING;
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+}
+
+/* Before the first request can be served nobody is told that a dead process's capture runs. */
+static void test_not_running_after_start(void **state)
+{
+	struct job *j;
+
+	(void)state;
+	leave_running(JOB_LIVE);
+	sweep();
+	j = gateway_rig_job(&rig);
+	assert_int_equal(j->state, JOB_FAILED);
+	assert_int_equal(j->stop_reason, STOP_INTERRUPTED);
+	assert_string_equal(j->error_code, "interrupted");
+	assert_int_equal(j->instances[0].state, INSTANCE_ENDED);
+	job_free(j);
+}
+
+static void test_stored_not_running_after_start(void **state)
+{
+	struct job *j;
+
+	(void)state;
+	leave_running(JOB_STORE);
+	sweep();
+	j = gateway_rig_job(&rig);
+	assert_true(j->state == JOB_FINISHING || j->state == JOB_READY);
+	assert_int_equal(j->stop_reason, STOP_INTERRUPTED);
+	job_free(j);
+	job_free(until(JOB_READY));
+}
+
 /* Deleted while the sweeper finishes it: it must not come back. */
 static void test_erased_while_being_finished(void **state)
 {
@@ -174,6 +219,11 @@ static void test_without_a_store(void **state)
 	rig.gw.store = NULL;
 	sweep();
 	j = until(JOB_FINISHING);
+	for (unsigned ms = 0; !j->error_code[0] && ms < GATEWAY_RIG_WAIT_MS; ms++) {
+		job_free(j);
+		(void)poll(NULL, 0, 1);
+		j = until(JOB_FINISHING);
+	}
 	assert_int_equal(j->stop_reason, STOP_INTERRUPTED);
 	assert_string_equal(j->error_code, "storage_failed");
 	job_free(j);
@@ -183,6 +233,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_finished, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_running_after_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stored_not_running_after_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_erased_while_being_finished, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
