@@ -23,8 +23,33 @@ struct driver_tags {
 	const char *job, *user, *org, *space, *source;
 };
 
+/* What erase found and took away. */
+struct driver_erased {
+	uint32_t objects; /* objects and versions of them */
+	uint32_t uploads; /* uploads that had been begun and not completed */
+	uint64_t bytes;   /* of the objects */
+};
+
+enum driver_severity { DRIVER_GOOD, DRIVER_NOTE, DRIVER_WARNING, DRIVER_ERROR };
+
+/* One finding of an examination. */
+struct driver_finding {
+	enum driver_severity severity;
+	char check[32]; /* "encryption" */
+	char text[320]; /* a plain sentence */
+};
+
+#define DRIVER_FINDINGS_MAX 16
+struct driver_findings {
+	struct driver_finding items[DRIVER_FINDINGS_MAX];
+	size_t n;
+};
+
 struct driver_ops {
 	const char *name; /* "file" */
+
+	/* How many calls of upload_part, for different parts of one upload, may run at once (0 and 1: one, in order). */
+	unsigned (*parallel)(const struct driver *d);
 
 	/* upload_begin: a new upload for key, or (resume_text not "") the one that a text from upload_state describes.
 	 * Never overwrites: for a new upload an object that already stands at key is ERR_STATE; a resumed one is let in, because it may have
@@ -32,13 +57,18 @@ struct driver_ops {
 	void *(*upload_begin)(struct driver *d, const char *key, const struct driver_tags *tags,
 		const char *resume_text, struct err *err);
 
+	/* upload_open: called once, before the first upload_part that is not alone, and again when the store has forgotten the upload (ERR_NOT_FOUND) and no
+	 * part of it was confirmed yet; upload_state is asked anew after it.  NULL: nothing to do. */
+	int (*upload_open)(void *upload, struct err *err);
+
 	/* upload_state: what to remember so that the upload can be resumed after a crash; new string, caller frees. */
 	char *(*upload_state)(void *upload, struct err *err);
 
-	/* upload_part: bytes of fd from offset 0 become part seq (1, 2, ...; in order).  Returns when the store has it for good; the same seq
-	 * again (after a failure or a crash) replaces it and what came after it.  *ret_part: text to remember for the part, new string. */
-	int (*upload_part)(void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part,
-		struct err *err);
+	/* upload_part: bytes of fd from offset 0 become part seq (1, 2, ...; in order, unless parallel says more).  Returns when the store has it for good; the
+	 * same seq again (after a failure or a crash) replaces it and, of a driver that takes them in order, what came after it.  alone: it is the only part there
+	 * will be.  *ret_part: text to remember for the part, new string.  ERR_NOT_FOUND: the store has forgotten the upload. */
+	int (*upload_part)(void *upload, uint32_t seq, bool alone, int fd, uint64_t bytes, const char *sha256,
+		char **ret_part, struct err *err);
 
 	/* upload_complete: the object is parts 1..n (texts as returned).  After success it stands at key and was checked: size and checksum of what
 	 * the store holds against expect.  Then the upload can only be freed.  An object that stands at key as expected is success too, whatever
@@ -49,16 +79,23 @@ struct driver_ops {
 	int (*upload_abort)(void *upload, struct err *err); /* nothing of it is left in the store */
 	void (*upload_free)(void *upload);
 
-	/* open: size bytes readable from the returned descriptor (caller closes); ERR_NOT_FOUND.  NULL when the driver only gives URLs. */
+	/* open: size bytes readable from the returned descriptor (caller closes); ERR_NOT_FOUND.  NULL when there is read instead. */
 	int (*open)(struct driver *d, const char *key, uint64_t *ret_bytes, struct err *err);
+
+	/* read: exactly n bytes of the object from offset on, all of them or -1.  NULL when there is open. */
+	int (*read)(struct driver *d, const char *key, uint64_t offset, void *dst, size_t n, struct err *err);
 
 	/* url: a signed URL of the store's own, new string; NULL member: links are the gateway's business. */
 	char *(*url)(struct driver *d, const char *key, uint64_t ttl_s, const char *file_name, struct err *err);
 
-	/* erase: and verifies that it is gone; already gone is success. */
-	int (*erase)(struct driver *d, const char *key, struct err *err);
+	/* erase: every version of the object and every upload of it that is open; verifies that they are gone; already gone is success.  Adds to *ret. */
+	int (*erase)(struct driver *d, const char *key, struct driver_erased *ret, struct err *err);
 
-	int (*check)(struct driver *d, struct err *err); /* reachable, writable? */
+	int (*check)(struct driver *d, struct err *err); /* reachable, writable?  Cheap: asked every few seconds */
+
+	/* examine: what an operator should know of the store, best to worst in no order; may put things right (a lifecycle rule).  NULL: nothing to tell.
+	 * -1 only when the store could not be asked at all. */
+	int (*examine)(struct driver *d, struct driver_findings *ret, struct err *err);
 	void (*free)(struct driver *d);
 };
 

@@ -1,0 +1,73 @@
+/* s3_client.h - one signed request to the bucket and what its answer means.  Blocking; any number of threads at once.
+ *
+ * What failures mean (err code; err detail is the store's code in lower case with '_', "no_such_upload"):
+ *   later  ERR_NET, ERR_TIMEOUT (no answer, cut off), ERR_UNAVAILABLE (5xx, 429, SlowDown, expired keys, clock skew), ERR_IO (bytes damaged on the way), ERR_FULL (quota)
+ *   never  ERR_AUTH (certificate), ERR_PERM (keys, rights), ERR_NOT_FOUND (object, upload), ERR_STATE (bucket missing or elsewhere), ERR_INPUT (other 4xx), ERR_LIMIT (answer too large) */
+#ifndef PCAPLINE_UPLOADER_S3_CLIENT_H
+#define PCAPLINE_UPLOADER_S3_CLIENT_H
+
+#include "common/buf.h"
+#include "common/http_client.h"
+#include "common/tls_files.h"
+#include "uploader/s3_credentials.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct s3_client;
+
+struct s3_client_options {
+	const char *endpoint; /* "https://s3.eu-central-1.amazonaws.com", "http://127.0.0.1:7480"; no path */
+	const char *bucket, *region;
+	bool path_style;                              /* endpoint/bucket/key instead of bucket.endpoint/key */
+	const char *ca_file;                          /* "" : the system's CAs */
+	unsigned connect_timeout_ms, idle_timeout_ms; /* 0: 10 s, 30 s */
+	unsigned connections_max;                     /* requests at once over all threads; further ones wait; 0: 16 */
+	struct s3_credentials *credentials;           /* taken over (also when new fails) */
+};
+
+struct s3_client *s3_client_new(const struct s3_client_options *o, struct err *err);
+void s3_client_free(struct s3_client *c); /* accepts NULL */
+
+struct s3_request {
+	const char *method;
+	const char *key; /* as meant, not encoded; NULL: the bucket itself */
+	const struct s3_pair *query;
+	size_t query_n;
+	const struct s3_pair *headers; /* signed; Content-Type among them */
+	size_t headers_n;
+	const void *body; /* in memory, or ... */
+	size_t body_len;
+	const struct http_body_file *file; /* ... of a descriptor; then sha256 must be given */
+	const char *sha256;                /* hex of the body; NULL: computed (of a body in memory) */
+	bool md5;                          /* send Content-MD5 (of a body in memory) */
+	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
+	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
+	void *ctx;
+	atomic_bool *cancelled; /* looked at before the start; may be NULL */
+};
+
+/* The answer to a request that succeeded. */
+struct s3_answer {
+	int status;
+	struct http_call *call; /* headers (http_call_header) and body (http_call_body) */
+};
+
+/* s3_call: 0 only for a 2xx status; ret must be freed by s3_answer_done then.  ret may be NULL. */
+int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *ret, struct err *err);
+void s3_answer_done(struct s3_answer *a);
+
+/* s3_answer_etag: the ETag header without quotes, "" when there is none or it is too long. */
+void s3_answer_etag(const struct s3_answer *a, char ret[132]);
+
+/* s3_client_url: a presigned GET URL; query are the response-... parameters.  Good for ttl_s or as long as the keys are; new string. */
+char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *query, size_t query_n, uint64_t ttl_s,
+	struct err *err);
+
+const char *s3_client_bucket(const struct s3_client *c);
+const char *s3_client_endpoint(const struct s3_client *c);
+bool s3_client_is_tls(const struct s3_client *c);
+
+#endif
