@@ -75,6 +75,13 @@ void digest_sha256_hex(const void *p, size_t n, char ret[DIGEST_SHA256_HEX_MAX])
 	digest_to_hex(sum, ret);
 }
 
+int digest_md5(const void *p, size_t n, uint8_t ret[DIGEST_MD5_BYTES], struct err *err)
+{
+	if (EVP_Digest(p, n, ret, NULL, EVP_md5(), NULL) != 1)
+		return err_set(err, ERR_INTERNAL, "this OpenSSL does no MD5");
+	return 0;
+}
+
 /* Adds the first bytes of fd to d. */
 static int digest_add_fd(struct digest *d, int fd, uint64_t bytes, struct err *err)
 {

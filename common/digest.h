@@ -19,6 +19,10 @@ void digest_hex(struct digest *d, char ret[DIGEST_SHA256_HEX_MAX]); /* finishes;
 void digest_free(struct digest *d);
 
 void digest_sha256_hex(const void *p, size_t n, char ret[DIGEST_SHA256_HEX_MAX]);
+/* MD5, for peers that speak of it (S3's ETag and Content-MD5): protects against damage, not against malice. */
+#define DIGEST_MD5_BYTES 16
+int digest_md5(const void *p, size_t n, uint8_t ret[DIGEST_MD5_BYTES], struct err *err);
+
 int digest_fd_hex(
 	int fd, uint64_t bytes, char ret[DIGEST_SHA256_HEX_MAX], struct err *err); /* reads from offset 0 with pread */
 

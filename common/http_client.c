@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define HTTP_CLIENT_BUFFER_BYTES (512L * 1024) /* the most that libcurl takes */
+#define HTTP_CLIENT_UPLOAD_BYTES (256L * 1024)
 
 int http_client_global_init(struct err *err)
 {
@@ -183,7 +184,16 @@ static CURLcode call_set_method(struct http_call *c, const struct http_call_opti
 	c->is_head = strcmp(o->method, "HEAD") == 0;
 	if (c->is_head)
 		return curl_easy_setopt(c->easy, CURLOPT_NOBODY, 1L);
-	if (o->body || strcmp(o->method, "POST") == 0 || strcmp(o->method, "PUT") == 0) {
+	if (o->body_file) {
+		c->file = *o->body_file;
+		code |= curl_easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
+		code |= curl_easy_setopt(c->easy, CURLOPT_UPLOAD_BUFFERSIZE, HTTP_CLIENT_UPLOAD_BYTES);
+		code |= curl_easy_setopt(c->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->file.bytes);
+		code |= curl_easy_setopt(c->easy, CURLOPT_READFUNCTION, http_client_on_read);
+		code |= curl_easy_setopt(c->easy, CURLOPT_READDATA, c);
+		code |= curl_easy_setopt(c->easy, CURLOPT_SEEKFUNCTION, http_client_on_seek);
+		code |= curl_easy_setopt(c->easy, CURLOPT_SEEKDATA, c);
+	} else if (o->body || strcmp(o->method, "POST") == 0 || strcmp(o->method, "PUT") == 0) {
 		code |= curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
 		code |= curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, o->body ? o->body : "");
 		code |= curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(o->body ? o->body_len : 0));
@@ -210,6 +220,7 @@ static int call_set_transport(struct http_call *c, const struct http_call_option
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPIDLE, 15L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPINTVL, 5L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_USERAGENT, "pcapline/" PCAPLINE_VERSION);
+	code |= curl_easy_setopt(c->easy, CURLOPT_PATH_AS_IS, o->exact_path ? 1L : 0L);
 	if (!o->use_proxy)
 		code |= curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
 	code |= curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, c->curl_error);
@@ -235,6 +246,7 @@ struct http_call *http_call_new(const struct http_call_options *o, struct err *e
 	c->idle_timeout_ms = o->idle_timeout_ms;
 	c->gather_ms = o->gather_ms;
 	buf_init(&c->gathered, o->gather_bytes);
+	c->file.fd = -1;
 	c->on_answer = o->on_answer;
 	c->on_data = o->on_data;
 	c->ctx = o->ctx;

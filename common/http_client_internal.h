@@ -24,6 +24,7 @@ enum http_abort {
 	HTTP_ABORT_HEADERS,
 	HTTP_ABORT_BODY,
 	HTTP_ABORT_NOMEM,
+	HTTP_ABORT_FILE,
 	HTTP_ABORT_ENOUGH
 };
 
@@ -34,6 +35,7 @@ struct http_call {
 	struct curl_slist *headers; /* may hold a token: wiped */
 	struct curl_slist *connect_to;
 	char *host; /* of the URL, for messages */
+	struct http_body_file file; /* fd -1: none */
 	bool is_head;
 	unsigned answer_timeout_ms, total_timeout_ms, idle_timeout_ms, gather_ms;
 	int (*on_answer)(void *ctx, const struct http_call *call);
@@ -50,7 +52,9 @@ struct http_call {
 	unsigned headers_n;
 	size_t header_bytes;
 	uint64_t body_bytes; /* received, handed on or not */
-	uint64_t last_ns;    /* of the last byte, or the request's departure */
+	uint64_t last_ns;    /* of the last byte either way, or the request's departure */
+	uint64_t file_at;    /* bytes of the file that libcurl has taken */
+	int file_errno;      /* why the file could not be read; -1: it is shorter than was said */
 	size_t body_bytes_max;
 	struct buf body;
 	struct buf gathered; /* for on_data; its max 0: not gathering */
@@ -60,5 +64,7 @@ struct http_call {
 /* http_client_run.c: libcurl's callbacks */
 size_t http_client_on_header(char *line, size_t size, size_t n, void *ctx);
 size_t http_client_on_body(char *p, size_t size, size_t n, void *ctx);
+size_t http_client_on_read(char *p, size_t size, size_t n, void *ctx);
+int http_client_on_seek(void *ctx, curl_off_t offset, int origin);
 
 #endif

@@ -4,9 +4,11 @@
 #include "common/http_client_internal.h"
 #include "common/parse.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define HTTP_CLIENT_WAIT_MS (60 * 60 * 1000) /* without a limit there is nothing to look at; a cancel wakes */
 
@@ -112,6 +114,46 @@ size_t http_client_on_body(char *p, size_t size, size_t n, void *ctx)
 		return call_abort(c, HTTP_ABORT_CALLER);
 	c->last_ns = clock_mono_ns(); /* it may have blocked: not the peer's silence */
 	return n;
+}
+
+/* More of the body, from the file. */
+size_t http_client_on_read(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_call *c = ctx;
+	uint64_t left = c->file.bytes - c->file_at;
+	ssize_t got;
+
+	if (atomic_load(&c->cancelled)) {
+		c->abort = HTTP_ABORT_CALLER;
+		return CURL_READFUNC_ABORT;
+	}
+	n *= size;
+	if (n > left)
+		n = (size_t)left;
+	if (n == 0)
+		return 0;
+	do
+		got = pread(c->file.fd, p, n, (off_t)(c->file.offset + c->file_at));
+	while (got < 0 && errno == EINTR);
+	if (got <= 0) {
+		c->file_errno = got < 0 ? errno : -1;
+		c->abort = HTTP_ABORT_FILE;
+		return CURL_READFUNC_ABORT;
+	}
+	c->file_at += (uint64_t)got;
+	c->last_ns = clock_mono_ns(); /* what was given before has been taken by the peer, or by the kernel */
+	return (size_t)got;
+}
+
+/* A connection that turned out to be dead before anything was answered: libcurl begins again. */
+int http_client_on_seek(void *ctx, curl_off_t offset, int origin)
+{
+	struct http_call *c = ctx;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > c->file.bytes)
+		return CURL_SEEKFUNC_FAIL;
+	c->file_at = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static bool call_is_past(uint64_t from_ns, unsigned limit_ms, uint64_t now, uint64_t *wait_ms)
@@ -220,6 +262,11 @@ static int call_end(struct http_call *c, CURLcode code, struct err *err)
 		return err_set(err, ERR_LIMIT, "%s: answer is over %zu bytes", c->host, c->body_bytes_max);
 	case HTTP_ABORT_NOMEM:
 		return err_nomem(err);
+	case HTTP_ABORT_FILE:
+		if (c->file_errno > 0)
+			return err_sys(err, c->file_errno, "%s: body read from its file", c->host);
+		return err_set(err, ERR_IO, "%s: the file of the body has %" PRIu64 " of %" PRIu64 " bytes", c->host,
+			c->file_at, c->file.bytes);
 	case HTTP_ABORT_ENOUGH:
 		break;
 	}

@@ -11,8 +11,10 @@
 #include "test/unit/http_script.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct rig rig;
 static struct caller call;
@@ -354,6 +356,71 @@ static void headers_of_an_answer_are_bounded(void **state)
 	http_script_stop(&s);
 }
 
+/* ---- a body out of a file ---- */
+
+static int body_fd(const char *text)
+{
+	char path[] = "/tmp/http-body-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+static void a_body_is_sent_from_a_file(void **state)
+{
+	static const struct {
+		uint64_t offset, bytes;
+		const char *expect;
+	} cases[] = {{0, 10, "0123456789"}, {3, 4, "3456"}, {10, 0, ""}};
+	int fd = body_fd("0123456789");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_body_file file = {.fd = fd, .offset = cases[i].offset, .bytes = cases[i].bytes};
+		struct http_call *c;
+		json_t *j;
+		int rc;
+
+		caller_use(&call, http_server_port(rig.server), "/echo");
+		call.o.method = "PUT";
+		call.o.body_file = &file;
+		c = caller_run(&call, &rc);
+		assert_int_equal(rc, 0);
+		assert_int_equal(http_call_status(c), 200);
+		j = http_call_json(c, &call.err);
+		assert_string_equal(json_string_value(json_object_get(j, "body")), cases[i].expect);
+		json_decref(j);
+		http_call_free(c);
+	}
+	close(fd);
+}
+
+/* Less than was promised is no request that could be believed. */
+static void a_file_that_is_too_short_is_an_error(void **state)
+{
+	int fd = body_fd("0123456789");
+	struct http_body_file file = {.fd = fd, .offset = 2, .bytes = 9};
+
+	(void)state;
+	call.o.method = "PUT";
+	call.o.body_file = &file;
+	caller_fails(&call, ERR_IO, "8 of 9 bytes");
+	close(fd);
+}
+
+static void a_file_that_cannot_be_read_is_an_error(void **state)
+{
+	struct http_body_file file = {.fd = -1, .bytes = 9};
+
+	(void)state;
+	call.o.method = "PUT";
+	call.o.body_file = &file;
+	caller_fails(&call, ERR_IO, "body read from its file");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +434,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_whole_answer_is_a_success, setup, teardown),
 		cmocka_unit_test_setup_teardown(collected_bodies_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_endless_error_is_cut_and_stays_that_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_body_is_sent_from_a_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_is_too_short_is_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_cannot_be_read_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(headers_of_an_answer_are_bounded, setup, teardown),
 	};
 
