@@ -82,6 +82,12 @@ int digest_md5(const void *p, size_t n, uint8_t ret[DIGEST_MD5_BYTES], struct er
 	return 0;
 }
 
+void digest_base64(const void *p, size_t n, char *ret)
+{
+	if (n > INT_MAX / 2 || EVP_EncodeBlock((unsigned char *)ret, p, (int)n) < 0)
+		abort();
+}
+
 /* Adds the first bytes of fd to d. */
 static int digest_add_fd(struct digest *d, int fd, uint64_t bytes, struct err *err)
 {

@@ -23,6 +23,9 @@ void digest_sha256_hex(const void *p, size_t n, char ret[DIGEST_SHA256_HEX_MAX])
 #define DIGEST_MD5_BYTES 16
 int digest_md5(const void *p, size_t n, uint8_t ret[DIGEST_MD5_BYTES], struct err *err);
 
+/* Base64 with padding, terminated; ret has room for 4 bytes per 3 begun and one more. */
+void digest_base64(const void *p, size_t n, char *ret);
+
 int digest_fd_hex(
 	int fd, uint64_t bytes, char ret[DIGEST_SHA256_HEX_MAX], struct err *err); /* reads from offset 0 with pread */
 

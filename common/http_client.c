@@ -96,7 +96,9 @@ static int call_set_headers(struct http_call *c, const struct http_call_options 
 		if (call_add_field(c, "Authorization: Bearer", o->bearer, err) < 0)
 			return -1;
 	}
-	if (o->body &&
+	if (o->own_content_type && o->body && call_add_header(c, "Content-Type:", err) < 0)
+		return -1;
+	if (o->body && !o->own_content_type &&
 		call_add_field(c, "Content-Type:", o->content_type ? o->content_type : "application/json", err) < 0)
 		return -1;
 	for (i = 0; o->headers && o->headers[i]; i++) {

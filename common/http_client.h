@@ -40,12 +40,13 @@ struct http_call_options {
 	size_t body_len;
 	const struct http_body_file *body_file; /* instead of body; without a Content-Type of its own */
 	bool exact_path;                        /* the URL's path goes out as it stands, ".." and all */
-	const char *content_type;               /* of the body; NULL: application/json */
-	unsigned connect_timeout_ms;            /* resolve, connect and TLS; 0: 10 s */
-	unsigned answer_timeout_ms;             /* from start until the header block is in; 0: no limit */
-	unsigned total_timeout_ms;              /* 0: no limit */
-	unsigned idle_timeout_ms;               /* no byte sent or received for so long: ERR_TIMEOUT; 0: no limit */
-	size_t body_bytes_max;                  /* for a collected body; 0: 1 MiB */
+	bool own_content_type;       /* content_type is not sent: it is among headers, or there shall be none */
+	const char *content_type;    /* of the body; NULL: application/json */
+	unsigned connect_timeout_ms; /* resolve, connect and TLS; 0: 10 s */
+	unsigned answer_timeout_ms;  /* from start until the header block is in; 0: no limit */
+	unsigned total_timeout_ms;   /* 0: no limit */
+	unsigned idle_timeout_ms;    /* no byte sent or received for so long: ERR_TIMEOUT; 0: no limit */
+	size_t body_bytes_max;       /* for a collected body; 0: 1 MiB */
 	size_t gather_bytes; /* on_data gets what came in pieces of up to so many bytes instead of libcurl's 16 KiB, but waits
 	                              * for nothing; 0: as they come */
 	unsigned gather_ms; /* and while fewer than that come at once, looks only so often: fewer and larger steps for a

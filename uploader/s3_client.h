@@ -10,8 +10,8 @@
 #include "common/http_client.h"
 #include "common/tls_files.h"
 #include "uploader/s3_credentials.h"
+#include "uploader/s3_xml.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,7 +46,7 @@ struct s3_request {
 	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
 	void *ctx;
-	atomic_bool *cancelled; /* looked at before the start; may be NULL */
+	unsigned timeout_ms; /* to connect, and of silence, instead of the client's; 0: the client's */
 };
 
 /* The answer to a request that succeeded. */
@@ -60,7 +60,7 @@ int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *
 void s3_answer_done(struct s3_answer *a);
 
 /* s3_answer_etag: the ETag header without quotes, "" when there is none or it is too long. */
-void s3_answer_etag(const struct s3_answer *a, char ret[132]);
+void s3_answer_etag(const struct s3_answer *a, char ret[S3_ETAG_MAX]);
 
 /* s3_client_url: a presigned GET URL; query are the response-... parameters.  Good for ttl_s or as long as the keys are; new string. */
 char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *query, size_t query_n, uint64_t ttl_s,

@@ -1,0 +1,363 @@
+/* s3_client.c - see s3_client.h. */
+#include "uploader/s3_client.h"
+
+#include "common/clock.h"
+#include "common/digest.h"
+#include "common/fs.h"
+#include "common/parse.h"
+#include "uploader/s3_fault.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECTIONS_MAX    16u
+#define CONNECT_TIMEOUT_MS 10000u
+#define IDLE_TIMEOUT_MS    30000u
+#define PATH_BYTES_MAX     8192u
+#define QUERY_BYTES_MAX    16384u
+#define MD5_TEXT_MAX       25 /* base64 of 16 bytes */
+
+struct s3_client {
+	char *scheme; /* "https" */
+	char *host;   /* as the Host header says it; with the bucket when not path style */
+	char *endpoint, *bucket, *region;
+	bool path_style, is_tls, has_ca;
+	struct tls_files tls;
+	unsigned connect_timeout_ms, idle_timeout_ms;
+	struct s3_credentials *credentials;
+
+	pthread_mutex_t lock;
+	pthread_cond_t freed;
+	unsigned connections, connections_max;
+};
+
+/* ---- birth and death ---- */
+
+/* "https://host[:port]" apart; the port goes when it is the scheme's own, as libcurl leaves it out of Host. */
+static int take_endpoint(struct s3_client *c, const char *endpoint, struct err *err)
+{
+	const char *at = strstr(endpoint, "://");
+	char host[256], where[300];
+	uint16_t port, own;
+
+	if (!at || (strncmp(endpoint, "http://", 7) != 0 && strncmp(endpoint, "https://", 8) != 0))
+		return err_set(
+			err, ERR_INPUT, "endpoint \"%s\": it begins with neither https:// nor http://", endpoint);
+	c->is_tls = endpoint[4] == 's';
+	own = c->is_tls ? 443 : 80;
+	if (strpbrk(at + 3, "/?#@ "))
+		return err_set(
+			err, ERR_INPUT, "endpoint \"%s\": nothing but host and port may follow the scheme", endpoint);
+	if (parse_host_port(at + 3, own, host, &port, err) < 0)
+		return err_in(err, "endpoint \"%s\"", endpoint);
+	if (port != own)
+		parse_join_host_port(host, port, where, sizeof(where));
+	else
+		snprintf(where, sizeof(where), strchr(host, ':') ? "[%s]" : "%s", host);
+	c->scheme = strdup(c->is_tls ? "https" : "http");
+	c->endpoint = strdup(endpoint);
+	c->host = c->path_style ? strdup(where) : fs_path("%s.%s", c->bucket, where);
+	return c->scheme && c->endpoint && c->host ? 0 : err_nomem(err);
+}
+
+struct s3_client *s3_client_new(const struct s3_client_options *o, struct err *err)
+{
+	struct s3_client *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		s3_credentials_free(o->credentials);
+		err_nomem(err);
+		return NULL;
+	}
+	c->credentials = o->credentials;
+	if (pthread_mutex_init(&c->lock, NULL) != 0)
+		goto fail_lock;
+	if (pthread_cond_init(&c->freed, NULL) != 0)
+		goto fail_cond;
+	c->path_style = o->path_style;
+	c->connections_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX;
+	c->connect_timeout_ms = o->connect_timeout_ms ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+	c->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : IDLE_TIMEOUT_MS;
+	if (!(c->bucket = strdup(o->bucket)) || !(c->region = strdup(o->region))) {
+		err_nomem(err);
+		goto fail;
+	}
+	if (take_endpoint(c, o->endpoint, err) < 0)
+		goto fail;
+	c->has_ca = o->ca_file && o->ca_file[0];
+	if (c->has_ca && tls_files_load(&c->tls, NULL, NULL, o->ca_file, err) < 0)
+		goto fail;
+	return c;
+fail:
+	s3_client_free(c);
+	return NULL;
+fail_cond:
+	pthread_mutex_destroy(&c->lock);
+fail_lock:
+	s3_credentials_free(c->credentials);
+	free(c);
+	err_nomem(err);
+	return NULL;
+}
+
+void s3_client_free(struct s3_client *c)
+{
+	if (!c)
+		return;
+	s3_credentials_free(c->credentials);
+	tls_files_done(&c->tls);
+	pthread_cond_destroy(&c->freed);
+	pthread_mutex_destroy(&c->lock);
+	free(c->scheme);
+	free(c->host);
+	free(c->endpoint);
+	free(c->bucket);
+	free(c->region);
+	free(c);
+}
+
+const char *s3_client_bucket(const struct s3_client *c)
+{
+	return c->bucket;
+}
+
+const char *s3_client_endpoint(const struct s3_client *c)
+{
+	return c->endpoint;
+}
+
+bool s3_client_is_tls(const struct s3_client *c)
+{
+	return c->is_tls;
+}
+
+/* ---- the request ---- */
+
+/* "/bucket/key" or "/key", encoded, terminated. */
+static int put_path(const struct s3_client *c, const char *key, struct buf *dst, struct err *err)
+{
+	if (buf_add_str(dst, "/", err) < 0)
+		return -1;
+	if (c->path_style && (s3_encode(dst, c->bucket, false, err) < 0 || (key && buf_add_str(dst, "/", err) < 0)))
+		return -1;
+	if (key && s3_encode(dst, key, true, err) < 0)
+		return -1;
+	return buf_str(dst) ? 0 : err_nomem(err);
+}
+
+static char *make_url(const struct s3_client *c, const char *path, const char *query)
+{
+	return fs_path("%s://%s%s%s%s", c->scheme, c->host, path, query[0] ? "?" : "", query);
+}
+
+static int md5_base64(const void *p, size_t n, char ret[MD5_TEXT_MAX], struct err *err)
+{
+	uint8_t sum[DIGEST_MD5_BYTES];
+
+	if (digest_md5(p, n, sum, err) < 0)
+		return -1;
+	digest_base64(sum, sizeof(sum), ret);
+	return 0;
+}
+
+static void slot_take(struct s3_client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	while (c->connections >= c->connections_max)
+		pthread_cond_wait(&c->freed, &c->lock);
+	c->connections++;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void slot_give(struct s3_client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->connections--;
+	pthread_cond_signal(&c->freed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* The headers to send, signed with the keys of this moment. */
+static char **sign(struct s3_client *c, const struct s3_request *rq, const char *path, struct err *err)
+{
+	struct s3_pair headers[65];
+	char sum[DIGEST_SHA256_HEX_MAX], md5[MD5_TEXT_MAX];
+	struct s3_keys keys = {0};
+	struct s3_signable s = {
+		.method = rq->method,
+		.host = c->host,
+		.path = path,
+		.query = rq->query,
+		.query_n = rq->query_n,
+		.headers = headers,
+		.headers_n = rq->headers_n,
+		.payload_sha256 = rq->sha256,
+	};
+	char **list = NULL;
+
+	if (rq->headers_n >= sizeof(headers) / sizeof(headers[0])) {
+		err_set(err, ERR_INTERNAL, "more than 64 headers");
+		return NULL;
+	}
+	if (rq->headers_n > 0)
+		memcpy(headers, rq->headers, rq->headers_n * sizeof(headers[0]));
+	if (!s.payload_sha256) {
+		digest_sha256_hex(rq->body ? rq->body : "", rq->body ? rq->body_len : 0, sum);
+		s.payload_sha256 = sum;
+	}
+	if (rq->md5) {
+		if (md5_base64(rq->body, rq->body_len, md5, err) < 0)
+			return NULL;
+		headers[s.headers_n++] = (struct s3_pair){"content-md5", md5};
+	}
+	if (s3_credentials_get(c->credentials, &keys, err) == 0)
+		list = s3_sign(&s, &keys, c->region, clock_wall_ns() / CLOCK_NS_PER_S, err);
+	digest_wipe(&keys, sizeof(keys));
+	return list;
+}
+
+static int exchange(struct s3_client *c, const struct s3_request *rq, const char *url, const char *const *headers,
+	struct s3_answer *ret, struct err *err)
+{
+	const struct http_call_options o = {
+		.method = rq->method,
+		.url = url,
+		.tls = c->has_ca ? &c->tls : NULL,
+		.headers = headers,
+		.body = rq->body,
+		.body_len = rq->body_len,
+		.body_file = rq->file,
+		.exact_path = true,
+		.own_content_type = true,
+		.connect_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->connect_timeout_ms,
+		.idle_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->idle_timeout_ms,
+		.body_bytes_max = rq->answer_bytes_max,
+		.on_data = rq->on_data,
+		.ctx = rq->ctx,
+	};
+	struct http_call *call = http_call_new(&o, err);
+	int rc;
+
+	if (!call)
+		return -1;
+	if ((rc = http_call_run(call, err)) == 0) {
+		ret->status = http_call_status(call);
+		ret->call = call;
+	} else {
+		http_call_free(call);
+	}
+	return rc;
+}
+
+static int judge(struct s3_client *c, struct s3_answer *a, struct err *err)
+{
+	bool keys_refused = false;
+
+	if (a->status / 100 == 2)
+		return 0;
+	s3_fault_of(a->call, &keys_refused, err);
+	if (keys_refused)
+		s3_credentials_refused(c->credentials);
+	s3_answer_done(a);
+	return -1;
+}
+
+int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *ret, struct err *err)
+{
+	struct s3_answer answer = {0};
+	struct buf path, query;
+	char **headers = NULL, *url = NULL;
+	int rc = -1;
+
+	buf_init(&path, PATH_BYTES_MAX);
+	buf_init(&query, QUERY_BYTES_MAX);
+	if (put_path(c, rq->key, &path, err) < 0 || s3_query(&query, rq->query, rq->query_n, err) < 0)
+		goto out;
+	if (!(url = make_url(c, buf_str(&path), query.len > 0 ? buf_str(&query) : ""))) {
+		err_nomem(err);
+		goto out;
+	}
+	slot_take(c);
+	/* Signed when it leaves: one that has waited long would be too old. */
+	if ((headers = sign(c, rq, buf_str(&path), err)))
+		rc = exchange(c, rq, url, (const char *const *)headers, &answer, err);
+	slot_give(c);
+	if (rc == 0)
+		rc = judge(c, &answer, err);
+	if (rc == 0 && ret)
+		*ret = answer;
+	else if (rc == 0)
+		s3_answer_done(&answer);
+out:
+	if (rc < 0)
+		err_in(err, "%s %s%s%s", rq->method, c->bucket, rq->key ? "/" : "", rq->key ? rq->key : "");
+	s3_headers_free(headers);
+	free(url);
+	buf_done(&path);
+	buf_done(&query);
+	return rc;
+}
+
+void s3_answer_done(struct s3_answer *a)
+{
+	http_call_free(a->call);
+	a->call = NULL;
+}
+
+void s3_answer_etag(const struct s3_answer *a, char ret[S3_ETAG_MAX])
+{
+	const char *etag = http_call_header(a->call, "ETag");
+	size_t n;
+
+	ret[0] = '\0';
+	if (!etag)
+		return;
+	if (etag[0] == '"')
+		etag++;
+	n = strcspn(etag, "\"");
+	if (n >= S3_ETAG_MAX)
+		return;
+	memcpy(ret, etag, n);
+	ret[n] = '\0';
+}
+
+/* ---- links ---- */
+
+char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *query, size_t query_n, uint64_t ttl_s,
+	struct err *err)
+{
+	uint64_t now_ns = clock_wall_ns(), ends_ns;
+	struct s3_keys keys = {0};
+	struct s3_signable s = {
+		.method = "GET",
+		.host = c->host,
+		.query = query,
+		.query_n = query_n,
+		.payload_sha256 = S3_UNSIGNED_PAYLOAD,
+	};
+	char *text = NULL, *url = NULL;
+	struct buf path;
+
+	buf_init(&path, PATH_BYTES_MAX);
+	if (put_path(c, key, &path, err) < 0 || s3_credentials_get(c->credentials, &keys, err) < 0)
+		goto out;
+	s.path = buf_str(&path);
+	ends_ns = s3_credentials_expiry(c->credentials);
+	if (ends_ns > now_ns && (ends_ns - now_ns) / CLOCK_NS_PER_S < ttl_s)
+		ttl_s = (ends_ns - now_ns) / CLOCK_NS_PER_S;
+	if (ttl_s > S3_TTL_MAX_S)
+		ttl_s = S3_TTL_MAX_S;
+	if (ttl_s == 0)
+		ttl_s = 1;
+	if (!(text = s3_presign(&s, &keys, c->region, now_ns / CLOCK_NS_PER_S, ttl_s, err)))
+		goto out;
+	if (!(url = make_url(c, s.path, text)))
+		err_nomem(err);
+out:
+	digest_wipe(&keys, sizeof(keys));
+	free(text);
+	buf_done(&path);
+	return url;
+}
