@@ -81,7 +81,7 @@ static int discard(struct capture *c)
 	job_set(&c->job->stop_by, c->stop_by, NULL);
 	pthread_mutex_unlock(&c->lock);
 	capture_save(c); /* should this process die now, the next one goes on erasing */
-	if (c->job->mode == JOB_STORE && store_erase(c->gw->store, c->job->id, c->job->object_key, &err) < 0) {
+	if (c->job->mode == JOB_STORE && store_erase(c->gw->store, c->job->id, c->job->object_key, NULL, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, "capture.erase_failed", &err, NULL);
 		return -1;
 	}

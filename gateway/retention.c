@@ -58,7 +58,7 @@ static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state 
 		rc = 0;
 		goto out;
 	}
-	if (gw->store && store_erase(gw->store, j->id, j->object_key, err) < 0)
+	if (gw->store && store_erase(gw->store, j->id, j->object_key, NULL, err) < 0)
 		goto out;
 	if (!gw->store && j->object_key[0]) {
 		err_set(err, ERR_UNAVAILABLE,
@@ -150,7 +150,7 @@ static void give_up(struct gateway *gw, struct job *j, const struct err *why)
 {
 	struct err err = {0};
 
-	if (store_erase(gw->store, j->id, j->object_key, &err) < 0)
+	if (store_erase(gw->store, j->id, j->object_key, NULL, &err) < 0)
 		finish_later(gw, j, &err);
 	else
 		finish_lost(gw, j, "storage_failed", why->msg);

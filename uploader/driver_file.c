@@ -52,10 +52,11 @@ static int remove_at(int dir, const char *name, struct err *err)
 }
 
 /* Object first: should the second fail, what is left names no object. */
-static int erase_in(int dir, const char *name, struct err *err)
+static int erase_in(int dir, const char *name, struct driver_erased *ret, struct err *err)
 {
 	char meta[FILE_TREE_COMPONENT_MAX + sizeof(FILE_TREE_META)];
-	struct stat st;
+	struct stat st, was;
+	bool there = fstatat(dir, name, &was, AT_SYMLINK_NOFOLLOW) == 0;
 
 	snprintf(meta, sizeof(meta), "%s" FILE_TREE_META, name);
 	if (remove_at(dir, name, err) < 0 || remove_at(dir, meta, err) < 0)
@@ -64,10 +65,14 @@ static int erase_in(int dir, const char *name, struct err *err)
 		return err_sys(err, errno, "flushing the folder");
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return err_set(err, ERR_IO, "it is still there");
+	if (there) {
+		ret->objects++;
+		ret->bytes += (uint64_t)was.st_size;
+	}
 	return 0;
 }
 
-static int driver_file_erase(struct driver *driver, const char *key, struct err *err)
+static int driver_file_erase(struct driver *driver, const char *key, struct driver_erased *ret, struct err *err)
 {
 	struct driver_file *d = (struct driver_file *)driver;
 	struct err missing = {0};
@@ -78,7 +83,7 @@ static int driver_file_erase(struct driver *driver, const char *key, struct err 
 	pthread_mutex_lock(&d->tree);
 	dir = file_tree_dir(d->root, key, false, &missing);
 	if (dir >= 0)
-		rc = erase_in(dir, file_tree_name(key), err);
+		rc = erase_in(dir, file_tree_name(key), ret, err);
 	else if (missing.code == ERR_NOT_FOUND)
 		rc = 0;
 	else if (err)
@@ -118,8 +123,16 @@ static void driver_file_free(struct driver *driver)
 	free(d);
 }
 
+/* Parts lie one behind the other in one file, and its index tells how far it can be believed. */
+static unsigned driver_file_parallel(const struct driver *driver)
+{
+	(void)driver;
+	return 1;
+}
+
 static const struct driver_ops driver_file_ops = {
 	.name = "file",
+	.parallel = driver_file_parallel,
 	.upload_begin = driver_file_upload_begin,
 	.upload_state = driver_file_upload_state,
 	.upload_part = driver_file_upload_part,

@@ -42,8 +42,8 @@ void file_part_line(uint32_t seq, const struct file_part *p, char ret[FILE_PART_
 void *driver_file_upload_begin(
 	struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err);
 char *driver_file_upload_state(void *upload, struct err *err);
-int driver_file_upload_part(
-	void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err);
+int driver_file_upload_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t bytes, const char *sha256,
+	char **ret_part, struct err *err);
 int driver_file_upload_complete(
 	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err);
 int driver_file_upload_abort(void *upload, struct err *err);

@@ -265,8 +265,8 @@ static int index_append(struct file_upload *u, uint32_t seq, struct file_part *p
 	return parts_add(u, p, err);
 }
 
-int driver_file_upload_part(
-	void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err)
+int driver_file_upload_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t bytes, const char *sha256,
+	char **ret_part, struct err *err)
 {
 	struct file_upload *u = upload;
 	struct file_part p = {.bytes = bytes};
@@ -274,6 +274,7 @@ int driver_file_upload_part(
 	uint64_t done;
 	char *text;
 
+	(void)alone; /* one part is written like many */
 	if (seq == 0 || seq > u->n + 1)
 		return err_set(err, ERR_STATE, "upload %s: part %" PRIu32 " came, part %" PRIu32 " is next",
 			u->part_name, seq, u->n + 1);

@@ -30,9 +30,11 @@ struct store *store_open(const struct store_options *o, struct err *err)
 		err_nomem(err);
 		return NULL;
 	}
-	s->chunk_bytes = o->chunk_bytes;
+	s->chunk_bytes = store_plan_first(o->chunk_bytes, o->job_bytes_max);
 	s->job_bytes_max = o->job_bytes_max;
 	s->min_free_bytes = o->min_free_bytes;
+	s->spool_job_max_bytes = o->spool_job_max_bytes;
+	s->spool_max_bytes = o->spool_max_bytes;
 	s->db = o->db;
 	s->driver = o->driver;
 	s->on_event = o->on_event;
@@ -68,13 +70,58 @@ int store_check(struct store *s, struct err *err)
 	return s->driver->ops->check(s->driver, err);
 }
 
+int store_examine(struct store *s, struct driver_findings *ret, struct err *err)
+{
+	ret->n = 0;
+	return s->driver->ops->examine ? s->driver->ops->examine(s->driver, ret, err) : 0;
+}
+
 /* ---- objects ---- */
+
+bool store_objects_are_files(const struct store *s)
+{
+	return s->driver->ops->open != NULL;
+}
 
 int store_object_open(struct store *s, const char *key, uint64_t *ret_bytes, struct err *err)
 {
 	if (!s->driver->ops->open)
 		return err_set(err, ERR_STATE, "the %s store gives links of its own", s->driver->ops->name);
 	return s->driver->ops->open(s->driver, key, ret_bytes, err);
+}
+
+static int read_file(struct store *s, const char *key, uint64_t offset, void *dst, size_t n, struct err *err)
+{
+	uint64_t size;
+	ssize_t got;
+	size_t at = 0;
+	int fd = s->driver->ops->open(s->driver, key, &size, err), rc = 0;
+
+	if (fd < 0)
+		return -1;
+	if (offset > size || n > size - offset)
+		rc = err_set(err, ERR_INPUT, "object %s has %" PRIu64 " bytes, not %zu from %" PRIu64 " on", key, size,
+			n, offset);
+	while (rc == 0 && at < n) {
+		got = pread(fd, (uint8_t *)dst + at, n - at, (off_t)(offset + at));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			rc = err_sys(err, errno, "object %s", key);
+		else if (got == 0)
+			rc = err_set(err, ERR_IO, "object %s ends before its %" PRIu64 " bytes", key, size);
+		else
+			at += (size_t)got;
+	}
+	fs_close(fd);
+	return rc;
+}
+
+int store_object_read(struct store *s, const char *key, uint64_t offset, void *dst, size_t n, struct err *err)
+{
+	if (!s->driver->ops->read)
+		return read_file(s, key, offset, dst, n, err);
+	return s->driver->ops->read(s->driver, key, offset, dst, n, err);
 }
 
 char *store_object_url(struct store *s, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
@@ -125,15 +172,16 @@ static char *upload_text_get(struct store *s, const char *job_id, struct err *er
 }
 
 /* The object goes first and the records last: whatever fails, what is left can be found and erased again. */
-int store_erase(struct store *s, const char *job_id, const char *key, struct err *err)
+int store_erase(struct store *s, const char *job_id, const char *key, struct driver_erased *ret, struct err *err)
 {
+	struct driver_erased erased = {0};
 	struct err why = {0};
 	char *text = NULL;
 	int has, rc = -1;
 
 	if (!id_is_valid(job_id))
 		return err_set(err, ERR_INPUT, "\"%s\" is not a job id", job_id);
-	if (key && key[0] && s->driver->ops->erase(s->driver, key, err) < 0)
+	if (key && key[0] && s->driver->ops->erase(s->driver, key, &erased, err) < 0)
 		return -1;
 	if ((has = spool_has(s, job_id, err)) < 0 || !(text = upload_text_get(s, job_id, err)))
 		goto out;
@@ -146,6 +194,8 @@ int store_erase(struct store *s, const char *job_id, const char *key, struct err
 			*err = why;
 		goto out;
 	}
+	if (ret)
+		*ret = erased;
 	rc = 0;
 out:
 	free(text);

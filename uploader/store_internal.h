@@ -20,7 +20,8 @@ struct store_retry {
 
 struct store {
 	char *spool_dir;
-	uint64_t chunk_bytes, job_bytes_max, min_free_bytes;
+	uint64_t chunk_bytes; /* of the first chunks, by the plan */
+	uint64_t job_bytes_max, min_free_bytes, spool_job_max_bytes, spool_max_bytes;
 	struct job_db *db;
 	struct driver *driver;
 	void (*on_event)(void *ctx, const char *job_id, const char *type, const char *text);
@@ -102,6 +103,11 @@ void store_upload_stop(struct store_job *j); /* cancels and joins */
 
 /* Takes back the upload that text (as in the database, "" : none) tells of. */
 int store_upload_undo(struct store *s, const char *job_id, const char *key, const char *text, struct err *err);
+
+/* ---- store_plan.c ---- */
+uint64_t store_plan_first(
+	uint64_t chunk_bytes, uint64_t job_bytes_max); /* chunk_bytes, doubled until the plan covers job_bytes_max */
+uint64_t store_plan_bytes(uint64_t first, uint32_t seq);
 
 /* ---- store.c ---- */
 int store_clean(struct store *s, const char *job_id, struct err *err); /* spool folder and chunk records */

@@ -246,7 +246,8 @@ int store_write(struct store_job *j, const void *blocks, size_t n, struct err *e
 		return -1;
 	/* A full chunk is closed by the write after the one that filled it: so the last one is still open when the job finishes, and
 	 * is marked as the last. */
-	if (j->chunk_sum && j->chunk_bytes >= j->store->chunk_bytes && store_job_close_chunk(j, false, err) < 0)
+	if (j->chunk_sum && j->chunk_bytes >= store_chunk_bytes(j->store, j->parts_n + 1) &&
+		store_job_close_chunk(j, false, err) < 0)
 		return -1;
 	if (!j->chunk_sum && store_job_open_chunk(j, err) < 0)
 		return -1;
@@ -268,6 +269,26 @@ uint64_t store_room(const struct store_job *j)
 
 	left = left > STORE_TAIL_BYTES ? left - STORE_TAIL_BYTES : 0;
 	return left < spare ? left : spare;
+}
+
+bool store_room_is_spool(const struct store_job *j)
+{
+	uint64_t left = j->store->job_bytes_max - j->note.sum.bytes;
+
+	return disk_spare(j) < (left > STORE_TAIL_BYTES ? left - STORE_TAIL_BYTES : 0);
+}
+
+void store_job_status(struct store_job *j, struct store_job_status *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	pthread_mutex_lock(&j->lock);
+	for (uint32_t i = 0; i < j->parts_n; i++) {
+		if (!j->parts[i].part) {
+			ret->parts_waiting++;
+			ret->bytes_waiting += j->parts[i].bytes;
+		}
+	}
+	pthread_mutex_unlock(&j->lock);
 }
 
 /* ---- the end ---- */

@@ -220,7 +220,8 @@ static int part_run(struct store_job *j, void *arg, struct err *err)
 			w->part.bytes);
 		goto out;
 	}
-	if (j->store->driver->ops->upload_part(j->upload, w->seq, fd, bytes, w->part.sha256, &text, err) < 0 ||
+	if (j->store->driver->ops->upload_part(
+		    j->upload, w->seq, w->seq == 1 && w->part.note.last, fd, bytes, w->part.sha256, &text, err) < 0 ||
 		part_confirm(j, w, text, err) < 0)
 		goto out;
 	/* A file that stays is in nobody's way: the folder goes at the end. */

@@ -236,7 +236,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		must(store_object_open(store, KEY, &bytes, NULL) < 0);
 	}
 	/* Whatever it was, it can be erased. */
-	must(store_erase(store, job_id, KEY, NULL) == 0);
+	must(store_erase(store, job_id, KEY, NULL, NULL) == 0);
 	must(access(path, F_OK) < 0);
 	free(path);
 	return 0;

@@ -62,15 +62,15 @@ static char *fake_state(void *upload, struct err *err)
 	return u->fake->real->ops->upload_state(u->real, err);
 }
 
-static int fake_part(
-	void *upload, uint32_t seq, int fd, uint64_t bytes, const char *sha256, char **ret_part, struct err *err)
+static int fake_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t bytes, const char *sha256,
+	char **ret_part, struct err *err)
 {
 	struct fake_upload *u = upload;
 	struct store_rig *r = u->fake->rig;
 
 	die_maybe(r, STORE_RIG_BEFORE_PART);
 	if (fail_maybe(r, &r->fail_parts, err) < 0 ||
-		u->fake->real->ops->upload_part(u->real, seq, fd, bytes, sha256, ret_part, err) < 0)
+		u->fake->real->ops->upload_part(u->real, seq, alone, fd, bytes, sha256, ret_part, err) < 0)
 		return -1;
 	die_maybe(r, STORE_RIG_AFTER_PART);
 	return 0;
@@ -112,11 +112,11 @@ static int fake_open(struct driver *d, const char *key, uint64_t *ret_bytes, str
 	return f->real->ops->open(f->real, key, ret_bytes, err);
 }
 
-static int fake_erase(struct driver *d, const char *key, struct err *err)
+static int fake_erase(struct driver *d, const char *key, struct driver_erased *ret, struct err *err)
 {
 	struct fake *f = (struct fake *)d;
 
-	return f->real->ops->erase(f->real, key, err);
+	return f->real->ops->erase(f->real, key, ret, err);
 }
 
 static int fake_check(struct driver *d, struct err *err)

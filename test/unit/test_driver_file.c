@@ -32,6 +32,7 @@ struct fixture {
 	uint8_t bytes[PARTS * 1000];
 	char *parts[PARTS];
 	struct driver_object whole; /* of all parts */
+	struct driver_erased erased;
 };
 
 static int setup(void **state)
@@ -93,7 +94,7 @@ static int put(struct fixture *f, void *u, uint32_t seq, const void *p, size_t n
 	digest_sha256_hex(p, n, sha256);
 	fd = open(f->folder.path, O_RDONLY);
 	assert_true(fd >= 0);
-	rc = f->d->ops->upload_part(u, seq, fd, n, sha256, ret, err);
+	rc = f->d->ops->upload_part(u, seq, false, fd, n, sha256, ret, err);
 	close(fd);
 	return rc;
 }
@@ -197,11 +198,11 @@ static void test_erase(void **state)
 	struct err err = {0};
 	char path[512];
 
-	assert_int_equal(f->d->ops->erase(f->d, KEY, &err), 0);
+	assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), 0);
 	whole_object(f);
 	snprintf(path, sizeof(path), "%s/captures/acme/notes", f->root);
 	close(open(path, O_WRONLY | O_CREAT, 0600));
-	assert_int_equal(f->d->ops->erase(f->d, KEY, &err), 0);
+	assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), 0);
 	assert_object(f, false);
 	assert_false(in_root(f, ".meta", KEY));
 	assert_false(in_root(f, "", "captures/acme/2026"));
@@ -209,10 +210,10 @@ static void test_erase(void **state)
 	assert_int_equal(unlink(path), 0);
 	parts_forget(f);
 	whole_object(f);
-	assert_int_equal(f->d->ops->erase(f->d, KEY, &err), 0);
+	assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), 0);
 	assert_false(in_root(f, "", "captures"));
 	assert_true(in_root(f, "", ".uploads"));
-	assert_int_equal(f->d->ops->erase(f->d, KEY, &err), 0);
+	assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), 0);
 }
 
 static void test_never_overwrites(void **state)
@@ -353,7 +354,7 @@ static void test_part_shorter_than_told(void **state)
 
 	temp_file_write(&f->folder, "abc", 3);
 	fd = open(f->folder.path, O_RDONLY);
-	assert_int_equal(f->d->ops->upload_part(u, 1, fd, 4, "00", &text, &err), -1);
+	assert_int_equal(f->d->ops->upload_part(u, 1, true, fd, 4, "00", &text, &err), -1);
 	assert_int_equal(err.code, ERR_IO);
 	close(fd);
 	for (uint32_t seq = 1; seq <= PARTS; seq++)
@@ -406,7 +407,7 @@ static void test_resume(void **state)
 		assert_int_equal(complete(f, u, PARTS, &f->whole, &err), 0);
 		f->d->ops->upload_free(u);
 		assert_object(f, true);
-		assert_int_equal(f->d->ops->erase(f->d, KEY, &err), 0);
+		assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), 0);
 	}
 }
 
@@ -492,7 +493,7 @@ static void test_keys(void **state)
 		assert_int_equal(err.code, cases[i].good ? ERR_NOT_FOUND : ERR_INPUT);
 		if (cases[i].good)
 			continue;
-		assert_int_equal(f->d->ops->erase(f->d, cases[i].key, &err), -1);
+		assert_int_equal(f->d->ops->erase(f->d, cases[i].key, &f->erased, &err), -1);
 		assert_null(f->d->ops->upload_begin(f->d, cases[i].key, &f->tags, "", &err));
 		assert_int_equal(err.code, ERR_INPUT);
 	}
@@ -512,7 +513,7 @@ static void test_links_are_not_followed(void **state)
 	assert_int_equal(symlink(outside, path), 0);
 	assert_null(f->d->ops->upload_begin(f->d, KEY, &f->tags, "", &err));
 	assert_int_equal(f->d->ops->open(f->d, KEY, &bytes, &err), -1);
-	assert_int_equal(f->d->ops->erase(f->d, KEY, &err), -1);
+	assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), -1);
 	assert_int_equal(unlink(path), 0);
 	snprintf(path, sizeof(path), "%s/x", f->root);
 	assert_int_equal(symlink("/etc/passwd", path), 0);

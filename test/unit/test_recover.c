@@ -430,7 +430,7 @@ static void test_damaged_first_chunk(void **state)
 	}
 	chunk_path(r, "000002.bad", path);
 	assert_int_equal(access(path, F_OK), 0);
-	assert_int_equal(store_erase(r->store, r->job, r->key, &err), 0);
+	assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
 	assert_clean(r);
 	store_rig_stream_done(&s);
 }

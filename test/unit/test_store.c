@@ -408,10 +408,10 @@ static void test_erase(void **state)
 	char path[TEMP_FILE_PATH_MAX + 128];
 
 	store_rig_open(r);
-	assert_int_equal(store_erase(r->store, r->job, r->key, &err), 0);
-	assert_int_equal(store_erase(r->store, r->job, "", &err), 0);
-	assert_int_equal(store_erase(r->store, "../x", r->key, &err), -1);
-	assert_int_equal(store_erase(r->store, r->job, "../x", &err), -1);
+	assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
+	assert_int_equal(store_erase(r->store, r->job, "", NULL, &err), 0);
+	assert_int_equal(store_erase(r->store, "../x", r->key, NULL, &err), -1);
+	assert_int_equal(store_erase(r->store, r->job, "../x", NULL, &err), -1);
 
 	store_rig_stream_make(&s, FRAME_PCAPNG, 13, 30);
 	struct store_job *j = store_rig_begin(r);
@@ -419,7 +419,7 @@ static void test_erase(void **state)
 	assert_int_equal(store_job_finish(j, &o, &err), 0);
 	id_new(nonce);
 	assert_int_equal(job_db_link_add(r->db, nonce, r->job, UINT64_C(1) << 62, &err), 0);
-	assert_int_equal(store_erase(r->store, r->job, r->key, &err), 0);
+	assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
 	assert_nothing_left(r, false);
 	assert_int_equal(job_db_link_use(r->db, nonce, r->job, &err), -1);
 	snprintf(path, sizeof(path), "%s/captures", r->root);
@@ -430,7 +430,7 @@ static void test_erase(void **state)
 	j = store_rig_begin(r);
 	write_all(j, &s);
 	assert_int_equal(store_job_finish(j, &o, &err), -1);
-	assert_int_equal(store_erase(r->store, r->job, r->key, &err), 0);
+	assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
 	assert_nothing_left(r, false);
 	store_rig_stream_done(&s);
 }
