@@ -1,5 +1,7 @@
 #include "schema/config_gateway.h"
 
+#include "common/digest.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
@@ -59,9 +61,14 @@ const struct config_key config_gateway_keys[] = {
 
 	{"storage", "enabled", CONFIG_BOOL, AT(storage_enabled), "true", 0, 0, NULL, "",
 		"Whether captures can be stored"},
-	{"storage", "driver", CONFIG_CHOICE, AT(storage_driver), "file", 0, 0, "file", "", "Where objects are kept"},
+	{"storage", "driver", CONFIG_CHOICE, AT(storage_driver), "file", 0, 0, "file|s3", "",
+		"Where objects are kept: in a folder, or in a bucket (section s3)"},
+	{"storage", "strict", CONFIG_BOOL, AT(storage_strict), "false", 0, 0, NULL, "",
+		"Refuse to store while the examination of the store finds errors or warnings"},
+	{"storage", "links", CONFIG_CHOICE, AT(storage_links), "direct", 0, 0, "direct|gateway", "",
+		"Whether links lead to the store itself where it can sign them, or always to this gateway"},
 	{"storage", "path", CONFIG_TEXT, AT(storage_path), "", 0, PATH_MAX_BYTES, NULL, "",
-		"Folder of the objects; empty: state_dir/objects"},
+		"Folder of the objects (driver file); empty: state_dir/objects"},
 	{"storage", "spool", CONFIG_TEXT, AT(storage_spool), "", 0, PATH_MAX_BYTES, NULL, "",
 		"Folder of what is not yet an object; empty: state_dir/spool"},
 	{"storage", "chunk", CONFIG_SIZE, AT(storage_chunk_bytes), "8MiB", 64 * KIB, GIB, NULL, "", "Size of a chunk"},
@@ -69,6 +76,12 @@ const struct config_key config_gateway_keys[] = {
 		"Largest stored capture"},
 	{"storage", "min_free", CONFIG_SIZE, AT(storage_min_free_bytes), "256MiB", 0, 1024 * TIB, NULL, "",
 		"With less free disk than this, captures to store end or are refused"},
+	{"storage", "spool_job_max", CONFIG_SIZE, AT(storage_spool_job_max_bytes), "2GiB", 0, 1024 * TIB, NULL, "",
+		"What of one capture may wait in the spool while the store does not take it; then the capture ends; 0: "
+		"no "
+		"limit"},
+	{"storage", "spool_max", CONFIG_SIZE, AT(storage_spool_max_bytes), "16GiB", 0, 1024 * TIB, NULL, "",
+		"What of all captures together may wait in the spool; 0: no limit"},
 	{"storage", "retention", CONFIG_DURATION, AT(storage_retention_ms), "24h", SECOND_MS, 365 * DAY_MS, NULL, "",
 		"How long objects are kept"},
 	{"storage", "sweep_interval", CONFIG_DURATION, AT(storage_sweep_ms), "60s", 100, HOUR_MS, NULL, "",
@@ -77,6 +90,52 @@ const struct config_key config_gateway_keys[] = {
 		"How long ended captures without an object are remembered"},
 	{"storage", "prefix", CONFIG_TEXT, AT(storage_prefix), "captures", 1, 200, NULL, "",
 		"First part of every object's key"},
+
+	{"s3", "endpoint", CONFIG_TEXT, AT(s3.endpoint), "", 0, 512, NULL, "",
+		"URL of the store, without a path: https://s3.eu-central-1.amazonaws.com"},
+	{"s3", "bucket", CONFIG_TEXT, AT(s3.bucket), "", 0, 63, NULL, "", "Name of the bucket, which must be there"},
+	{"s3", "region", CONFIG_TEXT, AT(s3.region), "us-east-1", 1, 63, NULL, "",
+		"Region that requests are signed for"},
+	{"s3", "signature_version", CONFIG_CHOICE, AT(s3.signature_version), "4", 0, 0, "4|2", "",
+		"4; or 2 for older stores: whole objects of at most 5GiB at the end of a capture, no tags, no "
+		"encryption, no "
+		"lifecycle"},
+	{"s3", "path_style", CONFIG_BOOL, AT(s3.path_style), "true", 0, 0, NULL, "",
+		"Whether the bucket stands in the path of a URL or before the host name"},
+	{"s3", "ca", CONFIG_TEXT, AT(s3.ca), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the CA that signed the store's certificate, PEM; empty: the system's CAs"},
+	{"s3", "allow_http", CONFIG_BOOL, AT(s3.allow_http), "false", 0, 0, NULL, "",
+		"Whether the endpoint may be http://: everybody on the way can read the captures"},
+	{"s3", "credentials", CONFIG_CHOICE, AT(s3.credentials), "static", 0, 0, "static|environment|file|instance", "",
+		"Where the keys come from: from here, from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, from a file, "
+		"from the "
+		"instance metadata service"},
+	{"s3", "access_key", CONFIG_TEXT, AT(s3.access_key), "", 0, 128, NULL, "", "Access key (credentials static)"},
+	{"s3", "secret_key", CONFIG_TEXT, AT(s3.secret_key), "", 0, 128, NULL, "", "Its secret key"},
+	{"s3", "session_token", CONFIG_TEXT, AT(s3.session_token), "", 0, 4096, NULL, "",
+		"Session token of temporary keys; empty: the keys are lasting ones"},
+	{"s3", "credentials_file", CONFIG_TEXT, AT(s3.credentials_file), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the keys, as ~/.aws/credentials (credentials file); read again when it changes"},
+	{"s3", "profile", CONFIG_TEXT, AT(s3.profile), "", 0, 128, NULL, "",
+		"Profile in that file; empty: \"default\""},
+	{"s3", "imds_url", CONFIG_TEXT, AT(s3.imds_url), "", 0, 512, NULL, "",
+		"URL of the metadata service (credentials instance); empty: that of EC2"},
+	{"s3", "encryption", CONFIG_CHOICE, AT(s3.encryption), "none", 0, 0, "none|AES256|aws:kms", "",
+		"What the store is asked to encrypt objects with; none: what the bucket does by itself"},
+	{"s3", "kms_key_id", CONFIG_TEXT, AT(s3.kms_key_id), "", 0, 2048, NULL, "",
+		"Key for aws:kms; empty: the bucket's"},
+	{"s3", "part_min", CONFIG_SIZE, AT(s3.part_min_bytes), "5MiB", 64 * KIB, GIB, NULL, "",
+		"Smallest part that the store takes; storage.chunk must not be smaller"},
+	{"s3", "parallel", CONFIG_NUMBER, AT(s3.parallel), "4", 1, 32, NULL, "parts",
+		"Parts of one capture on their way at once"},
+	{"s3", "connections", CONFIG_NUMBER, AT(s3.connections), "16", 1, 256, NULL, "connections",
+		"Connections to the store at once"},
+	{"s3", "connect_timeout", CONFIG_DURATION, AT(s3.connect_timeout_ms), "10s", SECOND_MS, 10 * MINUTE_MS, NULL,
+		"", "Until a connection to the store stands"},
+	{"s3", "idle_timeout", CONFIG_DURATION, AT(s3.idle_timeout_ms), "30s", SECOND_MS, 10 * MINUTE_MS, NULL, "",
+		"A request on which nothing moves for so long has failed"},
+	{"s3", "lifecycle", CONFIG_BOOL, AT(s3.lifecycle), "true", 0, 0, NULL, "",
+		"Put the bucket's lifecycle rule for storage.prefix in place (signature version 4)"},
 
 	{"links", "ttl", CONFIG_DURATION, AT(link_ttl_ms), "15m", SECOND_MS, 7 * DAY_MS, NULL, "",
 		"How long a download link works"},
@@ -151,27 +210,12 @@ static int check_listen(const struct config_gateway *c, struct err *err)
 	return 0;
 }
 
-static int check_prefix(const char *prefix, struct err *err)
+static int check_together(struct config_gateway *c, struct err *err)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
-
-	if (prefix[strspn(prefix, allowed)] || *prefix == '/' || *prefix == '.' || strstr(prefix, "//") ||
-		strstr(prefix, "/.") || prefix[strlen(prefix) - 1] == '/')
-		return err_set(err, ERR_INPUT,
-			"storage.prefix: \"%s\" is not made of names with letters, digits, '.', '_', '-' and '/' "
-			"between them",
-			prefix);
-	return 0;
-}
-
-static int check_together(const struct config_gateway *c, struct err *err)
-{
-	if (check_listen(c, err) < 0 || check_prefix(c->storage_prefix, err) < 0)
+	if (check_listen(c, err) < 0 || config_storage_check(c, err) < 0)
 		return -1;
 	if (c->link_ttl_ms > c->link_ttl_max_ms)
 		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");
-	if (c->storage_chunk_bytes > c->storage_job_max_bytes)
-		return err_set(err, ERR_INPUT, "storage.chunk is larger than storage.job_max");
 	return 0;
 }
 
@@ -186,7 +230,15 @@ int config_gateway_load(const char *path, struct config_gateway *ret, struct err
 	return 0;
 }
 
+static void wipe(char *secret)
+{
+	if (secret)
+		digest_wipe(secret, strlen(secret));
+}
+
 void config_gateway_done(struct config_gateway *c)
 {
+	wipe(c->s3.secret_key);
+	wipe(c->s3.session_token);
 	config_done(config_gateway_keys, config_gateway_keys_n, c);
 }

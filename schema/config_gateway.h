@@ -4,6 +4,31 @@
 
 #include "schema/config.h"
 
+/* Section s3: where the driver s3 keeps its objects.  Checked against each other by config_storage.c. */
+struct config_s3 {
+	char *endpoint; /* "https://s3.eu-central-1.amazonaws.com": a URL without path, query and user; no slash at its end */
+	char *bucket;                                 /* named by S3's own rules */
+	char *region;                                 /* "us-east-1" */
+	char *signature_version;                      /* "4" 4|2 */
+	bool path_style;                              /* true: endpoint/bucket/key; false: bucket.endpoint/key */
+	char *ca;                                     /* "": path; "" : the system's CAs */
+	bool allow_http;                              /* false: an endpoint with http:// is refused */
+	char *credentials;                            /* "static" static|environment|file|instance */
+	char *access_key;                             /* "" */
+	char *secret_key;                             /* "", wiped by config_gateway_done */
+	char *session_token;                          /* "", the same */
+	char *credentials_file;                       /* "": path */
+	char *profile;                                /* "" : "default" */
+	char *imds_url;                               /* "" : that of EC2 */
+	char *encryption;                             /* "none" none|AES256|aws:kms */
+	char *kms_key_id;                             /* "" : the bucket's */
+	uint64_t part_min_bytes;                      /* "5MiB", 64KiB..1GiB */
+	uint64_t parallel;                            /* 4, 1..32 */
+	uint64_t connections;                         /* 16, 1..256 */
+	uint64_t connect_timeout_ms, idle_timeout_ms; /* 10s, 30s; 1s..10m */
+	bool lifecycle;                               /* true; nothing to signature version 2 */
+};
+
 struct config_gateway {
 	char *listen_address;       /* listen.address "127.0.0.1" */
 	uint64_t listen_port;       /* listen.port 8780, 0..65535 */
@@ -23,24 +48,30 @@ struct config_gateway {
 	char *run_as;            /* run_as "": user to become when started as root */
 	char *log_level;         /* log_level "info" */
 	bool storage_enabled;    /* storage.enabled true */
-	char *storage_driver;    /* storage.driver "file" file */
+	char *storage_driver;    /* storage.driver "file" file|s3 */
+	bool storage_strict;     /* storage.strict false: what the examination finds wrong refuses storage */
+	char *storage_links;     /* storage.links "direct" direct|gateway */
 	char *storage_path;      /* storage.path "": objects; "" : state_dir/objects */
 	char *storage_spool;     /* storage.spool "": "" : state_dir/spool */
 	uint64_t storage_chunk_bytes;    /* storage.chunk "8MiB", 64KiB..1GiB */
 	uint64_t storage_job_max_bytes;  /* storage.job_max "10GiB": largest stored capture */
 	uint64_t storage_min_free_bytes; /* storage.min_free "256MiB": with less free disk stored captures end */
-	uint64_t storage_retention_ms;   /* storage.retention "24h", 1s..365d */
-	uint64_t storage_sweep_ms;       /* storage.sweep_interval "60s", 100ms..1h */
+	uint64_t
+		storage_spool_job_max_bytes; /* storage.spool_job_max "2GiB": may wait in the spool, of one capture; 0: no limit */
+	uint64_t storage_spool_max_bytes; /* storage.spool_max "16GiB": of all captures; 0: no limit */
+	uint64_t storage_retention_ms;    /* storage.retention "24h", 1s..365d */
+	uint64_t storage_sweep_ms;        /* storage.sweep_interval "60s", 100ms..1h */
 	uint64_t storage_history_ms; /* storage.history "30d": how long ended jobs without an object are remembered */
 	char *storage_prefix;        /* storage.prefix "captures" */
-	uint64_t link_ttl_ms;        /* links.ttl "15m", 1s..7d */
-	uint64_t link_ttl_max_ms;    /* links.ttl_max "24h", 1s..7d */
-	char *link_key_file;         /* links.key_file "": "" : state_dir/link.key, made at first start */
-	uint64_t live_backlog_bytes; /* live.backlog "32MiB", 1MiB..4GiB, per live job */
-	uint64_t live_grace_ms;      /* live.grace "30s", 0..1h */
-	uint64_t merge_window_ms;    /* merge.window "200ms", 1ms..10s */
-	uint64_t merge_queue_bytes;  /* merge.queue "8MiB", 256KiB..1GiB, per instance */
-	uint64_t limit_captures;     /* limits.captures 100, 1..10000 */
+	struct config_s3 s3;
+	uint64_t link_ttl_ms;                   /* links.ttl "15m", 1s..7d */
+	uint64_t link_ttl_max_ms;               /* links.ttl_max "24h", 1s..7d */
+	char *link_key_file;                    /* links.key_file "": "" : state_dir/link.key, made at first start */
+	uint64_t live_backlog_bytes;            /* live.backlog "32MiB", 1MiB..4GiB, per live job */
+	uint64_t live_grace_ms;                 /* live.grace "30s", 0..1h */
+	uint64_t merge_window_ms;               /* merge.window "200ms", 1ms..10s */
+	uint64_t merge_queue_bytes;             /* merge.queue "8MiB", 256KiB..1GiB, per instance */
+	uint64_t limit_captures;                /* limits.captures 100, 1..10000 */
 	uint64_t limit_captures_per_user;       /* limits.captures_per_user 10 */
 	uint64_t limit_instances;               /* limits.instances 50, 1..1000, per capture */
 	uint64_t limit_connections;             /* limits.connections 1024, 8..65536 */
@@ -60,6 +91,9 @@ extern const size_t config_gateway_keys_n;
 
 /* Also checks keys against each other. */
 int config_gateway_load(const char *path, struct config_gateway *ret, struct err *err);
+
+/* config_storage_check: storage and s3 against each other (config_storage.c; called by config_gateway_load).  A slash at the end of s3.endpoint goes. */
+int config_storage_check(struct config_gateway *c, struct err *err);
 void config_gateway_done(struct config_gateway *c);
 
 /* ---- the static inventory ----

@@ -45,6 +45,13 @@ static void check_gateway(const char *path)
 	assert(!*c.tls_certificate == !*c.tls_private_key);
 	assert(*c.agents_ca && c.listen_port <= 65535 && c.link_ttl_ms <= c.link_ttl_max_ms);
 	assert(c.storage_chunk_bytes >= 65536 && c.storage_chunk_bytes <= c.storage_job_max_bytes);
+	if (strcmp(c.storage_driver, "s3") == 0) {
+		assert(*c.s3.endpoint && *c.s3.bucket && c.s3.endpoint[strlen(c.s3.endpoint) - 1] != '/');
+		assert(strncmp(c.s3.endpoint, "https://", 8) == 0 || c.s3.allow_http);
+		assert(strcmp(c.s3.credentials, "static") != 0 || (*c.s3.access_key && *c.s3.secret_key));
+	} else {
+		assert(!*c.s3.endpoint && !*c.s3.secret_key);
+	}
 	config_gateway_done(&c);
 }
 

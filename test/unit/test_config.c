@@ -485,7 +485,6 @@ static void the_gateway_s_keys_fit_together(void **state)
 						"'.', '_', '-' and '/' between them"},
 		{"storage: {prefix: a/}\n", "storage.prefix: \"a/\" is not made of names with letters, digits, '.', "
 					    "'_', '-' and '/' between them"},
-		{"storage: {driver: s3}\n", "storage.driver: \"s3\" is none of file"},
 		{"limits: {captures: 70000}\n", "limits.captures: \"70000\" is not within 1..10000"},
 	};
 	const struct temp_file *t = *state;
