@@ -21,7 +21,7 @@ struct s3_keys {
 	char token[4097];
 };
 
-/* A query parameter or a header, as meant: nothing encoded. value "" is a parameter without a value ("?uploads="). */
+/* A query parameter or a header, as meant: nothing encoded. value "" is a parameter without a value ("?uploads="); a header must have one. */
 struct s3_pair {
 	const char *name, *value;
 };
@@ -47,13 +47,14 @@ int s3_query(struct buf *dst, const struct s3_pair *query, size_t n, struct err 
 
 /* s3_sign: the headers to send for this request, NULL-terminated list of "name: value" (s3_headers_free): the given ones, x-amz-date,
  * x-amz-content-sha256, x-amz-security-token when there is a token, authorization.  Not host (libcurl sends it).  region "us-east-1", now_s Unix seconds.
- * ERR_INPUT: CR, LF or NUL in a header, more than 64 pairs. */
+ * Sent is what is signed: names in lower case, values without blanks around them and with single ones inside (stores disagree about more).
+ * ERR_INPUT: a header without a value, with control characters, or of those that are added here; more than 64 pairs of a kind. */
 char **s3_sign(
 	const struct s3_signable *s, const struct s3_keys *k, const char *region, uint64_t now_s, struct err *err);
 void s3_headers_free(char **headers); /* wipes; accepts NULL */
 
 /* s3_presign: the query string (without '?') of a URL that is good for ttl_s (1..S3_TTL_MAX_S) seconds from now_s, signature included; new string.
- * payload_sha256 is not looked at (S3_UNSIGNED_PAYLOAD), headers must be empty: only host is signed. */
+ * Parameters x-amz-... are added here, and at most 58 others fit.  payload_sha256 is not looked at (S3_UNSIGNED_PAYLOAD), headers must be empty: only host is signed. */
 char *s3_presign(const struct s3_signable *s, const struct s3_keys *k, const char *region, uint64_t now_s,
 	uint64_t ttl_s, struct err *err);
 
