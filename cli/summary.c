@@ -98,6 +98,7 @@ static int exit_of(enum stop_reason why)
 	case STOP_INTERRUPTED:
 	case STOP_KILLED:
 	case STOP_STORAGE_FULL:
+	case STOP_SPOOL_FULL:
 	case STOP_STORAGE_FAILED:
 	case STOP_INTERNAL:
 		return CLI_INCOMPLETE;

@@ -261,6 +261,14 @@ static void tick(struct capture *c)
 		capture_save(c);
 }
 
+/* Why a capture ends whose output failed. */
+static enum stop_reason failed_reason(const struct err *err)
+{
+	if (err->code != ERR_FULL)
+		return STOP_STORAGE_FAILED;
+	return strcmp(err->detail, "spool_full") == 0 ? STOP_SPOOL_FULL : STOP_STORAGE_FULL;
+}
+
 static void take_piece(struct capture *c, const struct merge_piece *p)
 {
 	struct job_instance *i = &c->job->instances[p->tag];
@@ -289,11 +297,14 @@ static void take_piece(struct capture *c, const struct merge_piece *p)
 	case OUTPUT_FULL_STORE:
 		capture_stop(c, STOP_STORAGE_FULL, NULL);
 		break;
+	case OUTPUT_FULL_SPOOL:
+		capture_stop(c, STOP_SPOOL_FULL, NULL);
+		break;
 	case OUTPUT_FAILED:
 	case OUTPUT_OK:
 		c->store_err = err;
 		log_err(LOG_LEVEL_ERROR, "capture.output_failed", &err, NULL);
-		capture_stop(c, err.code == ERR_FULL ? STOP_STORAGE_FULL : STOP_STORAGE_FAILED, NULL);
+		capture_stop(c, failed_reason(&err), NULL);
 		break;
 	}
 }
@@ -318,7 +329,7 @@ static void capture_loop(struct capture *c)
 			if (output_flush(c->output, &err) < 0 && !c->full) {
 				c->full = true;
 				c->store_err = err;
-				capture_stop(c, err.code == ERR_FULL ? STOP_STORAGE_FULL : STOP_STORAGE_FAILED, NULL);
+				capture_stop(c, failed_reason(&err), NULL);
 			}
 			deadline = c->ticked_ns + TICK_NS;
 		}

@@ -248,7 +248,7 @@ static enum output_result fits(const struct output *o, size_t n)
 	if (o->max_bytes > 0 && o->bytes + n + tail > o->max_bytes)
 		return OUTPUT_FULL_BYTES;
 	if (o->store && store_room(o->store) < n + (o->gathered ? o->gathered->len : 0))
-		return OUTPUT_FULL_STORE;
+		return store_room_is_spool(o->store) ? OUTPUT_FULL_SPOOL : OUTPUT_FULL_STORE;
 	return OUTPUT_OK;
 }
 

@@ -29,9 +29,16 @@ void output_free(struct output *o);
 int output_interface(struct output *o, const struct pcapng_interface *i, uint32_t *ret_id, struct err *err);
 
 /* What a piece met.  From the first one that is not OUTPUT_OK on, packets are refused. */
-enum output_result { OUTPUT_OK, OUTPUT_FULL_PACKETS, OUTPUT_FULL_BYTES, OUTPUT_FULL_STORE, OUTPUT_FAILED };
+enum output_result {
+	OUTPUT_OK,
+	OUTPUT_FULL_PACKETS,
+	OUTPUT_FULL_BYTES,
+	OUTPUT_FULL_STORE, /* as large as the gateway stores */
+	OUTPUT_FULL_SPOOL, /* what waits for the store has no more room */
+	OUTPUT_FAILED
+};
 
-/* output_piece: ret_packets, ret_bytes: those of the piece that went out.  OUTPUT_FAILED fills err (ERR_FULL: the store is full). */
+/* output_piece: ret_packets, ret_bytes: those of the piece that went out.  OUTPUT_FAILED fills err (ERR_FULL: as store_write says). */
 enum output_result output_piece(
 	struct output *o, const struct merge_piece *p, uint64_t *ret_packets, uint64_t *ret_bytes, struct err *err);
 

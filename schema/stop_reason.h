@@ -23,10 +23,11 @@ enum stop_reason {
 	STOP_INTERRUPTED,      /* "interrupted": the gateway died; finished after its restart from what it had */
 	STOP_KILLED,           /* "killed": by an operator */
 	STOP_DELETED,          /* "deleted": by the user, who wanted nothing kept */
-	STOP_STORAGE_FULL,     /* "storage_full": disk or budget of the spool */
-	STOP_STORAGE_FAILED,   /* "storage_failed" */
-	STOP_START_FAILED,     /* "start_failed": no instance could be started */
-	STOP_INTERNAL,         /* "internal_error" */
+	STOP_STORAGE_FULL,     /* "storage_full": the largest size that the gateway stores */
+	STOP_SPOOL_FULL, /* "spool_full": the store did not take it fast enough, or at all; disk or budget of the spool */
+	STOP_STORAGE_FAILED, /* "storage_failed" */
+	STOP_START_FAILED,   /* "start_failed": no instance could be started */
+	STOP_INTERNAL,       /* "internal_error" */
 };
 
 const char *stop_reason_name(enum stop_reason r);

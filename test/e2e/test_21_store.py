@@ -525,14 +525,14 @@ def test_full_spool(fleet, folder, tiny):
     sender = f.send(pps=5000, size=1400, burst=5)
     ended = f.gateway.wait_state(job, ENDS)
     sender.stop()
-    assert ended["state"] == "ready" and ended["stop_reason"] == "storage_full", ended
+    assert ended["state"] == "ready" and ended["stop_reason"] == "spool_full", ended
     data = f.gateway.download(job)
     (folder / "x.pcapng").write_bytes(data)
     assert accepted_by_all(folder / "x.pcapng") == ended["packets"]["captured"] > 1000
     capture = read_pcapng(data)
     numbers = numbers_of(capture.packets, PORT)
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    assert "capture ended (storage_full)" in capture.interfaces[0].last_stats.comments[-1]
+    assert "capture ended (spool_full)" in capture.interfaces[0].last_stats.comments[-1]
     assert 2.5 * 2 ** 20 < len(data) <= 4 * 2 ** 20
     # The room is free again.
     again = stored(f, 10)

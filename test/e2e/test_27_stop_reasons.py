@@ -164,6 +164,22 @@ def storage_full(f):
     return job, f.gateway.download(job)
 
 
+def spool_full(f):
+    """The store takes nothing, and what waits for it fills its room.  Once the store is well again, all of it is there."""
+    f.gateway.allowed_errors += ["storage"]
+    uploads = f.gateway.state_dir / "objects" / ".uploads"
+    job = f.gateway.store(packet_filter=FILTER)
+    aside = uploads.rename(uploads.with_name(".aside"))
+    uploads.write_bytes(b"")
+    sender = f.send(pps=2000, size=1000, burst=20)
+    wait_for(lambda: f.gateway.job(job)["state"] == "finishing", "the end of the room")
+    sender.stop()
+    uploads.unlink()
+    aside.rename(uploads)
+    f.gateway.wait_state(job, "ready")
+    return job, f.gateway.download(job)
+
+
 def storage_failed(f):
     """Its spool is taken away under it; whoever watches is told in the stream, and the job does not read `ready`."""
     f.gateway.allowed_errors += ["capture.output_failed", "capture.store_failed", "retention.recover_failed"]
@@ -204,6 +220,7 @@ WAYS = {
     "killed": (killed, {}),
     "deleted": (deleted, {}),
     "storage_full": (storage_full, {"n": 2, "config": {"storage": {"job_max": "1MiB", "chunk": "256KiB"}}}),
+    "spool_full": (spool_full, {"config": {"storage": {"chunk": "64KiB", "spool_job_max": "512KiB", "sweep_interval": "500ms"}}}),
     "storage_failed": (storage_failed, {"config": {"storage": {"chunk": "64KiB"}}}),
     "start_failed": (start_failed, {}),
 }

@@ -122,6 +122,7 @@ static void the_exit_code_is_the_end_s(void **state)
 		{"ready", "max_duration", CLI_OK},
 		{"ready", "max_bytes", CLI_OK},
 		{"ready", "storage_full", CLI_INCOMPLETE},
+		{"ready", "spool_full", CLI_INCOMPLETE},
 		{"streamed", "gateway_shutdown", CLI_INCOMPLETE},
 		{"streamed", "instances_ended", CLI_INCOMPLETE},
 		{"killed", "killed", CLI_INCOMPLETE},
