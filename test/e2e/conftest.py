@@ -1,13 +1,15 @@
 """Fixtures.  `net`, `agents`, `gateways` and `cli` clean up after each test, and fail it when a daemon left anything bad behind."""
+import importlib.util
 import os
 import shutil
 import signal
 
 import pytest
 
-from rig import Agent, Cli, Fleet, Gateway, Net, Pki, Proxy, Session
+from rig import Agent, Bucket, Cli, FaultProxy, Fleet, Gateway, Net, Pki, Proxy, Rgw, Session
 from rig.fake_agent import FakeAgent
 from rig.net import remove_stale
+from rig.rgw import missing
 from rig.wait import SANITIZED, SLOW
 
 _session = {}
@@ -178,3 +180,65 @@ def fakes(pki):
     yield make
     for fake in made:
         fake.close()
+
+
+def _need_ceph():
+    absent = missing() + ([] if importlib.util.find_spec("boto3") else ["python3-boto3"])
+    if absent:
+        why = f"no S3 server to test with: {', '.join(absent)} is not installed; ops/install-deps.sh --check does it"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def s3_servers(session, pki):
+    """s3_servers(name, **kwargs): a started Rgw, plain and TLS; for those that need another than `rgw`."""
+    made = []
+
+    def make(name, **kwargs):
+        _need_ceph()
+        identity = pki.issue(f"store-{name}", ["s3.localhost", "*.s3.localhost"], ips=["127.0.0.1"])
+        made.append(Rgw(session.work / f"store-{name}", identity, env=session.env(), **kwargs))
+        session.secret(f"secret key of the store {name}", made[-1].secret_key)
+        return made[-1].start()
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def rgw(s3_servers):
+    """The S3 server of the run."""
+    return s3_servers("rgw")
+
+
+@pytest.fixture
+def buckets(session):
+    """buckets(rgw, **kwargs): a Bucket, for those that need another than `bucket`."""
+    made = []
+
+    def make(server, **kwargs):
+        if not server.is_up():
+            server.up()
+        made.append(Bucket(server, session, **kwargs))
+        return made[-1]
+
+    yield make
+    for bucket in made:
+        if not bucket.rgw.is_up():
+            bucket.rgw.up()
+        bucket.remove()
+
+
+@pytest.fixture
+def bucket(buckets, rgw):
+    """A fresh bucket."""
+    return buckets(rgw)
+
+
+@pytest.fixture
+def store_proxy(rgw):
+    """A FaultProxy before the S3 server."""
+    proxy = FaultProxy(("127.0.0.1", rgw.port))
+    yield proxy
+    proxy.close()

@@ -6,6 +6,7 @@ cleaned up by the fixtures of conftest.py, which also look at what the daemons l
 from .agent import Agent
 from .cli import Cli
 from .daemon import Daemon
+from .fault_proxy import FaultProxy
 from .fleet import PORT, Fleet
 from .gateway import Gateway
 from .http import Http, Live, Reply
@@ -14,11 +15,13 @@ from .pcapng import Capture, read_pcap, read_pcapng
 from .pki import Pki
 from .proxy import Proxy
 from .reference import Tcpdump, capinfos, tshark
+from .rgw import Rgw
+from .s3 import Bucket
 from .session import Session
 from .traffic import Sender, Sink, WebServer, numbers_of
 from .wait import wait_for
 
 __all__ = [
-    "Agent", "Capture", "Cli", "Daemon", "Fleet", "Gateway", "Http", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy", "Reply", "Sender",
-    "Session", "Sink", "Tcpdump", "WebServer", "capinfos", "numbers_of", "read_pcap", "read_pcapng", "tshark", "wait_for",
+    "Agent", "Bucket", "Capture", "Cli", "Daemon", "FaultProxy", "Fleet", "Gateway", "Http", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy",
+    "Reply", "Rgw", "Sender", "Session", "Sink", "Tcpdump", "WebServer", "capinfos", "numbers_of", "read_pcap", "read_pcapng", "tshark", "wait_for",
 ]

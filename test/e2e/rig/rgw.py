@@ -23,6 +23,7 @@ PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmapt
 
 # Without authentication between the daemons, the gateway must be kept from asking the monitor for its secure mode.  The paxos lines make each of
 # the dozen pools in hundredths of a second instead of one.  Deleted data is freed by gc only, two hours later by default: too late for memory.
+# A gateway that was killed is waited for, half a minute, whenever a cache that it may have had is to be cleared: so there are no caches.
 _CONF = """\
 [global]
 fsid = {fsid}
@@ -71,6 +72,7 @@ osd op num threads per shard = 1
 rgw data = {folder}/rgw
 rgw frontends = {frontends}
 rgw dns name = s3.localhost
+rgw cache enabled = false
 rgw thread pool size = 64
 rgw rados pool pg num min = 1
 rgw run sync thread = false
@@ -81,9 +83,8 @@ rgw gc processor period = 5
 rgw gc processor max time = 5
 rgw lc debug interval = {day_s}
 rgw multipart min part size = {part_min}
-rgw s3 auth use sts = true
+rgw s3 auth use sts = {sts}
 rgw sts key = {sts_key}
-{conf}
 """
 
 
@@ -99,22 +100,22 @@ class Rgw:
     day_s      seconds that stand for a day of lifecycle rules; 0: real days
     part_min   smallest part that is taken when it is not the last
     bytes      size of the store
-    conf       more lines for the gateway's section
+    sts        session tokens are good here; but then refusals of unknown keys are not what they are elsewhere
     env        the daemons' environment
     url, tls_url, host_url    for path style, the same with TLS, for virtual-host style (host name s3.localhost)
     """
 
-    def __init__(self, folder, identity=None, day_s=0, part_min=65536, bytes=2 ** 31, conf="", env=None):  # noqa: A002
+    def __init__(self, folder, identity=None, day_s=0, part_min=65536, bytes=2 ** 31, sts=False, env=None):  # noqa: A002
         self.folder = pathlib.Path(folder).resolve()
         self.env = env or dict(os.environ)
-        self.access_key, self.secret_key = "tests" + uuid.uuid4().hex[:15].upper(), uuid.uuid4().hex + uuid.uuid4().hex[:8]
+        self.access_key, self.secret_key = self._new_pair()
         self.port, self.tls_port = free_port(), free_port() if identity else None
         frontends = f"beast endpoint=127.0.0.1:{self.port}"
         if identity:
             frontends += f" ssl_endpoint=127.0.0.1:{self.tls_port} ssl_certificate={identity.cert} ssl_private_key={identity.key}"
         self._fsid, self._mon_port = uuid.uuid4(), free_port()
         self._conf_text = _CONF.format(fsid=self._fsid, mon_port=self._mon_port, folder=self.folder, bytes=bytes, frontends=frontends,
-                                       day_s=day_s, part_min=part_min, sts_key=uuid.uuid4().hex[:16], conf=conf)
+                                       day_s=day_s, part_min=part_min, sts=str(sts).lower(), sts_key=uuid.uuid4().hex[:16])
         self._conf = self.folder / "ceph.conf"
         self._daemons = {}
 
@@ -159,16 +160,53 @@ class Rgw:
         """Ends the gateway at once, without its knowing."""
         self._end("rgw")
 
+    def is_up(self):
+        return "rgw" in self._daemons
+
     def close(self):
         for name in list(reversed(self._daemons)):  # the data is thrown away: nobody is asked to end
             self._end(name)
 
     def admin(self, *args):
-        """radosgw-admin; what it says, read as JSON, or None."""
+        """radosgw-admin; its JSON, or None."""
         out = self._run("radosgw-admin", *args)
-        return json.loads(out) if out.strip() else None
+        return json.loads(out) if out.lstrip()[:1] in ("{", "[") else None
+
+    # ---- keys ----
+
+    def new_keys(self):
+        """A second pair of keys of the same user: (access key, secret key)."""
+        keys = self._new_pair()
+        self.admin("key", "create", "--uid=tests", "--key-type=s3", f"--access-key={keys[0]}", f"--secret-key={keys[1]}")
+        return keys
+
+    def drop_keys(self, access_key):
+        self.admin("key", "rm", "--uid=tests", "--key-type=s3", f"--access-key={access_key}")
+
+    def other_user(self):
+        """The keys of somebody who has no rights in the user's buckets."""
+        keys, name = self._new_pair(), f"u{uuid.uuid4().hex[:8]}"
+        self.admin("user", "create", f"--uid={name}", f"--display-name={name}", f"--access-key={keys[0]}", f"--secret-key={keys[1]}")
+        return keys
+
+    def session_keys(self, seconds=900):
+        """Temporary keys of a role that may do everything: (access key, secret key, session token)."""
+        from .s3 import client_of
+        name = f"r{uuid.uuid4().hex[:8]}"
+        allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/tests"]},
+                                                         "Action": ["sts:AssumeRole"]}]}
+        self.admin("role", "create", f"--role-name={name}", "--path=/", f"--assume-role-policy-doc={json.dumps(allow)}")
+        every = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}]}
+        self.admin("role-policy", "put", f"--role-name={name}", "--policy-name=p", f"--policy-doc={json.dumps(every)}")
+        found = client_of(self, service="sts").assume_role(RoleArn=f"arn:aws:iam:::role/{name}", RoleSessionName="tests", DurationSeconds=seconds)
+        keys = found["Credentials"]
+        return keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
 
     # ---- inside ----
+
+    @staticmethod
+    def _new_pair():
+        return "tests" + uuid.uuid4().hex[:15].upper(), uuid.uuid4().hex + uuid.uuid4().hex[:8]
 
     def _run(self, program, *args, conf=True):
         argv = [program, *(["-c", self._conf] if conf else []), *args]
