@@ -76,6 +76,10 @@ struct driver_ops {
 	int (*upload_complete)(void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect,
 		struct err *err);
 
+	/* upload_cancel: any thread: calls for this upload that are under way, and all but upload_abort that come, end soon with ERR_CANCELLED.  NULL: they never
+	 * take long. */
+	void (*upload_cancel)(void *upload);
+
 	int (*upload_abort)(void *upload, struct err *err); /* nothing of it is left in the store */
 	void (*upload_free)(void *upload);
 

@@ -17,6 +17,7 @@
 #define IDLE_TIMEOUT_MS    30000u
 #define PATH_BYTES_MAX     8192u
 #define QUERY_BYTES_MAX    16384u
+#define CANCEL_CALLS_MAX   64u
 #define MD5_TEXT_MAX       25 /* base64 of 16 bytes */
 
 struct s3_client {
@@ -133,6 +134,70 @@ bool s3_client_is_tls(const struct s3_client *c)
 	return c->is_tls;
 }
 
+/* ---- giving up ---- */
+
+struct s3_cancel {
+	pthread_mutex_t lock;
+	bool cancelled;
+	struct http_call *calls[CANCEL_CALLS_MAX]; /* under way; NULL: free */
+};
+
+struct s3_cancel *s3_cancel_new(struct err *err)
+{
+	struct s3_cancel *x = calloc(1, sizeof(*x));
+
+	if (x && pthread_mutex_init(&x->lock, NULL) == 0)
+		return x;
+	free(x);
+	err_nomem(err);
+	return NULL;
+}
+
+void s3_cancel_free(struct s3_cancel *x)
+{
+	if (!x)
+		return;
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+}
+
+void s3_cancel_now(struct s3_cancel *x)
+{
+	pthread_mutex_lock(&x->lock);
+	x->cancelled = true;
+	for (size_t i = 0; i < CANCEL_CALLS_MAX; i++)
+		if (x->calls[i])
+			http_call_cancel(x->calls[i]);
+	pthread_mutex_unlock(&x->lock);
+}
+
+static int cancel_add(struct s3_cancel *x, struct http_call *call, struct err *err)
+{
+	size_t i = 0;
+	int rc = 0;
+
+	pthread_mutex_lock(&x->lock);
+	while (i < CANCEL_CALLS_MAX && x->calls[i])
+		i++;
+	if (x->cancelled)
+		rc = err_set(err, ERR_CANCELLED, "given up");
+	else if (i == CANCEL_CALLS_MAX)
+		rc = err_set(err, ERR_INTERNAL, "more than %u requests at once", CANCEL_CALLS_MAX);
+	else
+		x->calls[i] = call;
+	pthread_mutex_unlock(&x->lock);
+	return rc;
+}
+
+static void cancel_take(struct s3_cancel *x, const struct http_call *call)
+{
+	pthread_mutex_lock(&x->lock);
+	for (size_t i = 0; i < CANCEL_CALLS_MAX; i++)
+		if (x->calls[i] == call)
+			x->calls[i] = NULL;
+	pthread_mutex_unlock(&x->lock);
+}
+
 /* ---- the request ---- */
 
 /* "/bucket/key" or "/key", encoded, terminated. */
@@ -242,7 +307,14 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 
 	if (!call)
 		return -1;
-	if ((rc = http_call_run(call, err)) == 0) {
+	if (rq->cancel && cancel_add(rq->cancel, call, err) < 0) {
+		http_call_free(call);
+		return -1;
+	}
+	rc = http_call_run(call, err);
+	if (rq->cancel)
+		cancel_take(rq->cancel, call);
+	if (rc == 0) {
 		ret->status = http_call_status(call);
 		ret->call = call;
 	} else {

@@ -31,6 +31,12 @@ struct s3_client_options {
 struct s3_client *s3_client_new(const struct s3_client_options *o, struct err *err);
 void s3_client_free(struct s3_client *c); /* accepts NULL */
 
+/* Requests that can be given up together, by another thread. */
+struct s3_cancel;
+struct s3_cancel *s3_cancel_new(struct err *err);
+void s3_cancel_now(struct s3_cancel *x);  /* those under way end with ERR_CANCELLED, and so do all that come */
+void s3_cancel_free(struct s3_cancel *x); /* accepts NULL */
+
 struct s3_request {
 	const char *method;
 	const char *key; /* as meant, not encoded; NULL: the bucket itself */
@@ -46,7 +52,8 @@ struct s3_request {
 	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
 	void *ctx;
-	unsigned timeout_ms; /* to connect, and of silence, instead of the client's; 0: the client's */
+	struct s3_cancel *cancel; /* may be NULL */
+	unsigned timeout_ms;      /* to connect, and of silence, instead of the client's; 0: the client's */
 };
 
 /* The answer to a request that succeeded. */

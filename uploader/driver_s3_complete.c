@@ -1,0 +1,285 @@
+/* driver_s3_complete.c - the end of an upload: what the store holds is compared with what was sent, made one object, compared again, and tagged.
+ * Source: "CompleteMultipartUpload", "ListParts", "PutObjectTagging", Amazon S3 API Reference. */
+#include "uploader/driver_s3_internal.h"
+
+#include "common/digest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMPLETE_BYTES_MAX (4u * 1024 * 1024) /* 10,000 parts */
+#define LIST_BYTES_MAX     (4u * 1024 * 1024)
+#define PAGES_MAX          64u
+
+/* ---- before: the list of parts ---- */
+
+struct comparison {
+	const char *const *parts;
+	uint32_t n, seen;
+	uint64_t bytes;
+};
+
+/* No use in trying again: what is missing is nowhere else. */
+static int lost(struct err *err, int rc)
+{
+	err_detail(err, "storage_lost");
+	return rc;
+}
+
+/* Parts come sorted by number; those beyond ours are left over and will not be part of the object. */
+static int compare_page(struct comparison *c, const struct s3_parts *page, struct err *err)
+{
+	for (size_t i = 0; i < page->n; i++) {
+		const struct s3_part *p = &page->items[i];
+
+		if (p->number > c->n)
+			continue;
+		if (p->number != c->seen + 1)
+			return err_set(
+				err, ERR_IO, "the store lacks part %" PRIu32 ", which it had confirmed", c->seen + 1);
+		if (strcmp(p->etag, c->parts[c->seen]) != 0)
+			return err_set(err, ERR_IO, "part %" PRIu32 ": the store holds ETag %s and had answered %s",
+				p->number, p->etag, c->parts[c->seen]);
+		c->seen++;
+		c->bytes += p->bytes;
+	}
+	return 0;
+}
+
+static int list_page(struct s3_object_upload *u, uint32_t after, struct s3_parts *ret, struct err *err)
+{
+	char marker[16];
+	const struct s3_pair query[] = {{"max-parts", "1000"}, {"part-number-marker", marker}, {"uploadId", u->id}};
+	const struct s3_request rq = {.method = "GET",
+		.key = u->key,
+		.query = query,
+		.query_n = 3,
+		.answer_bytes_max = LIST_BYTES_MAX,
+		.cancel = u->cancel};
+	struct s3_answer a;
+	int rc;
+
+	snprintf(marker, sizeof(marker), "%" PRIu32, after);
+	if (s3_call(u->d->client, &rq, &a, err) < 0)
+		return -1;
+	rc = s3_xml_parts(http_call_body(a.call)->data, http_call_body(a.call)->len, ret, err);
+	s3_answer_done(&a);
+	return rc;
+}
+
+static int compare_parts(struct s3_object_upload *u, uint32_t n, const char *const *parts,
+	const struct driver_object *expect, struct err *err)
+{
+	struct comparison c = {.parts = parts, .n = n};
+	struct s3_parts page = {.more = true};
+	int rc = 0;
+
+	for (unsigned pages = 0; rc == 0 && page.more && c.seen < n; pages++) {
+		uint32_t after = page.next;
+
+		if (pages == PAGES_MAX)
+			return err_set(err, ERR_IO, "the store's list of parts does not end");
+		page = (struct s3_parts){0};
+		if (list_page(u, after, &page, err) < 0)
+			return -1;
+		rc = compare_page(&c, &page, err);
+		s3_parts_free(&page);
+	}
+	if (rc == 0 && c.seen < n)
+		rc = lost(err,
+			err_set(err, ERR_IO, "the store holds %" PRIu32 " of %" PRIu32 " parts that it had confirmed",
+				c.seen, n));
+	if (rc == 0 && c.bytes != expect->bytes)
+		rc = err_set(err, ERR_IO, "the store's parts have %" PRIu64 " bytes, %" PRIu64 " were sent", c.bytes,
+			expect->bytes);
+	return rc;
+}
+
+/* ---- making it one ---- */
+
+static int complete(struct s3_object_upload *u, uint32_t n, const char *const *parts, struct err *err)
+{
+	const struct s3_pair query = {"uploadId", u->id};
+	const struct s3_pair type = {"content-type", "application/xml"};
+	struct s3_request rq = {.method = "POST",
+		.key = u->key,
+		.query = &query,
+		.query_n = 1,
+		.headers = &type,
+		.headers_n = 1,
+		.cancel = u->cancel};
+	char etag[S3_ETAG_MAX];
+	struct s3_answer a;
+	struct buf body;
+	int rc = -1;
+
+	buf_init(&body, COMPLETE_BYTES_MAX);
+	if (s3_xml_complete(&body, parts, n, err) == 0) {
+		rq.body = body.data;
+		rq.body_len = body.len;
+		if ((rc = s3_call(u->d->client, &rq, &a, err)) == 0) {
+			rc = s3_xml_completed(http_call_body(a.call)->data, http_call_body(a.call)->len, etag, err);
+			s3_answer_done(&a);
+		}
+	}
+	buf_done(&body);
+	return rc;
+}
+
+/* ---- after: the object ---- */
+
+/* The ETag of an object of parts is the MD5 of the parts' MD5s and their number, unless it is encrypted with a key of its own.  "" when the
+ * parts' ETags are no MD5s: then nothing can be told from it. */
+static int expected_etag(uint32_t n, const char *const *parts, char ret[S3_ETAG_MAX], struct err *err)
+{
+	uint8_t sum[DIGEST_MD5_BYTES], *all = calloc(n, DIGEST_MD5_BYTES);
+	size_t at = 0;
+	int rc = 0;
+
+	ret[0] = '\0';
+	if (!all)
+		return err_nomem(err);
+	for (uint32_t i = 0; i < n; i++) {
+		unsigned byte;
+
+		if (strlen(parts[i]) != 2 * DIGEST_MD5_BYTES)
+			goto out;
+		for (size_t k = 0; k < DIGEST_MD5_BYTES; k++) {
+			if (strspn(parts[i] + 2 * k, "0123456789abcdef") < 2 ||
+				sscanf(parts[i] + 2 * k, "%2x", &byte) != 1)
+				goto out;
+			all[(size_t)i * DIGEST_MD5_BYTES + k] = (uint8_t)byte;
+		}
+	}
+	if ((rc = digest_md5(all, (size_t)n * DIGEST_MD5_BYTES, sum, err)) < 0)
+		goto out;
+	for (size_t k = 0; k < sizeof(sum); k++)
+		at += (size_t)snprintf(ret + at, S3_ETAG_MAX - at, "%02x", sum[k]);
+	snprintf(ret + at, S3_ETAG_MAX - at, "-%" PRIu32, n);
+out:
+	free(all);
+	return rc;
+}
+
+static int hash(void *ctx, const uint8_t *p, size_t n)
+{
+	digest_add(ctx, p, n);
+	return 0;
+}
+
+/* The judge of last resort: the object's own bytes. */
+static int compare_bytes(struct s3_object_upload *u, const struct driver_object *expect, struct err *err)
+{
+	char sum[DIGEST_SHA256_HEX_MAX];
+	struct s3_request rq = {
+		.method = "GET", .key = u->key, .on_data = hash, .ctx = digest_new(), .cancel = u->cancel};
+	int rc = -1;
+
+	if (!rq.ctx)
+		return err_nomem(err);
+	if (s3_call(u->d->client, &rq, NULL, err) == 0) {
+		digest_hex(rq.ctx, sum);
+		rc = strcmp(sum, expect->sha256) == 0
+			     ? 0
+			     : err_set(err, ERR_STATE, "what stands at %s is not what was sent (SHA-256)", u->key);
+	}
+	digest_free(rq.ctx);
+	return rc;
+}
+
+/* made: by the request before this.  ERR_NOT_FOUND: nothing stands at the key; ERR_STATE: something else than what was sent. */
+static int compare_object(
+	struct s3_object_upload *u, bool made, const char *etag, const struct driver_object *expect, struct err *err)
+{
+	char got[S3_ETAG_MAX];
+	bool comparable;
+	uint64_t bytes;
+
+	if (driver_s3_head(u->d, u->key, &bytes, got, err) < 0)
+		return -1;
+	/* Some stores make ETags of another kind: nothing can be told from these. */
+	comparable = etag[0] && strlen(got) == strlen(etag) && strcspn(got, "-") == strcspn(etag, "-");
+	if (bytes == expect->bytes && (comparable ? strcmp(got, etag) == 0 : made))
+		return 0;
+	return compare_bytes(u, expect, err);
+}
+
+/* The last step, so that tags survive stores that drop those given at the beginning of a multipart upload.  Where tags are not to be had, or not allowed,
+ * the packets are worth more than their tags: the examination of the bucket tells. */
+static int put_tags(struct s3_object_upload *u, struct err *err)
+{
+	const char *pairs[S3_LABELS_N][2];
+	static const struct s3_pair query = {"tagging", ""};
+	const struct s3_pair type = {"content-type", "application/xml"};
+	struct s3_request rq = {.method = "PUT",
+		.key = u->key,
+		.query = &query,
+		.query_n = 1,
+		.headers = &type,
+		.headers_n = 1,
+		.md5 = true,
+		.cancel = u->cancel};
+	struct err why = {0};
+	struct buf body;
+	int rc;
+
+	for (size_t i = 0; i < S3_LABELS_N; i++) {
+		pairs[i][0] = s3_label_names[i];
+		pairs[i][1] = u->labels.tags[i];
+	}
+	buf_init(&body, 16384);
+	if ((rc = s3_xml_tagging(&body, (const char *const(*)[2])pairs, S3_LABELS_N, &why)) == 0) {
+		rq.body = body.data;
+		rq.body_len = body.len;
+		rc = s3_call(u->d->client, &rq, NULL, &why);
+	}
+	buf_done(&body);
+	if (rc == 0 || why.code == ERR_PERM || why.code == ERR_INPUT)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
+}
+
+/* All parts become one object, unless that has happened and the answer was lost.  *ret_made: it happened now. */
+static int make_one(struct s3_object_upload *u, uint32_t n, const char *const *parts,
+	const struct driver_object *expect, bool *ret_made, struct err *err)
+{
+	*ret_made = compare_parts(u, n, parts, expect, err) == 0 && complete(u, n, parts, err) == 0;
+	return *ret_made || strcmp(err->detail, "no_such_upload") == 0 ? 0 : -1;
+}
+
+int driver_s3_upload_complete(
+	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err)
+{
+	struct s3_object_upload *u = upload;
+	bool whole = n == 1 && strncmp(parts[0], DRIVER_S3_WHOLE, strlen(DRIVER_S3_WHOLE)) == 0, made = whole;
+	struct err forgotten = {0}, why = {0};
+	struct driver_erased ignored = {0};
+	char etag[S3_ETAG_MAX] = "";
+
+	if (!whole && (n == 0 || !u->id[0]))
+		return err_set(err, ERR_INTERNAL, "an upload without parts cannot be completed");
+	if (whole)
+		snprintf(etag, sizeof(etag), "%s", parts[0] + strlen(DRIVER_S3_WHOLE));
+	else if (expected_etag(n, parts, etag, &why) < 0 || make_one(u, n, parts, expect, &made, &forgotten) < 0)
+		goto fail;
+	why = (struct err){0};
+	if (compare_object(u, made, etag, expect, &why) == 0)
+		return put_tags(u, err);
+	/* What was just made and is not what was sent must not stay where somebody could take it for good. */
+	if (made && why.code == ERR_STATE) {
+		u->d->base.ops->erase(&u->d->base, u->key, &ignored, NULL);
+		why.code = ERR_IO;
+	} else if (!made && why.code == ERR_NOT_FOUND) {
+		why = forgotten;
+	}
+fail:
+	if (why.code == ERR_NONE)
+		why = forgotten;
+	if (err)
+		*err = why;
+	return -1;
+}

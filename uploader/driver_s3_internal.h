@@ -1,0 +1,61 @@
+/* driver_s3_internal.h - what the files of the driver for signature version 4 share.
+ *
+ *   driver_s3.c           the driver as a whole: options, health, links, reading, erasing
+ *   driver_s3_upload.c    one object on its way: multipart upload or single PUT
+ *   driver_s3_complete.c  its end: parts compared, completed, checked, tagged */
+#ifndef PCAPLINE_UPLOADER_DRIVER_S3_INTERNAL_H
+#define PCAPLINE_UPLOADER_DRIVER_S3_INTERNAL_H
+
+#include "common/id.h"
+#include "uploader/driver_s3.h"
+#include "uploader/s3_client.h"
+#include "uploader/s3_labels.h"
+#include "uploader/s3_xml.h"
+
+#include <pthread.h>
+
+struct driver_s3 {
+	struct driver base;
+	struct s3_client *client;
+	char *prefix, *kms_key_id;
+	enum s3_encryption encryption;
+	unsigned parallel;
+	bool lifecycle;
+	uint64_t retention_ms;
+
+	pthread_mutex_t lock; /* of the last look at the store */
+	uint64_t looked_ns;   /* 0: never */
+	struct err look;      /* ERR_NONE: it was well */
+};
+
+struct s3_object_upload {
+	struct driver_s3 *d;
+	char *key;
+	struct s3_labels labels;
+	char id[S3_UPLOAD_ID_MAX]; /* "" : not opened */
+	struct s3_cancel *cancel;
+};
+
+/* driver_s3_upload.c */
+void *driver_s3_upload_begin(
+	struct driver *base, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err);
+int driver_s3_upload_open(void *upload, struct err *err);
+char *driver_s3_upload_state(void *upload, struct err *err);
+int driver_s3_upload_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t bytes, const char *sha256,
+	char **ret_part, struct err *err);
+void driver_s3_upload_cancel(void *upload);
+int driver_s3_upload_abort(void *upload, struct err *err);
+void driver_s3_upload_free(void *upload);
+
+/* The text of a part is its ETag; of an object that was put as a whole this stands before it. */
+#define DRIVER_S3_WHOLE "whole "
+
+/* driver_s3_complete.c */
+int driver_s3_upload_complete(
+	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err);
+
+/* driver_s3_head: size and ETag of what stands at key; ERR_NOT_FOUND. */
+int driver_s3_head(
+	struct driver_s3 *d, const char *key, uint64_t *ret_bytes, char ret_etag[S3_ETAG_MAX], struct err *err);
+
+#endif
