@@ -1,5 +1,6 @@
-/* A file as the answer, with one Range (RFC 9110, 14). */
+/* A file, or what a reader gives, as the answer, with one Range (RFC 9110, 14). */
 #include "common/http_server_internal.h"
+#include "common/log.h"
 #include "common/parse.h"
 
 #include <inttypes.h>
@@ -104,7 +105,65 @@ static struct MHD_Response *file_response(const struct http_request *rq, int fd,
 	return r;
 }
 
-static void file_reply_unsatisfiable(struct http_request *rq, uint64_t size)
+/* ---- a reader ---- */
+
+struct reader {
+	struct http_reader ops;
+	void *ctx;
+	uint64_t first, n;
+};
+
+static ssize_t reader_read(void *cls, uint64_t pos, char *dst, size_t max)
+{
+	const struct reader *f = cls;
+	size_t n = max < f->n - pos ? max : (size_t)(f->n - pos);
+	struct err err = {0};
+
+	if (f->ops.read(f->ctx, f->first + pos, dst, n, &err) == 0)
+		return (ssize_t)n;
+	log_err(LOG_LEVEL_WARNING, "http.reader_failed", &err, NULL);
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void reader_free(void *cls)
+{
+	struct reader *f = cls;
+
+	f->ops.close(f->ctx);
+	free(f);
+}
+
+/* reader_response: ctx is taken.  libmicrohttpd's buffer is what is sent from, so the owner fills it directly. */
+static struct MHD_Response *reader_response(const struct http_reader *ops, void *ctx, uint64_t first, uint64_t n)
+{
+	struct MHD_Response *r;
+	struct reader *f;
+
+	if (n == 0) {
+		ops->close(ctx);
+		return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+	}
+	f = calloc(1, sizeof(*f));
+	if (!f) {
+		ops->close(ctx);
+		return NULL;
+	}
+	*f = (struct reader){.ops = *ops, .ctx = ctx, .first = first, .n = n};
+	r = MHD_create_response_from_callback(
+		n, n < HTTP_READER_BLOCK ? (size_t)n : HTTP_READER_BLOCK, reader_read, f, reader_free);
+	if (!r)
+		reader_free(f);
+	return r;
+}
+
+/* ---- what is asked for ---- */
+
+struct ranged {
+	enum range kind;
+	uint64_t first, n;
+};
+
+static void reply_unsatisfiable(struct http_request *rq, uint64_t size)
 {
 	char text[64];
 
@@ -113,35 +172,56 @@ static void file_reply_unsatisfiable(struct http_request *rq, uint64_t size)
 	http_reply_error(rq, 416, "bad_range", NULL, "Range: not within the %" PRIu64 " bytes of the file", size);
 }
 
-void http_reply_file(struct http_request *rq, int fd, uint64_t size, const char *content_type, const char *etag)
+/* ranged_begin: the headers that tell which bytes follow.  False: it is answered without them. */
+static bool ranged_begin(struct http_request *rq, uint64_t size, const char *etag, struct ranged *ret)
 {
 	const char *range = http_request_header(rq, "Range"), *if_range = http_request_header(rq, "If-Range");
-	uint64_t first = 0, n = size;
-	enum range kind = RANGE_WHOLE;
-	struct MHD_Response *r;
 	char text[96];
 
+	*ret = (struct ranged){.kind = RANGE_WHOLE, .n = size};
 	/* If-Range: a part only of the very file that the asker has begun to fetch. */
 	if (range && (!if_range || (etag && strcmp(if_range, etag) == 0)))
-		kind = range_parse(range, size, &first, &n);
+		ret->kind = range_parse(range, size, &ret->first, &ret->n);
 	http_reply_header(rq, "Accept-Ranges", "bytes");
-	if (kind == RANGE_UNSATISFIABLE) {
-		close(fd);
-		file_reply_unsatisfiable(rq, size);
-		return;
+	if (ret->kind == RANGE_UNSATISFIABLE) {
+		reply_unsatisfiable(rq, size);
+		return false;
 	}
 	if (etag)
 		http_reply_header(rq, "ETag", etag);
-	if (kind == RANGE_PART) {
-		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, first + n - 1, size);
+	if (ret->kind == RANGE_PART) {
+		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, ret->first,
+			ret->first + ret->n - 1, size);
 		http_reply_header(rq, "Content-Range", text);
 	}
-	if (rq->answered) {
+	return !rq->answered;
+}
+
+static void ranged_end(
+	struct http_request *rq, const struct ranged *w, const char *content_type, struct MHD_Response *response)
+{
+	if (response)
+		MHD_add_response_header(response, "Content-Type", content_type);
+	http_reply_response(rq, w->kind == RANGE_PART ? 206 : 200, response);
+}
+
+void http_reply_file(struct http_request *rq, int fd, uint64_t size, const char *content_type, const char *etag)
+{
+	struct ranged w;
+
+	if (ranged_begin(rq, size, etag, &w))
+		ranged_end(rq, &w, content_type, file_response(rq, fd, w.first, w.n));
+	else
 		close(fd);
-		return;
-	}
-	r = file_response(rq, fd, first, n);
-	if (r)
-		MHD_add_response_header(r, "Content-Type", content_type);
-	http_reply_response(rq, kind == RANGE_PART ? 206 : 200, r);
+}
+
+void http_reply_reader(struct http_request *rq, const struct http_reader *ops, void *reader_ctx, uint64_t size,
+	const char *content_type, const char *etag)
+{
+	struct ranged w;
+
+	if (ranged_begin(rq, size, etag, &w))
+		ranged_end(rq, &w, content_type, reader_response(ops, reader_ctx, w.first, w.n));
+	else
+		ops->close(reader_ctx);
 }

@@ -101,6 +101,17 @@ int http_status_of(const struct err *err);
 /* http_reply_file: size bytes of fd (taken) with Range (one range; 206, 416), HEAD, ETag (may be NULL; If-Range), Accept-Ranges. */
 void http_reply_file(struct http_request *rq, int fd, uint64_t size, const char *content_type, const char *etag);
 
+/* http_reply_reader: the same of something that is no file: size bytes that are read as the peer takes them. */
+struct http_reader {
+	/* Blocks until exactly n bytes from offset on are in dst; at most HTTP_READER_BLOCK at once.  -1: they cannot be had; err is logged and the
+	 * connection cut, so that the peer sees that the body was not whole. */
+	int (*read)(void *reader_ctx, uint64_t offset, void *dst, size_t n, struct err *err);
+	void (*close)(void *reader_ctx); /* exactly once, whatever happened */
+};
+#define HTTP_READER_BLOCK (4u * 1024 * 1024)
+void http_reply_reader(struct http_request *rq, const struct http_reader *ops, void *reader_ctx, uint64_t size,
+	const char *content_type, const char *etag);
+
 /* A body of unknown length, chunked (HTTP/1.0: until close). */
 struct http_stream {
 	/* Blocks until there is something, fills at most max bytes: > 0 bytes, HTTP_STREAM_END (a good end, the

@@ -6,7 +6,7 @@
  *   http_server_request.c one request from its first line to its end, as libmicrohttpd calls us
  *   http_server_uri.c     path and query, decoded
  *   http_request.c        what was asked
- *   http_reply.c          the answers, http_reply_file.c the one with Range */
+ *   http_reply.c          the answers, http_reply_file.c those with Range */
 #ifndef PCAPLINE_COMMON_HTTP_SERVER_INTERNAL_H
 #define PCAPLINE_COMMON_HTTP_SERVER_INTERNAL_H
 

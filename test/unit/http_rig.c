@@ -123,6 +123,50 @@ static void rig_reply_file(struct http_request *rq)
 	http_reply_file(rq, fd, http_request_query(rq, "empty") ? 0 : n, "text/plain", "\"v1\"");
 }
 
+struct rig_reader {
+	struct rig *rig;
+	uint64_t n, cut; /* n 0: RIG_FILE_TEXT */
+};
+
+static int rig_reader_read(void *ctx, uint64_t offset, void *dst, size_t n, struct err *err)
+{
+	const struct rig_reader *f = ctx;
+	size_t i;
+
+	if (n > atomic_load(&f->rig->largest_read))
+		atomic_store(&f->rig->largest_read, n);
+	if (offset + n > f->cut)
+		return err_set(err, ERR_NET, "cut");
+	for (i = 0; i < n; i++)
+		((uint8_t *)dst)[i] = f->n ? rig_byte(offset + i) : (uint8_t)RIG_FILE_TEXT[offset + i];
+	return 0;
+}
+
+static void rig_reader_close(void *ctx)
+{
+	struct rig_reader *f = ctx;
+
+	atomic_fetch_add(&f->rig->streams_closed, 1);
+	free(f);
+}
+
+static void rig_reply_reader(struct rig *r, struct http_request *rq)
+{
+	static const struct http_reader ops = {.read = rig_reader_read, .close = rig_reader_close};
+	const char *n = http_request_query(rq, "n"), *cut = http_request_query(rq, "cut");
+	struct rig_reader *f = calloc(1, sizeof(*f));
+	uint64_t size = strlen(RIG_FILE_TEXT);
+
+	rig_must(f != NULL, "memory");
+	f->rig = r;
+	f->n = n ? strtoull(n, NULL, 10) : 0;
+	f->cut = cut ? strtoull(cut, NULL, 10) : UINT64_MAX;
+	if (f->n || http_request_query(rq, "empty"))
+		size = f->n;
+	atomic_fetch_add(&r->streams_opened, 1);
+	http_reply_reader(rq, &ops, f, size, "text/plain", "\"v1\"");
+}
+
 static void rig_reply_err(struct http_request *rq)
 {
 	struct err e = {0};
@@ -167,6 +211,8 @@ static void rig_on_request(void *ctx, struct http_request *rq)
 	atomic_fetch_add(&r->requests, 1);
 	if (strcmp(path, "/file") == 0)
 		rig_reply_file(rq);
+	else if (strcmp(path, "/reader") == 0)
+		rig_reply_reader(r, rq);
 	else if (strcmp(path, "/err") == 0)
 		rig_reply_err(rq);
 	else if (strcmp(path, "/known") == 0)

@@ -41,6 +41,7 @@ void rig_certs_done(struct rig_certs *c);
  *   /echo     what was asked, as JSON         /early       401 from on_headers, the body unread
  *   /file     RIG_FILE_TEXT, ETag "v1"        /forget      no answer from the handler
  *   /err?k=N  an err of kind N                /stream?n=N  N blocks, as large as asked for, of rig_byte
+ *   /reader   the same by a reader; ?n=N: N times rig_byte; ?cut=N: reading fails behind byte N
  *   /known    200 if its query has at most a and b, once each
  *   /abort    a block, then an abort          /hold        a byte, then waits until the peer hangs up or `release`
  *   /quiet    waits quiet_ms for a hang-up, then a good end (or an abort when there was one) */
@@ -52,7 +53,7 @@ struct rig {
 
 	/* counted */
 	atomic_uint headers, requests, done, streams_opened, streams_closed;
-	atomic_size_t largest_read; /* the largest max that a stream's read was given */
+	atomic_size_t largest_read; /* the largest max that a stream's or a reader's read was given */
 };
 
 void rig_init(struct rig *r);

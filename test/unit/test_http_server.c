@@ -368,15 +368,14 @@ static const struct {
 	{"another file", "Range: bytes=5-9\r\nIf-Range: \"v2\"\r\n", 200, NULL, RIG_FILE_TEXT},
 };
 
-static void a_file_is_served_whole_or_in_part(void **state)
+static void check_ranges(const char *path)
 {
 	char request[256], header[64];
 	const char *body;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-		snprintf(request, sizeof(request), "GET /file HTTP/1.1\r\n%s" LAST, ranges[i].range);
+		snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n%s" LAST, path, ranges[i].range);
 		ask(request);
 		if (status_of(answer) != ranges[i].status)
 			fail_msg("%s: not %d but \"%s\"", ranges[i].what, ranges[i].status, answer);
@@ -394,10 +393,70 @@ static void a_file_is_served_whole_or_in_part(void **state)
 			assert_has(answer, "ETag: \"v1\"\r\n");
 		}
 	}
-	ask("GET /file?empty HTTP/1.1\r\n" LAST);
+	snprintf(request, sizeof(request), "GET %s?empty HTTP/1.1\r\n" LAST, path);
+	ask(request);
 	assert_has(answer, "Content-Length: 0\r\n");
-	ask("GET /file?empty HTTP/1.1\r\nRange: bytes=-1\r\n" LAST);
+	snprintf(request, sizeof(request), "GET %s?empty HTTP/1.1\r\nRange: bytes=-1\r\n" LAST, path);
+	ask(request);
 	assert_has(answer, "Content-Range: bytes */0\r\n");
+}
+
+static void a_file_is_served_whole_or_in_part(void **state)
+{
+	(void)state;
+	check_ranges("/file");
+}
+
+static void so_is_what_a_reader_gives(void **state)
+{
+	(void)state;
+	check_ranges("/reader");
+}
+
+/* Bytes of the body from byte first on, which the peer may end early; how many came. */
+static size_t read_bytes(const char *text, uint64_t first, size_t most)
+{
+	const size_t size = most + RIG_HEADER_MAX;
+	char *all = malloc(size), *body;
+	size_t n = rig_ask(http_server_port(rig.server), text, strlen(text), all, size);
+
+	assert_non_null(all);
+	body = memmem(all, n, "\r\n\r\n", 4);
+	assert_non_null(body);
+	body += 4;
+	n -= (size_t)(body - all);
+	for (size_t i = 0; i < n; i++)
+		if ((uint8_t)body[i] != rig_byte(first + i))
+			fail_msg("byte %zu is another", i);
+	free(all);
+	return n;
+}
+
+static void a_reader_is_asked_for_one_block_after_the_other(void **state)
+{
+	const size_t all = 2 * HTTP_READER_BLOCK + 12345;
+	char request[200];
+
+	(void)state;
+	snprintf(request, sizeof(request), "GET /reader?n=%zu HTTP/1.1\r\n" LAST, all);
+	assert_int_equal(read_bytes(request, 0, all), all);
+	assert_in_range(atomic_load(&rig.largest_read), 1, HTTP_READER_BLOCK);
+	snprintf(request, sizeof(request), "GET /reader?n=%zu HTTP/1.1\r\nRange: bytes=77-%zu\r\n" LAST, all, all - 2);
+	assert_int_equal(read_bytes(request, 77, all), all - 2 - 77 + 1);
+}
+
+static void a_reader_that_fails_cuts_the_answer(void **state)
+{
+	const size_t all = 2 * HTTP_READER_BLOCK;
+	char request[200];
+
+	(void)state;
+	snprintf(request, sizeof(request), "GET /reader?n=%zu&cut=%u HTTP/1.1\r\n" LAST, all, HTTP_READER_BLOCK);
+	assert_int_equal(read_bytes(request, 0, all), HTTP_READER_BLOCK);
+	snprintf(request, sizeof(request), "GET /reader?n=%zu&cut=0 HTTP/1.1\r\n" LAST, all);
+	assert_int_equal(read_bytes(request, 0, all), 0);
+	snprintf(request, sizeof(request), "HEAD /reader?n=%zu&cut=0 HTTP/1.1\r\n" LAST, all);
+	assert_int_equal(read_bytes(request, 0, all), 0);
 }
 
 static void head_is_get_without_the_body(void **state)
@@ -406,6 +465,10 @@ static void head_is_get_without_the_body(void **state)
 	ask("HEAD /file HTTP/1.1\r\n" LAST);
 	assert_int_equal(status_of(answer), 200);
 	assert_has(answer, "Content-Length: 20\r\n");
+	assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+	ask("HEAD /reader HTTP/1.1\r\n" LAST);
+	assert_has(answer, "Content-Length: 20\r\n");
+	assert_has(answer, "ETag: \"v1\"\r\n");
 	assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
 	ask("HEAD /echo HTTP/1.1\r\n" LAST);
 	assert_has(answer, "Content-Type: application/json\r\n");
@@ -447,6 +510,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(added_headers_cannot_split_the_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_forgotten_answer_is_a_500, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_is_served_whole_or_in_part, setup, teardown),
+		cmocka_unit_test_setup_teardown(so_is_what_a_reader_gives, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_is_asked_for_one_block_after_the_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_that_fails_cuts_the_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(head_is_get_without_the_body, setup, teardown),
 	};
 
