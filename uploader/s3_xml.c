@@ -71,7 +71,7 @@ int s3_xml_completed(const void *xml, size_t n, char ret_etag[S3_ETAG_MAX], stru
 
 	if (!doc)
 		return -1;
-	if (s3_child_etag(xmlDocGetRootElement(doc), etag, sizeof(etag), err) == 0) {
+	if (s3_child_etag(xmlDocGetRootElement(doc), false, etag, sizeof(etag), err) == 0) {
 		memcpy(ret_etag, etag, sizeof(etag));
 		rc = 0;
 	}
@@ -126,7 +126,9 @@ int s3_xml_public_block(const void *xml, size_t n, bool *ret_all, struct err *er
 {
 	static const char *const flags[] = {
 		"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"};
-	xmlDoc *doc = s3_answer_read(xml, n, "PublicAccessBlockConfiguration", NULL, err);
+	/* The second is how RGW 16 calls it. */
+	xmlDoc *doc =
+		s3_answer_read(xml, n, "PublicAccessBlockConfiguration", "BlockPublicAccessBlockConfiguration", err);
 	bool all = true, is_set = false;
 	int rc = -1;
 

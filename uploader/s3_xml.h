@@ -1,5 +1,6 @@
 /* s3_xml.h - the few XML documents of S3's API, read and written (libxml2).  What comes from the store is hostile input: no DTD, no entity, no network, no document
- * over the caller's limit, no depth over 16, every text bounded, every list bounded.  Namespaces are ignored: stores differ in them.
+ * over the caller's limit, no depth over 16, every text bounded, every list bounded.  A key, id or ETag that is too long is an error, never cut.  Namespaces are ignored:
+ * stores differ in them.  Any number of threads at once; results are untouched on failure; err detail "bad_answer" tells an answer that is another document or none.
  * Source: Amazon S3 API Reference, the answers' "Response Syntax"; Ceph's deviations as noted where they are met. */
 #ifndef PCAPLINE_UPLOADER_S3_XML_H
 #define PCAPLINE_UPLOADER_S3_XML_H
@@ -29,8 +30,8 @@ void s3_xml_error(const void *xml, size_t n, struct s3_error *ret);
 /* <InitiateMultipartUploadResult>: its <UploadId>. */
 int s3_xml_upload_id(const void *xml, size_t n, char ret[S3_UPLOAD_ID_MAX], struct err *err);
 
-/* <CompleteMultipartUploadResult>: its <ETag> without quotes.  A 200 may hold an <Error> instead (then ERR_UNAVAILABLE, its code in the message and lower-cased
- * with '_' in err detail). */
+/* <CompleteMultipartUploadResult>: its <ETag> without quotes, "" when it gives none (RGW 16 never does).  A 200 may hold an <Error> instead (then
+ * ERR_UNAVAILABLE, its code in the message and lower-cased with '_' in err detail). */
 int s3_xml_completed(const void *xml, size_t n, char ret_etag[S3_ETAG_MAX], struct err *err);
 
 /* One page of a list.  Entries in the document's order; at most 1000. */
@@ -57,11 +58,12 @@ struct s3_uploads {
 	bool more;
 	char next_key[S3_KEY_MAX], next_id[S3_UPLOAD_ID_MAX];
 };
-/* <ListMultipartUploadsResult>; keys are decoded when <EncodingType> says url. */
+/* <ListMultipartUploadsResult>; keys are decoded when <EncodingType> says url.  RGW 16 encodes without saying so: better not to ask for it in this list. */
 int s3_xml_uploads(const void *xml, size_t n, struct s3_uploads *ret, struct err *err);
 void s3_uploads_free(struct s3_uploads *u);
 
-/* <ListVersionsResult> (versions and delete markers) and <ListBucketResult> (version "" ). */
+/* <ListVersionsResult> (versions and delete markers) and <ListBucketResult> (version ""; next_key is its last key, for start-after or marker, and next_version the
+ * continuation token). */
 struct s3_version {
 	char key[S3_KEY_MAX];
 	char version[S3_UPLOAD_ID_MAX]; /* "null" of an unversioned object */

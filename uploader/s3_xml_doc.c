@@ -6,9 +6,9 @@
 #include "uploader/s3_xml_internal.h"
 
 #include "common/parse.h"
+#include "uploader/s3_fault.h"
 #include "uploader/s3_xml.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <libxml/SAX2.h>
 #include <libxml/parser.h>
@@ -158,20 +158,6 @@ xmlDoc *s3_doc_read(const void *xml, size_t n, struct err *err)
 	return doc;
 }
 
-/* "NoSuchUpload" becomes "no_such_upload". */
-static void detail_of(const char *code, char *ret, size_t size)
-{
-	size_t n = 0;
-
-	for (const char *c = code; *c && n + 2 < size; c++) {
-		if (isupper((unsigned char)*c) && c > code && !isupper((unsigned char)c[-1]))
-			ret[n++] = '_';
-		if (isalpha((unsigned char)*c))
-			ret[n++] = (char)tolower((unsigned char)*c);
-	}
-	ret[n] = '\0';
-}
-
 static int tell_error(const xmlNode *error, struct err *err)
 {
 	struct s3_error e;
@@ -180,7 +166,7 @@ static int tell_error(const xmlNode *error, struct err *err)
 	s3_error_read(error, &e);
 	err_set(err, ERR_UNAVAILABLE, "the store answered %s%s%s", e.code[0] ? e.code : "an error without a code",
 		e.message[0] ? ": " : "", e.message);
-	detail_of(e.code, detail, sizeof(detail));
+	s3_fault_detail(e.code, detail);
 	return detail[0] ? err_detail(err, detail) : -1;
 }
 
@@ -367,13 +353,15 @@ int s3_child_flag(const xmlNode *parent, const char *name, bool needed, bool *re
 	return 0;
 }
 
-int s3_child_etag(const xmlNode *parent, char *ret, size_t size, struct err *err)
+int s3_child_etag(const xmlNode *parent, bool needed, char *ret, size_t size, struct err *err)
 {
 	size_t n;
 
-	if (s3_child_text(parent, "ETag", true, ret, size, err) < 0)
+	if (s3_child_text(parent, "ETag", needed, ret, size, err) < 0)
 		return -1;
 	n = strlen(ret);
+	if (n == 0)
+		return 0;
 	if (n >= 2 && ret[0] == '"' && ret[n - 1] == '"') {
 		memmove(ret, ret + 1, n - 2);
 		ret[n - 2] = '\0';

@@ -53,7 +53,7 @@ int s3_child_number(
 	const xmlNode *parent, const char *name, uint64_t least, uint64_t most, uint64_t *ret, struct err *err);
 int s3_child_flag(const xmlNode *parent, const char *name, bool needed, bool *ret, struct err *err);
 
-/* The ETag in a child, without quotes. */
-int s3_child_etag(const xmlNode *parent, char *ret, size_t size, struct err *err);
+/* The ETag in a child, without quotes; absent is "", or ERR_INPUT when needed. */
+int s3_child_etag(const xmlNode *parent, bool needed, char *ret, size_t size, struct err *err);
 
 #endif

@@ -57,6 +57,19 @@ static int child_key(
 	return decode(text, name, ret, S3_KEY_MAX, err);
 }
 
+/* Where a page ends: AWS encodes it like the keys, RGW 16 does not.  As it stands it is the page's last key only when it is not encoded (or when that
+ * makes no difference). */
+static int child_marker(const xmlNode *root, bool encoded, const char *last_key, char ret[S3_KEY_MAX], struct err *err)
+{
+	char text[ENCODED_KEY_MAX];
+
+	if (s3_child_text(root, "NextKeyMarker", false, text, sizeof(text), err) < 0)
+		return -1;
+	if (strcmp(text, last_key) == 0)
+		encoded = false;
+	return child_key(root, "NextKeyMarker", encoded, false, ret, err);
+}
+
 static int is_encoded(const xmlNode *root, bool *ret, struct err *err)
 {
 	char type[16];
@@ -89,7 +102,7 @@ static int part_read(const xmlNode *n, struct s3_part *ret, struct err *err)
 
 	if (s3_child_number(n, "PartNumber", 1, PART_NUMBER_MAX, &number, err) < 0 ||
 		s3_child_number(n, "Size", 0, INT64_MAX, &ret->bytes, err) < 0 ||
-		s3_child_etag(n, ret->etag, sizeof(ret->etag), err) < 0)
+		s3_child_etag(n, true, ret->etag, sizeof(ret->etag), err) < 0)
 		return -1;
 	ret->number = (uint32_t)number;
 	return 0;
@@ -153,7 +166,7 @@ static int uploads_read(const xmlNode *root, struct s3_uploads *ret, struct err 
 	}
 	if (!ret->more)
 		return 0;
-	if (child_key(root, "NextKeyMarker", encoded, false, ret->next_key, err) < 0 ||
+	if (child_marker(root, encoded, ret->n ? ret->items[ret->n - 1].key : "", ret->next_key, err) < 0 ||
 		s3_child_text(root, "NextUploadIdMarker", false, ret->next_id, sizeof(ret->next_id), err) < 0)
 		return -1;
 	return ret->next_key[0] ? 0 : no_next(err);
@@ -202,14 +215,15 @@ static int version_read(const xmlNode *n, bool encoded, struct s3_version *ret, 
  * call (start-after, marker); version 2 also gives a token. */
 static int versions_next(const xmlNode *root, bool encoded, struct s3_versions *ret, struct err *err)
 {
-	bool is_objects = s3_node_is(root, "ListBucketResult");
+	const char *last_key = ret->n ? ret->items[ret->n - 1].key : "", *name = "NextVersionIdMarker";
 
-	if (is_objects && ret->n)
-		memcpy(ret->next_key, ret->items[ret->n - 1].key, sizeof(ret->next_key));
-	else if (!is_objects && child_key(root, "NextKeyMarker", encoded, false, ret->next_key, err) < 0)
+	if (s3_node_is(root, "ListBucketResult")) {
+		name = "NextContinuationToken";
+		memcpy(ret->next_key, last_key, strlen(last_key) + 1);
+	} else if (child_marker(root, encoded, last_key, ret->next_key, err) < 0) {
 		return -1;
-	if (s3_child_text(root, is_objects ? "NextContinuationToken" : "NextVersionIdMarker", false, ret->next_version,
-		    sizeof(ret->next_version), err) < 0)
+	}
+	if (s3_child_text(root, name, false, ret->next_version, sizeof(ret->next_version), err) < 0)
 		return -1;
 	return ret->next_key[0] ? 0 : no_next(err);
 }
