@@ -31,7 +31,8 @@ lib_srcs  = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c))
 lib_file  = $(BUILD)/lib$(1).a
 obj_of    = $(patsubst %.c,$(BUILD)/%.o,$(1))
 ALL_LIBS  = $(foreach l,$(LIBS_OURS),$(call lib_file,$(l)))
-LINK_OURS = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group
+link_group = -Wl,--start-group $(1) -Wl,--end-group $(UPLOADER_LDLIBS)
+LINK_OURS = $(call link_group,$(ALL_LIBS))
 
 UNIT_SRCS = $(wildcard test/unit/test_*.c)
 UNITS     = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRCS))
@@ -65,7 +66,7 @@ $(foreach l,$(LIBS_OURS),$(eval $(call lib_rule,$(l))))
 define program_rule
 $(BUILD)/$(1): $(BUILD)/$($(1)_ROOM)/main.o $(foreach l,$($(1)_LIBS),$(call lib_file,$(l)))
 	$(call say,LD,$$@)
-	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) -Wl,--as-needed $(OUR_LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $($(1)_LDLIBS) -Wl,--as-needed $(OUR_LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 

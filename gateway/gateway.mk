@@ -3,3 +3,4 @@ LIBS_OURS += gateway
 PROGRAMS += pcap-gateway
 pcap-gateway_ROOM := gateway
 pcap-gateway_LIBS := gateway uploader schema common
+pcap-gateway_LDLIBS := $(UPLOADER_LDLIBS)

@@ -16,7 +16,7 @@ PYTHON       ?= /usr/bin/python3
 
 # Agent and gateway each have their struct capture; no program holds both, and no unit may.
 GATEWAY_UNITS = test_capture_life test_leftovers
-$(GATEWAY_UNITS:%=$(BUILD)/unit/%): LINK_OURS = -Wl,--start-group $(filter-out %/libcollector.a,$(ALL_LIBS)) -Wl,--end-group
+$(GATEWAY_UNITS:%=$(BUILD)/unit/%): LINK_OURS = $(call link_group,$(filter-out %/libcollector.a,$(ALL_LIBS)))
 
 check:
 	$(Q)ops/install-deps.sh --check
