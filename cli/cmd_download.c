@@ -11,29 +11,40 @@
 struct values {
 	const char *output;
 	bool force;
+	struct arg_number connections;
 };
 
 static const struct arg_option options[] = {
 	{'o', "output", "FILE", ARG_TEXT, offsetof(struct values, output), 0, 0,
 		"write to FILE; - is stdout (default: JOB.pcapng)"},
 	{0, "force", NULL, ARG_FLAG, offsetof(struct values, force), 0, 0, "replace FILE if it is there"},
+	{0, "connections", "N", ARG_NUMBER, offsetof(struct values, connections), 1, FETCH_CONNECTIONS_MAX,
+		"fetch a large file over up to N connections (default: 4, at most 16)"},
 	{0},
 };
 
 static const char details[] = "The data go to FILE.part first.  A later download of the same job goes on where this "
 			      "one was interrupted.  Only when size\n"
 			      "and SHA-256 are those that the gateway stored is it renamed to FILE; an existing FILE "
-			      "stays as it is without --force.\n";
+			      "stays as it is without --force.\n"
+			      "What is larger than 8 MiB comes in parts over several connections, each of which takes "
+			      "up to 8 MiB of memory; from a\n"
+			      "server that does not serve parts it comes over one.\n";
 
 static int download(const struct cli *cli, const struct api *api, const struct values *v, json_t *job)
 {
 	char *name = v->output ? strdup(v->output) : fetch_name(job);
-	struct fetch f = {.api = api, .job = json_text(job, "id"), .path = name, .force = v->force};
+	struct fetch f = {
+		.api = api,
+		.job = json_text(job, "id"),
+		.path = name,
+		.force = v->force,
+		.connections = (unsigned)v->connections.value, /* 0: not given */
+	};
 	char text[32];
 	struct err err = {0};
 	uint64_t bytes = 0;
 	int rc = CLI_OK;
-
 	if (!name || fetch_run(&f, &bytes, &err) < 0) {
 		if (!name)
 			err_nomem(&err);

@@ -1,5 +1,6 @@
 /* fetch.h - the stored file of a job, fetched over its signed link: to FILE.part first, going on where an earlier try stopped,
- * and renamed only when size and SHA-256 are those that the gateway gave. */
+ * and renamed only when size and SHA-256 are those that the gateway gave.  What is large comes over several connections; FILE.part is
+ * the file's beginning without a gap at any moment all the same. */
 #ifndef PCAPLINE_CLI_FETCH_H
 #define PCAPLINE_CLI_FETCH_H
 
@@ -10,11 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define FETCH_CONNECTIONS     4u /* unless the user says otherwise; each takes up to 8 MiB of memory */
+#define FETCH_CONNECTIONS_MAX 16u
+
 struct fetch {
 	const struct api *api;
 	const char *job;
-	const char *path; /* "-" : stdout */
-	bool force;       /* replace an existing file */
+	const char *path;     /* "-" : stdout */
+	bool force;           /* replace an existing file */
+	unsigned connections; /* at most so many, up to FETCH_CONNECTIONS_MAX; 0: FETCH_CONNECTIONS */
 };
 
 /* fetch_run: what it says goes to stderr.  ERR_STATE: the file is there already, or the job has no file (yet); ERR_CANCELLED: interrupted, or the reader of

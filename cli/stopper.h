@@ -16,7 +16,7 @@
 #define STOPPER_BOUND_MS 15000u /* from the stop until we leave without the stream's end */
 #define STOPPER_TICK_MS  250u   /* how often on_tick is called */
 
-#define STOPPER_CALLS_MAX 2 /* stopper_run at the same time: packets and events */
+#define STOPPER_CALLS_MAX 16 /* stopper_run at the same time: packets and events, or the connections of a download */
 
 struct stopper;
 
