@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #define UPLOADS_NAME ".uploads"
-#define CHECK_NAME   ".check"
 
 int driver_file_open_at(struct driver_file *d, const char *key, uint64_t *ret_bytes, struct err *err)
 {
@@ -98,16 +97,8 @@ static int driver_file_erase(struct driver *driver, const char *key, struct driv
 static int driver_file_check(struct driver *driver, struct err *err)
 {
 	struct driver_file *d = (struct driver_file *)driver;
-	int fd = openat(d->uploads, CHECK_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), rc = 0;
 
-	if (fd < 0)
-		return err_sys(err, errno, "object store %s", d->root_path);
-	if (fs_write_all(fd, "x", 1, err) < 0)
-		rc = err_in(err, "object store %s", d->root_path);
-	fs_close(fd);
-	if (unlinkat(d->uploads, CHECK_NAME, 0) < 0 && errno != ENOENT && rc == 0)
-		rc = err_sys(err, errno, "object store %s", d->root_path);
-	return rc;
+	return staging_check(d->uploads, err) < 0 ? err_in(err, "object store %s", d->root_path) : 0;
 }
 
 static void driver_file_free(struct driver *driver)

@@ -14,21 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int bytes_check(int fd, uint64_t bytes, const struct driver_object *expect, struct err *err)
-{
-	char sha256[DIGEST_SHA256_HEX_MAX];
-
-	if (bytes != expect->bytes)
-		return err_set(
-			err, ERR_IO, "the store holds %" PRIu64 " bytes, %" PRIu64 " were sent", bytes, expect->bytes);
-	if (digest_fd_hex(fd, bytes, sha256, err) < 0)
-		return -1;
-	if (strcmp(sha256, expect->sha256) != 0)
-		return err_set(err, ERR_IO, "the store holds bytes with SHA-256 %s, those sent have %s", sha256,
-			expect->sha256);
-	return 0;
-}
-
 /* 1: the object stands at its key as expected; 0: nothing does; -1: another one does. */
 static int complete_already(struct file_upload *u, const struct driver_object *expect, struct err *err)
 {
@@ -38,25 +23,10 @@ static int complete_already(struct file_upload *u, const struct driver_object *e
 
 	if (fd < 0 && why.code == ERR_NOT_FOUND)
 		return 0;
-	if (fd < 0 || bytes_check(fd, bytes, expect, &why) < 0)
+	if (fd < 0 || staging_compare(fd, bytes, expect, &why) < 0)
 		rc = err_set(err, ERR_STATE, "another object stands at %s: %s", u->key, why.msg);
 	fs_close(fd);
 	return rc;
-}
-
-static int parts_check(const struct file_upload *u, uint32_t n, const char *const *parts, struct err *err)
-{
-	char line[FILE_PART_LINE_MAX];
-
-	if (n != u->n)
-		return err_set(err, ERR_IO, "the store holds %" PRIu32 " parts, %" PRIu32 " were sent", u->n, n);
-	for (uint32_t i = 0; i < n; i++) {
-		file_part_line(i + 1, &u->parts[i], line);
-		if (strcmp(line, parts[i]) != 0)
-			return err_set(err, ERR_IO, "part %" PRIu32 ": the store holds \"%s\", \"%s\" was sent", i + 1,
-				line, parts[i]);
-	}
-	return 0;
 }
 
 static int meta_write(
@@ -115,7 +85,7 @@ static int object_place(struct file_upload *u, const struct driver_object *expec
 	/* First the side record: no object is ever without. */
 	if (meta_write(u, dir, meta, expect, err) < 0)
 		goto out;
-	if (rename_new(u->d->uploads, u->part_name, dir, name) < 0) {
+	if (rename_new(u->d->uploads, u->parts.part_name, dir, name) < 0) {
 		err_sys(err, errno, "putting the object into its place");
 		unlinkat(dir, meta, 0);
 		goto out;
@@ -140,16 +110,7 @@ int driver_file_upload_complete(
 		return -1;
 	if (there > 0)
 		return driver_file_upload_abort(u, err); /* clears away what is left of the making */
-	if (parts_check(u, n, parts, err) < 0)
-		goto fail;
-	/* Bytes of a part that was never finished may stand behind the last one. */
-	if (ftruncate(u->data, (off_t)file_upload_end(u)) < 0 || fsync(u->data) < 0) {
-		err_sys(err, errno, "flushing");
-		goto fail;
-	}
-	if (bytes_check(u->data, file_upload_end(u), expect, err) < 0 || object_place(u, expect, err) < 0)
-		goto fail;
+	if (staging_seal(&u->parts, n, parts, expect, err) < 0 || object_place(u, expect, err) < 0)
+		return err_in(err, "object %s", u->key);
 	return driver_file_upload_abort(u, err);
-fail:
-	return err_in(err, "object %s", u->key);
 }

@@ -4,9 +4,9 @@
 #define PCAPLINE_UPLOADER_DRIVER_FILE_INTERNAL_H
 
 #include "uploader/driver.h"
+#include "uploader/staging.h"
 
 #include <pthread.h>
-#include <sys/types.h>
 
 struct driver_file {
 	struct driver base;
@@ -17,27 +17,12 @@ struct driver_file {
 	pthread_mutex_t tree;
 };
 
-struct file_part {
-	uint64_t offset, bytes;
-	char sha256[DIGEST_SHA256_HEX_MAX];
-	off_t index_end; /* of its line */
-};
-
 struct file_upload {
 	struct driver_file *d;
-	char *key;
-	char *part_name, *index_name;
+	char *key, *job;
 	char *meta; /* JSON, as it will stand beside the object, but for size and checksum */
-	int data, index;
-	struct file_part *parts; /* 1.. at 0.. */
-	uint32_t n, cap;
+	struct staging parts;
 };
-
-uint64_t file_upload_end(const struct file_upload *u); /* where the next part begins */
-
-/* The line of the index, without its end; also the text that the store remembers for the part. */
-#define FILE_PART_LINE_MAX 128
-void file_part_line(uint32_t seq, const struct file_part *p, char ret[FILE_PART_LINE_MAX]);
 
 void *driver_file_upload_begin(
 	struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err);
