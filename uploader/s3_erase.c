@@ -14,42 +14,50 @@
 
 #define PAGE_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define PAGES_MAX      2000u /* of one erasing: a store that never comes to an end must not keep us */
-#define ABORTS_MAX     3u    /* of one upload: a part that is on its way can outlive an abort */
+#define ABORTS_MAX     3u    /* of one upload */
 
-static const char no_end[] = "the list does not come to an end";
+/* A key on its way out. */
+struct erasing {
+	struct s3_client *c;
+	const char *key;
+	struct driver_erased *ret;
+};
 
-/* What a list of one key has come to. */
+/* How far a list has come. */
 struct listing {
 	unsigned pages;
 	char key[S3_KEY_MAX], id[S3_UPLOAD_ID_MAX]; /* the next page begins behind these; "" : from the start */
 	char first[S3_UPLOAD_ID_MAX + 1];           /* the first entry of ours on the last page that had one */
+	bool found;                                 /* this page had one */
+	bool more;
+	struct err untold; /* why there is no list; ERR_NONE: there is one */
 };
 
-static void listing_restart(struct listing *l)
-{
-	l->key[0] = '\0';
-	l->id[0] = '\0';
-}
+/* Reads one page and takes away what is ours in it.  -1: ERR_NONE in untold says that err tells why. */
+typedef int (*page_erase)(struct erasing *e, struct listing *l, const struct buf *page, struct err *err);
 
-/* Did this entry, the first of ours, stand first the last time too?  Then deleting it has done nothing. */
-static bool listing_stands(struct listing *l, const char *id, bool marker)
+/* What is ours and stands first on a page once more was not taken away the last time. */
+static int still_there(
+	struct listing *l, const char *what, const char *id, const char *key, bool marker, struct err *err)
 {
 	char now[sizeof(l->first)];
-	bool same;
 
+	if (l->found)
+		return 0;
+	l->found = true;
 	snprintf(now, sizeof(now), "%c%s", marker ? 'm' : 'v', id);
-	same = strcmp(now, l->first) == 0;
+	if (strcmp(now, l->first) == 0)
+		return err_set(
+			err, ERR_UNAVAILABLE, "%s %.64s of %s is still listed after it was taken away", what, id, key);
 	memcpy(l->first, now, sizeof(now));
-	return same;
+	return 0;
 }
 
-/* One page of a list of all that begins with key: what is "uploads" or "versions". */
-static int page_get(struct s3_client *c, const char *what, const char *key, struct listing *l, struct s3_answer *ret,
-	struct err *err)
+static int page_get(struct erasing *e, const char *what, struct listing *l, struct s3_answer *ret)
 {
-	bool uploads = strcmp(what, "uploads") == 0;
-	const struct s3_pair query[] = {{what, ""}, {"prefix", key}, {"encoding-type", "url"}, {"key-marker", l->key},
-		{uploads ? "upload-id-marker" : "version-id-marker", l->id}};
+	const char *id_marker = strcmp(what, "uploads") == 0 ? "upload-id-marker" : "version-id-marker";
+	const struct s3_pair query[] = {
+		{what, ""}, {"encoding-type", "url"}, {"prefix", e->key}, {"key-marker", l->key}, {id_marker, l->id}};
 	const struct s3_request rq = {.method = "GET",
 		.query = query,
 		.query_n = !l->key[0]  ? 3
@@ -58,126 +66,124 @@ static int page_get(struct s3_client *c, const char *what, const char *key, stru
 		.answer_bytes_max = PAGE_BYTES_MAX};
 
 	if (l->pages++ >= PAGES_MAX)
-		return err_set(err, ERR_UNAVAILABLE, "%s of %s: %s", what, key, no_end);
-	return s3_call(c, &rq, ret, err);
+		return err_set(&l->untold, ERR_UNAVAILABLE, "%s of %s: the list does not come to an end", what, e->key);
+	return s3_call(e->c, &rq, ret, &l->untold);
+}
+
+/* All that is ours in the list of "uploads" or "versions". */
+static int list_erase(struct erasing *e, const char *what, page_erase erase, struct err *ret_untold, struct err *err)
+{
+	struct listing l = {.more = true};
+	struct s3_answer a;
+	int rc = 0;
+
+	while (rc == 0 && l.more) {
+		if ((rc = page_get(e, what, &l, &a)) < 0)
+			break;
+		l.found = false;
+		if ((rc = erase(e, &l, http_call_body(a.call), err)) == 0 && l.found) {
+			l.key[0] = '\0';
+			l.id[0] = '\0';
+			l.more = true;
+		}
+		s3_answer_done(&a);
+	}
+	*ret_untold = l.untold;
+	return rc;
 }
 
 /* ---- uploads ---- */
 
-static int upload_abort(struct s3_client *c, const struct s3_upload *u, struct driver_erased *ret, struct err *err)
+static int upload_abort(struct erasing *e, const char *id, struct err *err)
 {
-	const struct s3_pair query = {"uploadId", u->id};
-	const struct s3_request rq = {.method = "DELETE", .key = u->key, .query = &query, .query_n = 1};
+	const struct s3_pair query = {"uploadId", id};
+	const struct s3_request rq = {.method = "DELETE", .key = e->key, .query = &query, .query_n = 1};
 	struct err why = {0};
 
-	for (unsigned i = 0; i < ABORTS_MAX; i++) {
-		if (s3_call(c, &rq, NULL, &why) < 0)
-			break;
-		if (i == 0)
-			ret->uploads++;
-	}
+	/* A part that is on its way can outlive an abort. */
+	for (unsigned i = 0; i < ABORTS_MAX && why.code == ERR_NONE; i++)
+		if (s3_call(e->c, &rq, NULL, &why) == 0 && i == 0)
+			e->ret->uploads++;
 	if (why.code == ERR_NONE || why.code == ERR_NOT_FOUND)
 		return 0;
 	if (why.code == ERR_PERM)
 		return err_set(err, ERR_PERM,
-			"an upload of %s is open and may not be aborted (right s3:AbortMultipartUpload): %s", u->key,
+			"an upload of %s is open and may not be aborted (right s3:AbortMultipartUpload): %s", e->key,
 			why.msg);
 	if (err)
 		*err = why;
 	return -1;
 }
 
-/* Aborts those of the page that are ours; *ret_found: there were some. */
-static int uploads_page(struct s3_client *c, const char *key, struct listing *l, const struct s3_uploads *page,
-	struct driver_erased *ret, bool *ret_found, struct err *err)
+static int uploads_page(struct erasing *e, struct listing *l, const struct buf *text, struct err *err)
 {
-	*ret_found = false;
-	for (size_t i = 0; i < page->n; i++) {
-		const struct s3_upload *u = &page->items[i];
-
-		if (strcmp(u->key, key) != 0)
-			continue;
-		if (!*ret_found && listing_stands(l, u->id, false))
-			return err_set(err, ERR_UNAVAILABLE, "upload %.64s of %s is still listed after it was aborted",
-				u->id, key);
-		*ret_found = true;
-		if (upload_abort(c, u, ret, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* What a list that did not come means for erasing. */
-static int uploads_unlisted(const char *key, const struct err *why, struct err *err)
-{
-	enum s3_told told = s3_told_of(why);
-
-	if (told == S3_TOLD_UNKNOWN || told == S3_TOLD_NONE)
-		return 0;
-	if (told == S3_TOLD_DENIED)
-		return err_set(err, ERR_PERM,
-			"whether uploads of %s are open cannot be seen (right s3:ListBucketMultipartUploads): %s", key,
-			why->msg);
-	if (err)
-		*err = *why;
-	return -1;
-}
-
-static int uploads_erase(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err)
-{
-	struct listing l = {0};
 	struct s3_uploads page;
-	struct s3_answer a;
-	bool more = true;
+	int rc = 0;
 
-	while (more) {
-		struct err why = {0};
-		bool found = false;
-		int rc;
+	if (s3_xml_uploads(text->data, text->len, &page, &l->untold) < 0)
+		return -1;
+	for (size_t i = 0; i < page.n && rc == 0; i++) {
+		const struct s3_upload *u = &page.items[i];
 
-		if (page_get(c, "uploads", key, &l, &a, &why) < 0)
-			return uploads_unlisted(key, &why, err);
-		rc = s3_xml_uploads(http_call_body(a.call)->data, http_call_body(a.call)->len, &page, &why);
-		s3_answer_done(&a);
-		if (rc < 0)
-			return uploads_unlisted(key, &why, err);
-		rc = uploads_page(c, key, &l, &page, ret, &found, err);
-		more = found || page.more;
-		if (found) {
-			listing_restart(&l);
-		} else if (more) {
-			memcpy(l.key, page.next_key, sizeof(l.key));
-			memcpy(l.id, page.next_id, sizeof(l.id));
-		}
-		s3_uploads_free(&page);
-		if (rc < 0)
-			return -1;
+		if (strcmp(u->key, e->key) != 0)
+			continue;
+		if ((rc = still_there(l, "upload", u->id, e->key, false, err)) == 0)
+			rc = upload_abort(e, u->id, err);
 	}
-	return 0;
+	l->more = page.more;
+	memcpy(l->key, page.next_key, sizeof(l->key));
+	memcpy(l->id, page.next_id, sizeof(l->id));
+	s3_uploads_free(&page);
+	return rc;
+}
+
+static int uploads_erase(struct erasing *e, struct err *err)
+{
+	struct err untold;
+	int rc = list_erase(e, "uploads", uploads_page, &untold, err);
+
+	switch (s3_told_of(&untold)) {
+	case S3_TOLD:
+		return rc;
+	case S3_TOLD_NONE:
+	case S3_TOLD_UNKNOWN:
+		return 0; /* no store without this list has such uploads */
+	case S3_TOLD_DENIED:
+		return err_set(err, ERR_PERM,
+			"whether uploads of %s are open cannot be seen (right s3:ListBucketMultipartUploads): %s",
+			e->key, untold.msg);
+	case S3_TOLD_FAULT:
+		break;
+	}
+	if (err)
+		*err = untold;
+	return -1;
 }
 
 int s3_erase_uploads(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err)
 {
 	struct driver_erased aside = {0};
+	struct erasing e = {c, key, ret ? ret : &aside};
 
-	return uploads_erase(c, key, ret ? ret : &aside, err);
+	return uploads_erase(&e, err);
 }
 
 /* ---- versions ---- */
 
-/* version "" : the object, without naming one.  *ret_kept (may be NULL): the store kept the bytes and only hid them. */
-static int object_delete(struct s3_client *c, const char *key, const char *version, bool *ret_kept, struct err *err)
+/* version "" : the object, without naming one.  *ret_hidden (may be NULL): the store kept the bytes and only hid them. */
+static int object_delete(struct erasing *e, const char *version, bool *ret_hidden, struct err *err)
 {
 	const struct s3_pair query = {"versionId", version};
-	const struct s3_request rq = {.method = "DELETE", .key = key, .query = &query, .query_n = version[0] ? 1 : 0};
+	const struct s3_request rq = {
+		.method = "DELETE", .key = e->key, .query = &query, .query_n = version[0] ? 1 : 0};
 	struct err why = {0};
 	const char *marker;
 	struct s3_answer a;
 
-	if (s3_call(c, &rq, &a, &why) == 0) {
+	if (s3_call(e->c, &rq, &a, &why) == 0) {
 		marker = http_call_header(a.call, "x-amz-delete-marker");
-		if (ret_kept)
-			*ret_kept = marker && strcmp(marker, "true") == 0;
+		if (ret_hidden)
+			*ret_hidden = marker && strcmp(marker, "true") == 0;
 		s3_answer_done(&a);
 		return 0;
 	}
@@ -188,104 +194,78 @@ static int object_delete(struct s3_client *c, const char *key, const char *versi
 	return -1;
 }
 
-static int version_delete(struct s3_client *c, const struct s3_version *v, struct err *err)
+static int version_delete(struct erasing *e, const struct s3_version *v, struct err *err)
 {
 	struct err why = {0};
 
-	if (object_delete(c, v->key, v->version, NULL, &why) == 0)
-		return 0;
-	/* To name the only version of an object takes a right that is not needed where no versions are kept. */
+	if (object_delete(e, v->version, NULL, &why) == 0)
+		goto deleted;
+	/* To name a version takes a right of its own, which nobody needs where no versions are kept. */
 	if (why.code == ERR_PERM && strcmp(v->version, "null") == 0 && !v->marker &&
-		object_delete(c, v->key, "", NULL, NULL) == 0)
-		return 0;
+		object_delete(e, "", NULL, NULL) == 0)
+		goto deleted;
 	if (why.code == ERR_PERM)
 		return err_set(err, ERR_PERM,
 			"version %.64s of %s may not be deleted (right s3:DeleteObjectVersion, or an object lock): %s",
-			v->version, v->key, why.msg);
+			v->version, e->key, why.msg);
 	if (err)
 		*err = why;
 	return -1;
+deleted:
+	e->ret->objects += !v->marker;
+	e->ret->bytes += v->bytes;
+	return 0;
 }
 
-static int versions_page(struct s3_client *c, const char *key, struct listing *l, const struct s3_versions *page,
-	struct driver_erased *ret, bool *ret_found, struct err *err)
+static int versions_page(struct erasing *e, struct listing *l, const struct buf *text, struct err *err)
 {
-	*ret_found = false;
-	for (size_t i = 0; i < page->n; i++) {
-		const struct s3_version *v = &page->items[i];
+	struct s3_versions page;
+	int rc = 0;
 
-		if (strcmp(v->key, key) != 0)
+	if (s3_xml_versions(text->data, text->len, &page, &l->untold) < 0)
+		return -1;
+	for (size_t i = 0; i < page.n && rc == 0; i++) {
+		const struct s3_version *v = &page.items[i];
+
+		if (strcmp(v->key, e->key) != 0)
 			continue;
-		if (!*ret_found && listing_stands(l, v->version, v->marker))
-			return err_set(err, ERR_UNAVAILABLE, "version %.64s of %s is still listed after it was deleted",
-				v->version, key);
-		*ret_found = true;
-		if (version_delete(c, v, err) < 0)
-			return -1;
-		if (v->marker)
-			continue;
-		ret->objects++;
-		ret->bytes += v->bytes;
+		if ((rc = still_there(l, "version", v->version, e->key, v->marker, err)) == 0)
+			rc = version_delete(e, v, err);
 	}
-	return 0;
+	l->more = page.more;
+	memcpy(l->key, page.next_key, sizeof(l->key));
+	memcpy(l->id, page.next_version, sizeof(l->id));
+	s3_versions_free(&page);
+	return rc;
 }
 
 /* *ret_listed false: versions are not to be had here; the caller goes another way. */
-static int versions_unlisted(const struct err *why, bool *ret_listed, struct err *err)
+static int versions_erase(struct erasing *e, bool *ret_listed, struct err *err)
 {
-	*ret_listed = false;
-	if (s3_told_of(why) != S3_TOLD_FAULT)
+	struct err untold;
+	int rc = list_erase(e, "versions", versions_page, &untold, err);
+	enum s3_told told = s3_told_of(&untold);
+
+	*ret_listed = told == S3_TOLD;
+	if (told == S3_TOLD)
+		return rc;
+	if (told != S3_TOLD_FAULT)
 		return 0;
 	if (err)
-		*err = *why;
+		*err = untold;
 	return -1;
-}
-
-static int versions_erase(
-	struct s3_client *c, const char *key, struct driver_erased *ret, bool *ret_listed, struct err *err)
-{
-	struct listing l = {0};
-	struct s3_versions page;
-	struct s3_answer a;
-	bool more = true;
-
-	*ret_listed = true;
-	while (more) {
-		struct err why = {0};
-		bool found = false;
-		int rc;
-
-		if (page_get(c, "versions", key, &l, &a, &why) < 0)
-			return versions_unlisted(&why, ret_listed, err);
-		rc = s3_xml_versions(http_call_body(a.call)->data, http_call_body(a.call)->len, &page, &why);
-		s3_answer_done(&a);
-		if (rc < 0)
-			return versions_unlisted(&why, ret_listed, err);
-		rc = versions_page(c, key, &l, &page, ret, &found, err);
-		more = found || page.more;
-		if (found) {
-			listing_restart(&l);
-		} else if (more) {
-			memcpy(l.key, page.next_key, sizeof(l.key));
-			memcpy(l.id, page.next_id, sizeof(l.id));
-		}
-		s3_versions_free(&page);
-		if (rc < 0)
-			return -1;
-	}
-	return 0;
 }
 
 /* ---- where versions cannot be listed ---- */
 
-static int object_head(struct s3_client *c, const char *key, uint64_t *ret_bytes, struct err *err)
+static int object_head(struct erasing *e, uint64_t *ret_bytes, struct err *err)
 {
-	const struct s3_request rq = {.method = "HEAD", .key = key};
+	const struct s3_request rq = {.method = "HEAD", .key = e->key};
 	const char *length;
 	struct s3_answer a;
 
 	*ret_bytes = 0;
-	if (s3_call(c, &rq, &a, err) < 0)
+	if (s3_call(e->c, &rq, &a, err) < 0)
 		return -1;
 	length = http_call_header(a.call, "Content-Length");
 	if (length)
@@ -311,28 +291,28 @@ static bool keeps_versions(struct s3_client *c)
 	return kept;
 }
 
-static int plain_erase(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err)
+static int plain_erase(struct erasing *e, struct err *err)
 {
 	struct err why = {0};
-	bool kept = false;
+	bool hidden = false;
 	uint64_t bytes;
-	int rc = object_head(c, key, &bytes, &why);
+	int rc = object_head(e, &bytes, &why);
 
 	if (rc < 0 && why.code != ERR_NOT_FOUND && why.code != ERR_PERM) {
 		if (err)
 			*err = why;
 		return -1;
 	}
-	if ((rc == 0 || why.code == ERR_PERM) && object_delete(c, key, "", &kept, err) < 0)
+	if ((rc == 0 || why.code == ERR_PERM) && object_delete(e, "", &hidden, err) < 0)
 		return -1;
-	if (kept || keeps_versions(c))
+	if (hidden || keeps_versions(e->c))
 		return err_set(err, ERR_PERM,
 			"the bucket keeps versions of %s that may not be listed (rights s3:ListBucketVersions and "
 			"s3:DeleteObjectVersion)",
-			key);
+			e->key);
 	if (rc == 0) {
-		ret->objects++;
-		ret->bytes += bytes;
+		e->ret->objects++;
+		e->ret->bytes += bytes;
 	}
 	return 0;
 }
@@ -340,18 +320,18 @@ static int plain_erase(struct s3_client *c, const char *key, struct driver_erase
 /* ---- the whole ---- */
 
 /* listed: the list of versions was seen to be empty; then it does not matter that the keys may not ask. */
-static int gone(struct s3_client *c, const char *key, bool listed, struct err *err)
+static int gone(struct erasing *e, bool listed, struct err *err)
 {
 	struct err why = {0};
 	uint64_t bytes;
 
-	if (object_head(c, key, &bytes, &why) == 0)
-		return err_set(err, ERR_UNAVAILABLE, "%s is still there after it was deleted", key);
+	if (object_head(e, &bytes, &why) == 0)
+		return err_set(err, ERR_UNAVAILABLE, "%s is still there after it was deleted", e->key);
 	if (why.code == ERR_NOT_FOUND || (listed && why.code == ERR_PERM))
 		return 0;
 	if (why.code == ERR_PERM)
 		return err_set(
-			err, ERR_PERM, "whether %s is gone cannot be seen (right s3:ListBucket): %s", key, why.msg);
+			err, ERR_PERM, "whether %s is gone cannot be seen (right s3:ListBucket): %s", e->key, why.msg);
 	if (err)
 		*err = why;
 	return -1;
@@ -360,16 +340,15 @@ static int gone(struct s3_client *c, const char *key, bool listed, struct err *e
 int s3_erase_key(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err)
 {
 	struct driver_erased aside = {0};
+	struct erasing e = {c, key, ret ? ret : &aside};
 	bool listed;
 
-	if (!ret)
-		ret = &aside;
 	/* Uploads first: one that is completed meanwhile becomes an object, which is then found. */
-	if (uploads_erase(c, key, ret, err) < 0 || versions_erase(c, key, ret, &listed, err) < 0)
+	if (uploads_erase(&e, err) < 0 || versions_erase(&e, &listed, err) < 0)
 		return -1;
-	if (!listed && plain_erase(c, key, ret, err) < 0)
+	if (!listed && plain_erase(&e, err) < 0)
 		return -1;
-	if (uploads_erase(c, key, ret, err) < 0)
+	if (uploads_erase(&e, err) < 0)
 		return -1;
-	return gone(c, key, listed, err);
+	return gone(&e, listed, err);
 }
