@@ -1,7 +1,7 @@
 /* recover.c - jobs of a process that died: what spool, database and driver hold becomes one object.
  *
  * What is believed, chunk by chunk from the first:
- *   record says stored              the driver has it; a file that is still there goes
+ *   record says stored              the driver has it, whatever comes before it; a file that is still there goes
  *   record and closed file          when size and SHA-256 of the file are the record's
  *   closed file, no record          died between rename and record; when it is whole units to its end
  *   open file                       the last one; up to its last whole unit
@@ -24,6 +24,7 @@ struct recovery {
 	size_t records_n;
 	struct spool_file *files;
 	size_t files_n;
+	bool nothing; /* not a byte is there */
 	bool damaged;
 	char damage[ERR_MSG_MAX];
 };
@@ -49,8 +50,11 @@ static int recovery_load(struct recovery *r, struct err *err)
 		job_db_chunks(j->store->db, j->id, &r->records, &r->records_n, err) < 0)
 		return -1;
 	j->spool = spool_open(j->store->spool_dir, j->id, &why);
-	if (!j->spool && why.code == ERR_NOT_FOUND)
+	if (!j->spool && why.code == ERR_NOT_FOUND) {
 		j->spool = spool_begin(j->store->spool_dir, j->id, &why);
+		if (j->spool && spool_key_put(j->spool, j->key, err) < 0)
+			return -1;
+	}
 	if (!j->spool) {
 		if (err)
 			*err = why;
@@ -118,6 +122,14 @@ static enum step part_take(struct recovery *r, const struct job_part *p, struct 
 	return p->note.last ? STEP_END : STEP_NEXT;
 }
 
+static int file_drop(struct recovery *r, const struct spool_file *f, struct err *err)
+{
+	if (spool_unlink(r->j->spool, f->seq, f->kind, err) < 0)
+		return -1;
+	store_spool_sub(r->j->store, f->bytes);
+	return 0;
+}
+
 static enum step take_stored(struct recovery *r, const struct job_chunk *c, const struct spool_file *f, struct err *err)
 {
 	struct job_part p = {.bytes = c->bytes};
@@ -131,7 +143,9 @@ static enum step take_stored(struct recovery *r, const struct job_chunk *c, cons
 		err_nomem(err);
 		return STEP_FAILED;
 	}
-	if (!f || spool_unlink(r->j->spool, f->seq, f->kind, err) == 0)
+	if (p.note.sum.bytes < p.bytes || p.note.sum.bytes - p.bytes != r->j->note.sum.bytes)
+		step = damaged(r, "chunk %" PRIu32 ": it does not follow the one before it", c->seq);
+	else if (!f || file_drop(r, f, err) == 0)
 		step = part_take(r, &p, err);
 	free(p.part);
 	return step;
@@ -179,10 +193,11 @@ static enum step take_open(struct recovery *r, const struct spool_file *f, struc
 	note.frame.bad = false; /* what was bad is cut off; the stream can go on here */
 	if (bytes == 0) {
 		digest_free(sum);
-		return spool_unlink(r->j->spool, f->seq, f->kind, err) < 0 ? STEP_FAILED : STEP_END;
+		return file_drop(r, f, err) < 0 ? STEP_FAILED : STEP_END;
 	}
 	if (spool_resume(r->j->spool, f->seq, bytes, err) < 0)
 		goto fail;
+	store_spool_sub(r->j->store, f->bytes > bytes ? f->bytes - bytes : 0);
 	r->j->note = note;
 	r->j->chunk_sum = sum;
 	r->j->chunk_bytes = bytes;
@@ -283,6 +298,25 @@ static int complete_again(struct recovery *r, struct driver_object *ret, struct 
 	return 0;
 }
 
+/* The driver may find out already now that the store has forgotten the upload. */
+static int upload_resume(struct recovery *r, const struct driver_tags *tags, struct err *err)
+{
+	struct store_job *j = r->j;
+	struct err why = {0};
+
+	if (store_upload_begin(j, tags, r->upload.driver[0] ? &r->upload : NULL, &why) == 0)
+		return 0;
+	if (why.code == ERR_NOT_FOUND && !j->upload && r->upload.complete)
+		return store_upload_lost((uint32_t)r->records_n, r->upload.expect.bytes, err);
+	if (why.code == ERR_NOT_FOUND && !j->upload && j->stored_n > 0)
+		return store_upload_lost(j->stored_n, j->note.sum.bytes - j->waiting_bytes, err);
+	if (why.code == ERR_NOT_FOUND && !j->upload)
+		return store_upload_begin(j, tags, NULL, err);
+	if (err)
+		*err = why;
+	return -1;
+}
+
 static int recover(struct recovery *r, const struct driver_tags *tags, store_tail_fn tail, void *ctx,
 	struct driver_object *ret, struct err *err)
 {
@@ -294,13 +328,14 @@ static int recover(struct recovery *r, const struct driver_tags *tags, store_tai
 		return -1;
 	if (r->damaged && j->note.sum.bytes == 0)
 		return err_set(err, ERR_IO, "%s, and nothing comes before it", r->damage);
-	if (store_upload_begin(j, tags, r->upload.driver, err) < 0)
+	if (upload_resume(r, tags, err) < 0)
 		return -1;
 	if (r->upload.complete)
 		return complete_again(r, ret, err);
 	if (j->note.sum.bytes == 0) {
 		store_job_discard(j);
 		r->j = NULL;
+		r->nothing = true;
 		return err_set(err, ERR_NOT_FOUND, "the spool holds nothing of job %s", tags->job);
 	}
 	if (r->damaged && j->store->on_event) {
@@ -316,13 +351,19 @@ int store_recover(struct store *s, const char *job_id, const char *key, const st
 	store_tail_fn tail, void *ctx, struct driver_object *ret, struct err *err)
 {
 	struct recovery r = {0};
+	struct err why = {0};
 	int rc;
 
 	if (strcmp(job_id, tags->job) != 0)
 		return err_set(err, ERR_INTERNAL, "job %s has the tags of job %s", job_id, tags->job);
 	if (!(r.j = store_job_new(s, job_id, key, err)))
 		return -1;
-	rc = recover(&r, tags, tail, ctx, ret, err);
+	rc = recover(&r, tags, tail, ctx, ret, &why);
+	/* Something else that was not found must not read as: there is nothing. */
+	if (rc < 0 && why.code == ERR_NOT_FOUND && !r.nothing)
+		why.code = ERR_STATE;
+	if (rc < 0 && err)
+		*err = why;
 	if (r.j)
 		store_upload_stop(r.j);
 	recovery_done(&r);

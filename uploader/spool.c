@@ -15,6 +15,7 @@
 
 #define NAME_MAX_BYTES 16
 #define SEQ_DIGITS     6u
+#define KEY_NAME       "key"
 
 struct spool {
 	char *path;
@@ -32,7 +33,8 @@ static const char *chunk_name(uint32_t seq, const char *suffix, char ret[NAME_MA
 	return ret;
 }
 
-static bool name_parse(const char *name, uint32_t *ret_seq, enum spool_kind *ret_kind)
+/* "000001." and anything. */
+static bool seq_parse(const char *name, uint32_t *ret)
 {
 	uint32_t seq = 0;
 
@@ -41,11 +43,16 @@ static bool name_parse(const char *name, uint32_t *ret_seq, enum spool_kind *ret
 			return false;
 		seq = seq * 10 + (uint32_t)(name[i] - '0');
 	}
-	if (seq == 0 || name[SEQ_DIGITS] != '.')
+	*ret = seq;
+	return seq > 0 && name[SEQ_DIGITS] == '.';
+}
+
+static bool name_parse(const char *name, uint32_t *ret_seq, enum spool_kind *ret_kind)
+{
+	if (!seq_parse(name, ret_seq))
 		return false;
 	for (unsigned k = 0; k < sizeof(kind_names) / sizeof(kind_names[0]); k++) {
 		if (strcmp(name + SEQ_DIGITS + 1, kind_names[k]) == 0) {
-			*ret_seq = seq;
 			*ret_kind = (enum spool_kind)k;
 			return true;
 		}
@@ -113,6 +120,46 @@ void spool_close(struct spool *sp)
 	fs_close(sp->dir);
 	free(sp->path);
 	free(sp);
+}
+
+/* ---- the key ---- */
+
+int spool_key_put(struct spool *sp, const char *key, struct err *err)
+{
+	int fd = openat(sp->dir, KEY_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), rc = -1;
+
+	if (fd < 0)
+		return err_sys(err, errno, "making %s/" KEY_NAME, sp->path);
+	if (fs_write_all(fd, key, strlen(key), err) < 0)
+		err_in(err, "%s/" KEY_NAME, sp->path);
+	else if (fsync(fd) < 0 || fsync(sp->dir) < 0)
+		err_sys(err, errno, "flushing %s/" KEY_NAME, sp->path);
+	else
+		rc = 0;
+	fs_close(fd);
+	return rc;
+}
+
+char *spool_key_get(struct spool *sp, struct err *err)
+{
+	int fd = openat(sp->dir, KEY_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char text[SPOOL_KEY_MAX + 1];
+	char *key = NULL;
+	ssize_t n;
+
+	if (fd < 0) {
+		err_sys(err, errno, "opening %s/" KEY_NAME, sp->path);
+		return NULL;
+	}
+	n = pread(fd, text, sizeof(text), 0);
+	if (n < 0)
+		err_sys(err, errno, "reading %s/" KEY_NAME, sp->path);
+	else if (n == 0 || (size_t)n > SPOOL_KEY_MAX || memchr(text, '\0', (size_t)n))
+		err_set(err, ERR_IO, "%s/" KEY_NAME " holds no key", sp->path);
+	else if (!(key = strndup(text, (size_t)n)))
+		err_nomem(err);
+	fs_close(fd);
+	return key;
 }
 
 int spool_remove(const char *spool_dir, const char *job_id, struct err *err)
@@ -264,13 +311,13 @@ static int scan_add(struct spool_file **files, size_t *n, size_t *cap, const str
 	return 0;
 }
 
-int spool_scan(struct spool *sp, struct spool_file **ret, size_t *ret_n, struct err *err)
+/* Calls visit for each file whose name begins like a chunk's. */
+static int walk(struct spool *sp, int (*visit)(void *ctx, const char *name, uint64_t bytes), void *ctx, struct err *err)
 {
-	struct spool_file *files = NULL, f;
-	size_t n = 0, cap = 0;
 	struct dirent *e;
 	struct stat st;
 	DIR *d = NULL;
+	int rc = 0;
 	/* A descriptor of its own: readdir moves the position, closedir closes. */
 	int fd = openat(sp->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -279,28 +326,71 @@ int spool_scan(struct spool *sp, struct spool_file **ret, size_t *ret_n, struct 
 		fs_close(fd);
 		return -1;
 	}
-	while (errno = 0, (e = readdir(d))) {
-		if (!name_parse(e->d_name, &f.seq, &f.kind) ||
-			fstatat(sp->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-			continue;
-		f.bytes = (uint64_t)st.st_size;
-		if (scan_add(&files, &n, &cap, &f) < 0) {
-			err_nomem(err);
-			goto fail;
-		}
+	while (rc == 0 && (errno = 0, e = readdir(d))) {
+		uint32_t seq;
+
+		if (seq_parse(e->d_name, &seq) && fstatat(sp->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode) && visit(ctx, e->d_name, (uint64_t)st.st_size) < 0)
+			rc = err_nomem(err);
 	}
-	if (errno != 0) {
-		err_sys(err, errno, "reading folder %s", sp->path);
-		goto fail;
-	}
+	if (rc == 0 && errno != 0)
+		rc = err_sys(err, errno, "reading folder %s", sp->path);
 	closedir(d);
-	if (n > 0)
-		qsort(files, n, sizeof(*files), file_compare);
-	*ret = files;
-	*ret_n = n;
+	return rc;
+}
+
+struct scan {
+	struct spool_file *files;
+	size_t n, cap;
+};
+
+static int scan_visit(void *ctx, const char *name, uint64_t bytes)
+{
+	struct scan *scan = ctx;
+	struct spool_file f = {.bytes = bytes};
+
+	return name_parse(name, &f.seq, &f.kind) ? scan_add(&scan->files, &scan->n, &scan->cap, &f) : 0;
+}
+
+int spool_scan(struct spool *sp, struct spool_file **ret, size_t *ret_n, struct err *err)
+{
+	struct scan scan = {0};
+
+	if (walk(sp, scan_visit, &scan, err) < 0) {
+		free(scan.files);
+		return -1;
+	}
+	if (scan.n > 0)
+		qsort(scan.files, scan.n, sizeof(*scan.files), file_compare);
+	*ret = scan.files;
+	*ret_n = scan.n;
 	return 0;
-fail:
-	closedir(d);
-	free(files);
-	return -1;
+}
+
+static int bytes_visit(void *ctx, const char *name, uint64_t bytes)
+{
+	uint64_t *sum = ctx;
+
+	(void)name;
+	*sum += bytes;
+	return 0;
+}
+
+int spool_bytes(const char *spool_dir, const char *job_id, uint64_t *ret, struct err *err)
+{
+	struct err why = {0};
+	struct spool *sp = spool_open(spool_dir, job_id, &why);
+	uint64_t sum = 0;
+	int rc = 0;
+
+	if (sp)
+		rc = walk(sp, bytes_visit, &sum, &why);
+	else if (why.code != ERR_NOT_FOUND)
+		rc = -1;
+	spool_close(sp);
+	if (rc == 0)
+		*ret = sum;
+	else if (err)
+		*err = why;
+	return rc;
 }

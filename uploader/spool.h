@@ -1,5 +1,6 @@
 /* spool.h - the chunk files of one job: spool/<job>/000001.open, renamed to .chunk (or .last, the one that ends the object) once it is
- * on disk.  A file set aside by recovery is .bad.  Other names in the folder are none of ours and are not looked at.
+ * on disk.  A file set aside by recovery is .bad.  A file "key" says where the object shall stand, for when nobody else knows any more.  Other
+ * names in the folder are none of ours and are not looked at.
  *
  * Life: spool_begin (a new job) or spool_open (after a restart); spool_start, spool_append..., spool_seal for one chunk after the other;
  * spool_close.  One thread writes; spool_chunk_fd and spool_unlink may be called by another at the same time. */
@@ -30,6 +31,14 @@ struct spool_file {
 struct spool *spool_begin(const char *spool_dir, const char *job_id, struct err *err);
 struct spool *spool_open(const char *spool_dir, const char *job_id, struct err *err);
 void spool_close(struct spool *sp); /* the files stay */
+
+/* spool_key_put, spool_key_get: the file "key"; get: ERR_NOT_FOUND, new string. */
+#define SPOOL_KEY_MAX 1024u
+int spool_key_put(struct spool *sp, const char *key, struct err *err);
+char *spool_key_get(struct spool *sp, struct err *err);
+
+/* spool_bytes: of all chunk files of the job, .bad ones too; no folder: 0. */
+int spool_bytes(const char *spool_dir, const char *job_id, uint64_t *ret, struct err *err);
 
 /* spool_remove: the job's folder and all in it; a missing one is fine. */
 int spool_remove(const char *spool_dir, const char *job_id, struct err *err);

@@ -40,6 +40,11 @@ struct store *store_open(const struct store_options *o, struct err *err)
 	s->on_event = o->on_event;
 	s->ctx = o->ctx;
 	s->retry = retry_default;
+	if (store_spool_count(s, err) < 0) {
+		free(s->spool_dir);
+		free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -59,14 +64,8 @@ int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
 
 int store_check(struct store *s, struct err *err)
 {
-	uint64_t free_bytes;
-
-	if (store_free_bytes(s, &free_bytes, err) < 0)
+	if (store_spool_check(s, err) < 0)
 		return -1;
-	if (free_bytes <= s->min_free_bytes)
-		return err_set(err, ERR_FULL,
-			"spool %s: %" PRIu64 " bytes are free, the reserve is %" PRIu64 " bytes (storage.min_free)",
-			s->spool_dir, free_bytes, s->min_free_bytes);
 	return s->driver->ops->check(s->driver, err);
 }
 
@@ -133,7 +132,14 @@ char *store_object_url(struct store *s, const char *key, uint64_t ttl_s, const c
 
 int store_clean(struct store *s, const char *job_id, struct err *err)
 {
-	if (spool_remove(s->spool_dir, job_id, err) < 0)
+	uint64_t before = 0, after = 0;
+	int rc;
+
+	spool_bytes(s->spool_dir, job_id, &before, NULL);
+	if ((rc = spool_remove(s->spool_dir, job_id, err)) < 0)
+		spool_bytes(s->spool_dir, job_id, &after, NULL);
+	store_spool_sub(s, before > after ? before - after : 0);
+	if (rc < 0)
 		return -1;
 	return job_db_chunks_delete(s->db, job_id, err);
 }
@@ -171,6 +177,15 @@ static char *upload_text_get(struct store *s, const char *job_id, struct err *er
 	return text;
 }
 
+/* A driver without upload_open has something of an upload from its beginning; it finds it by the job, not by the key. */
+static uint32_t uploads_undone(const struct store *s, const char *text, const struct driver_erased *erased)
+{
+	struct upload_text t;
+
+	return !s->driver->ops->upload_open && text[0] && upload_text_parse(text, &t, NULL) == 0 &&
+	       (!t.complete || erased->objects == 0);
+}
+
 /* The object goes first and the records last: whatever fails, what is left can be found and erased again. */
 int store_erase(struct store *s, const char *job_id, const char *key, struct driver_erased *ret, struct err *err)
 {
@@ -185,8 +200,11 @@ int store_erase(struct store *s, const char *job_id, const char *key, struct dri
 		return -1;
 	if ((has = spool_has(s, job_id, err)) < 0 || !(text = upload_text_get(s, job_id, err)))
 		goto out;
-	if (key && key[0] && (has || text[0]) && store_upload_undo(s, job_id, key, text, err) < 0)
-		goto out;
+	if (key && key[0] && (has || text[0])) {
+		if (store_upload_undo(s, job_id, key, text, err) < 0)
+			goto out;
+		erased.uploads += uploads_undone(s, text, &erased);
+	}
 	if (store_clean(s, job_id, err) < 0 || job_db_links_delete(s->db, job_id, err) < 0)
 		goto out;
 	if (job_db_upload_set(s->db, job_id, "", &why) < 0 && why.code != ERR_NOT_FOUND) {
@@ -202,15 +220,35 @@ out:
 	return rc;
 }
 
-/* The key of an orphan is known no more; the driver only has to find what the job's upload left. */
+/* The key as the spool has it.  Only one that is named after the job is believed: what stands there can be nobody else's. */
+static char *orphan_key(struct store *s, const char *job_id)
+{
+	struct spool *sp = spool_open(s->spool_dir, job_id, NULL);
+	char *key = sp ? spool_key_get(sp, NULL) : NULL;
+	const char *name = key ? strrchr(key, '/') : NULL;
+
+	name = name ? name + 1 : key;
+	if (name && (strncmp(name, job_id, strlen(job_id)) != 0 || name[strlen(job_id)] != '.')) {
+		free(key);
+		key = NULL;
+	}
+	spool_close(sp);
+	return key;
+}
+
+/* Nobody knows of an orphan, so nobody could ever ask for its object or erase it.  Without a key the driver only has to find what the
+ * job's upload left. */
 static int orphan_erase(struct store *s, const char *job_id, struct err *err)
 {
-	char *key = fs_path("orphans/%s", job_id);
+	struct driver_erased erased = {0};
+	char *key = orphan_key(s, job_id);
+	bool known = key != NULL;
 	int rc = -1;
 
-	if (!key)
+	if (!key && !(key = fs_path("orphans/%s", job_id)))
 		return err_nomem(err);
-	if (store_upload_undo(s, job_id, key, "", err) == 0)
+	if ((!known || s->driver->ops->erase(s->driver, key, &erased, err) == 0) &&
+		store_upload_undo(s, job_id, key, "", err) == 0)
 		rc = store_clean(s, job_id, err);
 	free(key);
 	return rc < 0 ? err_in(err, "orphan %s", job_id) : 0;

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FREE_LOOK_BYTES (1024u * 1024) /* the disk is looked at after so many bytes written */
-
 /* ---- birth and death ---- */
 
 struct store_job *store_job_new(struct store *s, const char *id, const char *key, struct err *err)
@@ -67,24 +65,15 @@ void store_job_discard(struct store_job *j)
 	struct store *s = j->store;
 	char id[ID_MAX];
 
+	bool aborted;
+
 	store_upload_stop(j);
 	memcpy(id, j->id, sizeof(id));
-	if (j->upload)
-		s->driver->ops->upload_abort(j->upload, NULL);
+	aborted = !j->upload || s->driver->ops->upload_abort(j->upload, NULL) == 0;
 	store_job_free(j);
 	store_clean(s, id, NULL);
-	job_db_upload_set(s->db, id, "", NULL);
-}
-
-static int disk_look(struct store_job *j, struct err *err)
-{
-	j->free_look_bytes = 0;
-	return store_free_bytes(j->store, &j->free_bytes, err);
-}
-
-static uint64_t disk_spare(const struct store_job *j)
-{
-	return j->free_bytes > j->store->min_free_bytes ? j->free_bytes - j->store->min_free_bytes : 0;
+	if (aborted)
+		job_db_upload_set(s->db, id, "", NULL);
 }
 
 struct store_job *store_job_begin(struct store *s, const char *key, const struct driver_tags *tags, struct err *err)
@@ -93,16 +82,11 @@ struct store_job *store_job_begin(struct store *s, const char *key, const struct
 
 	if (!j)
 		return NULL;
-	if (disk_look(j, err) < 0)
+	if (store_spool_check(s, err) < 0 || store_disk_look(j, err) < 0)
 		goto fail;
-	if (disk_spare(j) == 0) {
-		err_set(err, ERR_FULL, "the spool's disk is full up to its reserve of %" PRIu64 " bytes",
-			s->min_free_bytes);
-		goto fail;
-	}
 	if (!(j->spool = spool_begin(s->spool_dir, j->id, err)))
 		goto fail;
-	if (store_upload_begin(j, tags, "", err) < 0) {
+	if (spool_key_put(j->spool, key, err) < 0 || store_upload_begin(j, tags, NULL, err) < 0) {
 		store_job_discard(j);
 		return NULL;
 	}
@@ -139,6 +123,8 @@ int store_job_append(struct store_job *j, const void *p, size_t n, const struct 
 	sha_state_add(&j->note.sum, p, n);
 	j->note.frame = *after;
 	j->chunk_bytes += n;
+	store_spool_add(j->store, n);
+	atomic_fetch_add(&j->spool_bytes, n);
 	atomic_store_explicit(&j->bytes, j->note.sum.bytes, memory_order_relaxed);
 	return 0;
 }
@@ -162,10 +148,13 @@ int store_job_add_part(struct store_job *j, const struct job_part *p, struct err
 			rc = err_nomem(err);
 		}
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		j->parts[j->parts_n++] = copy;
-	else
+		j->stored_n += copy.part != NULL;
+		j->waiting_bytes += copy.part ? 0 : copy.bytes;
+	} else {
 		free(copy.part);
+	}
 	pthread_mutex_unlock(&j->lock);
 	return rc;
 }
@@ -209,18 +198,31 @@ fail:
 
 /* ---- writing ---- */
 
-/* May n bytes more go to the disk?  What goes beyond the reserve is lent, STORE_TAIL_BYTES in all, so that a capture can end properly. */
-static int disk_allow(struct store_job *j, size_t n, struct err *err)
+/* A disk that is full is told as a budget that is used up. */
+static int write_failed(struct err *err)
 {
-	if ((j->free_look_bytes >= FREE_LOOK_BYTES || disk_spare(j) < n) && disk_look(j, err) < 0)
-		return -1;
-	if (disk_spare(j) >= n)
+	if (err && err->code == ERR_FULL)
+		err_detail(err, STORE_SPOOL_FULL);
+	return -1;
+}
+
+/* May the job be written to at all? */
+static int writable(struct store_job *j, struct err *err)
+{
+	struct err why = j->broken;
+
+	if (atomic_load(&j->lost)) {
+		pthread_mutex_lock(&j->lock);
+		why = j->why;
+		pthread_mutex_unlock(&j->lock);
+	} else if (why.code == ERR_NONE && j->stopped) {
+		err_set(&why, ERR_STATE, "a write to the spool failed before; the capture can only be finished");
+	}
+	if (why.code == ERR_NONE)
 		return 0;
-	if (n > STORE_TAIL_BYTES - j->lent_bytes)
-		return err_set(err, ERR_FULL, "the spool's disk is full up to its reserve of %" PRIu64 " bytes",
-			j->store->min_free_bytes);
-	j->lent_bytes += n;
-	return 0;
+	if (err)
+		*err = why;
+	return -1;
 }
 
 int store_write(struct store_job *j, const void *blocks, size_t n, struct err *err)
@@ -229,30 +231,23 @@ int store_write(struct store_job *j, const void *blocks, size_t n, struct err *e
 
 	if (n == 0)
 		return 0;
-	if (j->broken.code != ERR_NONE) {
-		if (err)
-			*err = j->broken;
+	if (writable(j, err) < 0)
 		return -1;
-	}
-	if (j->stopped)
-		return err_set(err, ERR_STATE, "a write to the spool failed before; the capture can only be finished");
 	if (frame_walk(&after, blocks, n) != n)
 		return err_set(err, ERR_INTERNAL, "what is to be stored at byte %" PRIu64 " is not whole blocks",
 			j->note.sum.bytes);
 	if (n > j->store->job_bytes_max - j->note.sum.bytes)
 		return err_set(err, ERR_FULL, "the capture would pass %" PRIu64 " bytes, the most that is stored",
 			j->store->job_bytes_max);
-	if (disk_allow(j, n, err) < 0)
+	if (store_allow(j, n, err) < 0)
 		return -1;
 	/* A full chunk is closed by the write after the one that filled it: so the last one is still open when the job finishes, and
 	 * is marked as the last. */
 	if (j->chunk_sum && j->chunk_bytes >= store_chunk_bytes(j->store, j->parts_n + 1) &&
 		store_job_close_chunk(j, false, err) < 0)
 		return -1;
-	if (!j->chunk_sum && store_job_open_chunk(j, err) < 0)
-		return -1;
-	if (store_job_append(j, blocks, n, &after, err) < 0)
-		return -1;
+	if ((!j->chunk_sum && store_job_open_chunk(j, err) < 0) || store_job_append(j, blocks, n, &after, err) < 0)
+		return write_failed(err);
 	j->free_bytes -= j->free_bytes < n ? j->free_bytes : n;
 	j->free_look_bytes += n;
 	return 0;
@@ -261,34 +256,6 @@ int store_write(struct store_job *j, const void *blocks, size_t n, struct err *e
 uint64_t store_job_bytes(const struct store_job *j)
 {
 	return atomic_load_explicit(&j->bytes, memory_order_relaxed);
-}
-
-uint64_t store_room(const struct store_job *j)
-{
-	uint64_t left = j->store->job_bytes_max - j->note.sum.bytes, spare = disk_spare(j);
-
-	left = left > STORE_TAIL_BYTES ? left - STORE_TAIL_BYTES : 0;
-	return left < spare ? left : spare;
-}
-
-bool store_room_is_spool(const struct store_job *j)
-{
-	uint64_t left = j->store->job_bytes_max - j->note.sum.bytes;
-
-	return disk_spare(j) < (left > STORE_TAIL_BYTES ? left - STORE_TAIL_BYTES : 0);
-}
-
-void store_job_status(struct store_job *j, struct store_job_status *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	pthread_mutex_lock(&j->lock);
-	for (uint32_t i = 0; i < j->parts_n; i++) {
-		if (!j->parts[i].part) {
-			ret->parts_waiting++;
-			ret->bytes_waiting += j->parts[i].bytes;
-		}
-	}
-	pthread_mutex_unlock(&j->lock);
 }
 
 /* ---- the end ---- */

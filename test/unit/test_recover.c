@@ -271,6 +271,7 @@ static void spool_make(struct store_rig *r, struct store_rig_stream *s)
 	struct plan plan = {.kill_after = 7};
 
 	r->chunk_bytes = 1;
+	r->job_bytes_max = 1000000; /* which many chunks of one byte can hold */
 	r->fail_parts = 1000;
 	r->fail_code = ERR_PERM;
 	store_rig_stream_make(s, FRAME_PCAPNG, 21, 7);
@@ -597,6 +598,7 @@ static void test_random(void **state)
 		store_rig_init(&r);
 		*taken = 0;
 		r.chunk_bytes = 1 + random_below(6000);
+		r.job_bytes_max = 1000000;
 		writes = 1 + random_below(30);
 		store_rig_stream_make(&s, random_below(4) ? FRAME_PCAPNG : FRAME_PCAP, seed, writes);
 		plan.die_at = random_point();

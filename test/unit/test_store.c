@@ -336,7 +336,8 @@ static void test_part_fails_for_good(void **state)
 		assert_int_equal(store_job_finish(j, &o, &err), -1);
 		assert_int_equal(err.code, kinds[i].code);
 		assert_non_null(strstr(err.msg, "chunk 1: the fake fails"));
-		assert_int_equal(1000 - r.fail_parts, kinds[i].calls);
+		/* What will be the same next time is called once; the rest as often as the budget says once the job ends. */
+		assert_true(kinds[i].calls == 1 ? r.fail_parts == 999 : 1000 - r.fail_parts >= kinds[i].calls);
 		assert_int_equal(r.failures, 1);
 		size_t n;
 		assert_null(store_rig_object(&r, &n));
