@@ -6,7 +6,6 @@
 #include "uploader/s3_erase.h"
 
 #include "common/parse.h"
-#include "uploader/s3_told.h"
 #include "uploader/s3_xml.h"
 
 #include <stdio.h>
@@ -137,24 +136,26 @@ static int uploads_page(struct erasing *e, struct listing *l, const struct buf *
 	return rc;
 }
 
+/* Does the store say itself that it has no such list?  What merely cannot be read may hide something. */
+static bool not_offered(const struct err *untold)
+{
+	return strcmp(untold->detail, "not_implemented") == 0 || strcmp(untold->detail, "method_not_allowed") == 0 ||
+	       strcmp(untold->detail, "no_such_key") == 0;
+}
+
 static int uploads_erase(struct erasing *e, struct err *err)
 {
 	struct err untold;
 	int rc = list_erase(e, "uploads", uploads_page, &untold, err);
 
-	switch (s3_told_of(&untold)) {
-	case S3_TOLD:
+	if (untold.code == ERR_NONE)
 		return rc;
-	case S3_TOLD_NONE:
-	case S3_TOLD_UNKNOWN:
-		return 0; /* no store without this list has such uploads */
-	case S3_TOLD_DENIED:
+	if (not_offered(&untold))
+		return 0; /* who cannot list them has none */
+	if (untold.code == ERR_PERM)
 		return err_set(err, ERR_PERM,
 			"whether uploads of %s are open cannot be seen (right s3:ListBucketMultipartUploads): %s",
 			e->key, untold.msg);
-	case S3_TOLD_FAULT:
-		break;
-	}
 	if (err)
 		*err = untold;
 	return -1;
@@ -244,12 +245,11 @@ static int versions_erase(struct erasing *e, bool *ret_listed, struct err *err)
 {
 	struct err untold;
 	int rc = list_erase(e, "versions", versions_page, &untold, err);
-	enum s3_told told = s3_told_of(&untold);
 
-	*ret_listed = told == S3_TOLD;
-	if (told == S3_TOLD)
+	*ret_listed = untold.code == ERR_NONE;
+	if (*ret_listed)
 		return rc;
-	if (told != S3_TOLD_FAULT)
+	if (untold.code == ERR_PERM || not_offered(&untold))
 		return 0;
 	if (err)
 		*err = untold;
