@@ -1,10 +1,26 @@
-/* cmd_info.c - pcap info: what the gateway is and offers; needs no token. */
+/* cmd_info.c - pcap info: what the gateway is and offers; needs no token, but an operator's shows what was found about the store. */
 #include "cli/cli.h"
 #include "cli/talk.h"
 #include "cli/text.h"
 #include "common/version.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static void show_findings(const json_t *findings)
+{
+	char name[64], check[64], text[600];
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(findings, i, one)
+	{
+		snprintf(name, sizeof(name), "storage: %s",
+			text_clean(json_text(one, "severity"), check, sizeof(check)));
+		printf("%-36s %s: ", name, text_clean(json_text(one, "check"), check, sizeof(check)));
+		printf("%s\n", text_clean(json_text(one, "message"), text, sizeof(text)));
+	}
+}
 
 /* Whatever a later gateway tells more is shown as well: members as "name.name  value". */
 static void show(const json_t *value, const char *path)
@@ -19,6 +35,8 @@ static void show(const json_t *value, const char *path)
 			snprintf(name, sizeof(name), "%s%s%s", path, *path ? "." : "", text_clean(key, clean, 64));
 			show(member, name);
 		}
+	} else if (json_is_array(value) && strcmp(path, "storage.findings") == 0) {
+		show_findings(value);
 	} else if (json_is_string(value)) {
 		printf("%-36s %s\n", path, text_clean(json_string_value(value), clean, sizeof(clean)));
 	} else if (!json_is_null(value)) {
@@ -27,6 +45,16 @@ static void show(const json_t *value, const char *path)
 		printf("%-36s %s\n", path, text ? text : "");
 		free(text);
 	}
+}
+
+/* A token that cannot be used here (an old one, one for another machine) is no reason to say nothing. */
+static int open_api(const struct cli *cli, struct api *ret, struct err *err)
+{
+	const char *token = getenv("PCAP_TOKEN");
+
+	if (token && *token && cli_api(cli, true, ret, NULL) == 0)
+		return 0;
+	return cli_api(cli, false, ret, err);
 }
 
 static int run(struct cli *cli, const struct args *args, const void *values)
@@ -38,7 +66,7 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 
 	(void)args;
 	(void)values;
-	if (cli_api(cli, false, &api, &err) < 0)
+	if (open_api(cli, &api, &err) < 0)
 		return cli_fail(&err);
 	if (api_call(&api, "GET", "/v1/info", NULL, &info, &err) < 0) {
 		rc = cli_fail(&err);

@@ -74,7 +74,8 @@ static const struct api_route *route_find(struct http_request *rq, char *ret_par
 	return NULL;
 }
 
-static int authenticate(struct api_call *a, struct err *err)
+/* Fills a->who. */
+static int identify(struct api_call *a, struct err *err)
 {
 	const char *h = http_request_header(a->rq, "Authorization");
 
@@ -85,7 +86,12 @@ static int authenticate(struct api_call *a, struct err *err)
 	h += 7 + strspn(h + 7, " ");
 	if (!*h || strlen(h) > TOKEN_MAX)
 		return err_set(err, ERR_AUTH, "the token is not valid here");
-	if (a->gw->identities->ops->check(a->gw->identities, h, &a->who, err) < 0)
+	return a->gw->identities->ops->check(a->gw->identities, h, &a->who, err);
+}
+
+static int authenticate(struct api_call *a, struct err *err)
+{
+	if (identify(a, err) < 0)
 		return -1;
 	if (a->route->access == API_OPERATOR && !a->who.is_operator)
 		return err_set(err, ERR_PERM, "this call is for operators");
@@ -172,6 +178,12 @@ bool api_may_have(const struct api_call *a, const struct job *j)
 bool api_may_see(const struct api_call *a, const struct job *j)
 {
 	return api_may_have(a, j) || a->who.is_operator;
+}
+
+bool api_is_operator(struct api_call *a)
+{
+	return a->who.is_operator ||
+	       (a->route->access == API_OPEN && !a->who.user_id && identify(a, NULL) == 0 && a->who.is_operator);
 }
 
 /* ---- shared ---- */

@@ -47,6 +47,9 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 /* api_job_json: its newest figures, from the running capture when there is one. */
 json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief);
 
+/* api_is_operator: on an open call, does the caller show an operator's token?  A wrong token counts as none. */
+bool api_is_operator(struct api_call *a);
+
 /* api_body: the body as a JSON object ({} when empty); answered and NULL when it is none. Caller decrefs. */
 json_t *api_body(struct api_call *a);
 

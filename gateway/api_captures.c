@@ -9,6 +9,8 @@
 #include "gateway/own_ends.h"
 #include "gateway/retention.h"
 #include "gateway/start_request.h"
+#include "gateway/storage.h"
+#include "gateway/store_health.h"
 #include "gateway/target.h"
 
 #include <inttypes.h>
@@ -36,9 +38,7 @@ static int choose_mode(struct api_call *a, const struct start_request *r, enum j
 		rc = err_set(&store_err, ERR_PERM, "mode: storage is switched off on this gateway; live is offered");
 		err_detail(&store_err, "storage_off");
 	} else {
-		rc = store_check(a->gw->store, &store_err);
-		if (rc < 0 && store_err.code != ERR_FULL)
-			store_err.code = ERR_UNAVAILABLE;
+		rc = storage_usable(a->gw, STORE_HEALTH_WAIT_MS, &store_err);
 	}
 	if (rc < 0 && r->mode == START_STORE) {
 		*err = store_err;

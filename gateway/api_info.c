@@ -1,6 +1,7 @@
 /* What anyone may ask: what this is, is it alive, is it ready. */
 #include "common/version.h"
 #include "gateway/api.h"
+#include "gateway/examination.h"
 #include "gateway/jobs.h"
 #include "gateway/target.h"
 
@@ -22,6 +23,9 @@ void api_info(struct api_call *a)
 		json_object_set_new(storage, "max_bytes", json_integer((json_int_t)c->storage_job_max_bytes));
 		json_object_set_new(storage, "link_ttl_s", json_integer((json_int_t)(c->link_ttl_ms / 1000)));
 		json_object_set_new(storage, "link_ttl_max_s", json_integer((json_int_t)(c->link_ttl_max_ms / 1000)));
+		/* They name buckets and what is wrong with them, which is nobody's business but the operator's. */
+		if (a->gw->examination && api_is_operator(a))
+			json_object_set_new(storage, "findings", examination_json(a->gw->examination));
 	}
 	http_reply_json(a->rq, 200,
 		json_pack("{s:s, s:s, s:i, s:[s], s:{s:s}, s:s, s:o, s:o}", "name", "pcapline", "version",

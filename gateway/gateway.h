@@ -17,6 +17,8 @@
 struct identity_source;
 struct target_source;
 struct jobs;
+struct store_health;
+struct examination;
 
 struct gateway {
 	struct config_gateway config;
@@ -24,7 +26,9 @@ struct gateway {
 	struct tls_files server_tls; /* public listener; empty: plain, loopback */
 	struct tls_files agents_tls; /* towards the agents */
 	struct job_db *db;
-	struct store *store; /* NULL: storage is switched off */
+	struct store *store;             /* NULL: storage is switched off */
+	struct store_health *health;     /* of the store, asked in bounded time; NULL: the store is asked itself */
+	struct examination *examination; /* of the store; NULL: none */
 	struct link_key link_key;
 	struct identity_source *identities; /* who is it? */
 	struct target_source *targets;      /* what may they capture, and where is it? */

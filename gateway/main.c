@@ -12,6 +12,7 @@
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
 #include "gateway/retention.h"
+#include "gateway/storage.h"
 #include "gateway/target.h"
 
 #include <errno.h>
@@ -170,42 +171,6 @@ static char *below(const char *dir, const char *configured, const char *name, st
 	return path;
 }
 
-static void on_store_event(void *ctx, const char *job_id, const char *type, const char *text)
-{
-	struct gateway *gw = ctx;
-	json_t *data = json_pack("{s:s}", "text", text);
-	char *dump = data ? json_dumps(data, JSON_COMPACT) : NULL;
-	uint64_t seq;
-
-	log_event(LOG_LEVEL_WARNING, "storage.event",
-		json_pack("{s:s, s:s, s:s}", "job", job_id, "type", type, "text", text));
-	job_db_event_add(gw->db, job_id, clock_wall_ns(), type, dump ? dump : "{}", &seq, NULL);
-	free(dump);
-	json_decref(data);
-}
-
-static int open_store(struct gateway *gw, struct err *err)
-{
-	const struct config_gateway *c = &gw->config;
-	char *objects = below(c->state_dir, c->storage_path, "objects", err);
-	char *spool = objects ? below(c->state_dir, c->storage_spool, "spool", err) : NULL;
-	struct store_options o = {
-		.spool_dir = spool,
-		.chunk_bytes = c->storage_chunk_bytes,
-		.job_bytes_max = c->storage_job_max_bytes,
-		.min_free_bytes = c->storage_min_free_bytes,
-		.db = gw->db,
-		.on_event = on_store_event,
-		.ctx = gw,
-	};
-
-	if (spool && (o.driver = driver_file_new(objects, err)))
-		gw->store = store_open(&o, err);
-	free(objects);
-	free(spool);
-	return gw->store ? 0 : err_in(err, "storage");
-}
-
 static int open_state(struct gateway *gw, struct err *err)
 {
 	const struct config_gateway *c = &gw->config;
@@ -224,7 +189,7 @@ static int open_state(struct gateway *gw, struct err *err)
 		goto out;
 	if (!(gw->jobs = jobs_new(c->limit_captures, c->limit_captures_per_user, err)))
 		goto out;
-	rc = c->storage_enabled ? open_store(gw, err) : 0;
+	rc = c->storage_enabled ? storage_open(gw, err) : 0;
 out:
 	free(db);
 	free(key);
@@ -273,7 +238,7 @@ static void close_all(struct gateway *gw)
 {
 	http_server_stop(gw->server);
 	jobs_free(gw->jobs);
-	store_close(gw->store);
+	storage_close(gw);
 	job_db_close(gw->db);
 	if (gw->targets)
 		gw->targets->ops->free(gw->targets);
@@ -359,8 +324,8 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 	if (load_files(gw, err) < 0)
 		return err_in(err, "%s", args->config);
 	if (args->check)
-		return 0;
-	if (open_state(gw, err) < 0)
+		return storage_check_files(&gw->config, err) < 0 ? err_in(err, "%s", args->config) : 0;
+	if (open_state(gw, err) < 0 || storage_watch(gw, err) < 0)
 		return -1;
 	if (!(retention = retention_start(gw, err)))
 		return -1;

@@ -3,8 +3,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "gateway/gateway.h"
+#include "gateway/storage.h"
 
 #define LOOK_NS CLOCK_NS_PER_S
+#define WAIT_MS 1000u
 
 /* What is wrong is said once, when it begins. */
 static bool judge(int rc, bool was, const char *event, const struct err *err)
@@ -26,7 +28,7 @@ void readiness_look(struct gateway *gw, bool *ret_database, bool *ret_storage)
 
 		r->database = judge(job_db_check(gw->db, &err), first || r->database, "readiness.database", &err);
 		r->storage = !gw->store ||
-			     judge(store_check(gw->store, &err), first || r->storage, "readiness.storage", &err);
+			     judge(storage_usable(gw, WAIT_MS, &err), first || r->storage, "readiness.storage", &err);
 		r->looked_ns = now;
 	}
 	*ret_database = r->database;

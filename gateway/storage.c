@@ -1,0 +1,183 @@
+#include "gateway/storage.h"
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/log.h"
+#include "gateway/examination.h"
+#include "gateway/gateway.h"
+#include "gateway/store_health.h"
+#include "uploader/driver_s3.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void on_store_event(void *ctx, const char *job_id, const char *type, const char *text)
+{
+	struct gateway *gw = ctx;
+	json_t *data = json_pack("{s:s}", "text", text);
+	char *dump = data ? json_dumps(data, JSON_COMPACT) : NULL;
+	uint64_t seq;
+
+	log_event(LOG_LEVEL_WARNING, "storage.event",
+		json_pack("{s:s, s:s, s:s}", "job", job_id, "type", type, "text", text));
+	job_db_event_add(gw->db, job_id, clock_wall_ns(), type, dump ? dump : "{}", &seq, NULL);
+	free(dump);
+	json_decref(data);
+}
+
+/* ---- drivers ---- */
+
+static enum s3_source s3_source_of(const char *word)
+{
+	if (strcmp(word, "environment") == 0)
+		return S3_SOURCE_ENVIRONMENT;
+	if (strcmp(word, "file") == 0)
+		return S3_SOURCE_FILE;
+	return strcmp(word, "instance") == 0 ? S3_SOURCE_IMDS : S3_SOURCE_STATIC;
+}
+
+static enum s3_encryption s3_encryption_of(const char *word)
+{
+	if (strcmp(word, "AES256") == 0)
+		return S3_SSE_AES256;
+	return strcmp(word, "aws:kms") == 0 ? S3_SSE_KMS : S3_SSE_NONE;
+}
+
+static struct s3_credentials_options s3_keys_of(const struct config_s3 *s)
+{
+	return (struct s3_credentials_options){
+		.source = s3_source_of(s->credentials),
+		.access_key = s->access_key,
+		.secret_key = s->secret_key,
+		.session_token = s->session_token,
+		.file = s->credentials_file,
+		.profile = s->profile,
+		.imds_url = s->imds_url,
+	};
+}
+
+static struct driver *s3_driver(const struct config_gateway *c, const char *spool, struct err *err)
+{
+	const struct config_s3 *s = &c->s3;
+	bool v2 = strcmp(s->signature_version, "2") == 0;
+	char *staging = fs_path("%s/.staging", spool);
+	struct driver_s3_options o = {
+		.endpoint = s->endpoint,
+		.bucket = s->bucket,
+		.region = s->region,
+		.path_style = s->path_style,
+		.ca_file = s->ca,
+		.credentials = s3_keys_of(s),
+		.encryption = s3_encryption_of(s->encryption),
+		.kms_key_id = s->kms_key_id,
+		.prefix = c->storage_prefix,
+		.part_bytes_min = s->part_min_bytes,
+		.parallel = (unsigned)s->parallel,
+		.connections_max = (unsigned)s->connections,
+		.connect_timeout_ms = (unsigned)s->connect_timeout_ms,
+		.idle_timeout_ms = (unsigned)s->idle_timeout_ms,
+		.lifecycle = s->lifecycle && !v2,
+		.retention_ms = c->storage_retention_ms,
+		.staging_dir = staging,
+	};
+	struct driver *d = NULL;
+
+	if (!staging)
+		err_nomem(err);
+	else if (!(d = v2 ? driver_s3v2_new(&o, err) : driver_s3_new(&o, err)))
+		err_in(err, "s3");
+	if (d && strncmp(s->endpoint, "http://", 7) == 0)
+		log_event(LOG_LEVEL_WARNING, "storage.not_encrypted",
+			json_pack("{s:s, s:s}", "endpoint", s->endpoint, "text",
+				"captures go to the store and come from it in clear: everybody on the way can read and "
+				"change them"));
+	free(staging);
+	return d;
+}
+
+static struct driver *file_driver(const struct config_gateway *c, struct err *err)
+{
+	char *objects = c->storage_path[0] ? strdup(c->storage_path) : fs_path("%s/objects", c->state_dir);
+	struct driver *d = NULL;
+
+	if (!objects)
+		err_nomem(err);
+	else
+		d = driver_file_new(objects, err);
+	free(objects);
+	return d;
+}
+
+int storage_open(struct gateway *gw, struct err *err)
+{
+	const struct config_gateway *c = &gw->config;
+	char *spool = c->storage_spool[0] ? strdup(c->storage_spool) : fs_path("%s/spool", c->state_dir);
+	struct store_options o = {
+		.spool_dir = spool,
+		.chunk_bytes = c->storage_chunk_bytes,
+		.job_bytes_max = c->storage_job_max_bytes,
+		.min_free_bytes = c->storage_min_free_bytes,
+		.spool_job_max_bytes = c->storage_spool_job_max_bytes,
+		.spool_max_bytes = c->storage_spool_max_bytes,
+		.db = gw->db,
+		.on_event = on_store_event,
+		.ctx = gw,
+	};
+
+	if (!spool)
+		return err_nomem(err);
+	o.driver = strcmp(c->storage_driver, "s3") == 0 ? s3_driver(c, spool, err) : file_driver(c, err);
+	if (o.driver && !(gw->store = store_open(&o, err)))
+		o.driver->ops->free(o.driver);
+	free(spool);
+	return gw->store ? 0 : err_in(err, "storage");
+}
+
+int storage_watch(struct gateway *gw, struct err *err)
+{
+	struct examination_options o = {.store = gw->store, .strict = gw->config.storage_strict};
+
+	if (!gw->store)
+		return 0;
+	if (!(gw->health = store_health_start(gw->store, err)) || !(gw->examination = examination_start(&o, err)))
+		return -1;
+	return 0;
+}
+
+void storage_close(struct gateway *gw)
+{
+	examination_stop(gw->examination);
+	store_health_stop(gw->health);
+	store_close(gw->store);
+	gw->examination = NULL;
+	gw->health = NULL;
+	gw->store = NULL;
+}
+
+int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err)
+{
+	int rc = gw->health ? store_health_check(gw->health, wait_ms, err) : store_check(gw->store, err);
+
+	if (rc == 0 && gw->examination)
+		rc = examination_allows(gw->examination, wait_ms, err);
+	if (rc < 0 && err && err->code != ERR_FULL)
+		err->code = ERR_UNAVAILABLE;
+	return rc;
+}
+
+int storage_check_files(const struct config_gateway *c, struct err *err)
+{
+	struct s3_credentials_options keys = s3_keys_of(&c->s3);
+	struct s3_credentials *credentials;
+	struct tls_files ca = {0};
+
+	if (!c->storage_enabled || strcmp(c->storage_driver, "s3") != 0)
+		return 0;
+	if (c->s3.ca[0] && tls_files_load(&ca, NULL, NULL, c->s3.ca, err) < 0)
+		return err_in(err, "s3.ca");
+	tls_files_done(&ca);
+	if (!(credentials = s3_credentials_new(&keys, err)))
+		return err_in(err, "s3");
+	s3_credentials_free(credentials);
+	return 0;
+}
