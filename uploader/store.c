@@ -25,7 +25,8 @@ struct store *store_open(const struct store_options *o, struct err *err)
 	if (fs_mkdir_p(o->spool_dir, 0700, err) < 0)
 		return NULL;
 	s = calloc(1, sizeof(*s));
-	if (!s || !(s->spool_dir = strdup(o->spool_dir))) {
+	if (!s || !(s->spool_dir = strdup(o->spool_dir)) || pthread_mutex_init(&s->jobs_lock, NULL) != 0) {
+		free(s ? s->spool_dir : NULL);
 		free(s);
 		err_nomem(err);
 		return NULL;
@@ -41,6 +42,7 @@ struct store *store_open(const struct store_options *o, struct err *err)
 	s->ctx = o->ctx;
 	s->retry = retry_default;
 	if (store_spool_count(s, err) < 0) {
+		pthread_mutex_destroy(&s->jobs_lock);
 		free(s->spool_dir);
 		free(s);
 		return NULL;
@@ -53,6 +55,7 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	s->driver->ops->free(s->driver);
+	pthread_mutex_destroy(&s->jobs_lock);
 	free(s->spool_dir);
 	free(s);
 }

@@ -81,6 +81,9 @@ struct store_job_status {
 };
 void store_job_status(struct store_job *j, struct store_job_status *ret); /* between begin and finish */
 
+/* store_status: the same by id, at any time, also of a job that is being finished or recovered.  False: the store is not at work on it. */
+bool store_status(struct store *s, const char *job_id, struct store_job_status *ret);
+
 /* store_job_finish: closes the last chunk, waits for the uploads, completes and verifies; frees j.  While the capture runs a failing store is tried
  * again for ever; from here on for a while.  On failure the spool is left for store_recover (which can be called again later); ERR_IO, ERR_NET...
  * ERR_IO with detail "storage_lost": trying again is no use, the store lost parts that it had confirmed.

@@ -32,6 +32,8 @@ struct store {
 	void *ctx;
 	struct store_retry retry;
 	_Atomic uint64_t spool_bytes; /* all chunk files that lie in the spool, also of jobs that nobody runs */
+	pthread_mutex_t jobs_lock;    /* taken before a job's own */
+	struct store_job *jobs;       /* by jobs_lock: all that are not freed yet */
 };
 
 /* One closed chunk. */
@@ -49,8 +51,9 @@ struct store_job {
 	char id[ID_MAX];
 	char *key;
 	struct spool *spool;
-	void *upload;      /* the driver's; used by the upload threads while there are any */
-	char *upload_text; /* the driver's, to resume it; set anew by the thread that opens the upload */
+	void *upload;           /* the driver's; used by the upload threads while there are any */
+	char *upload_text;      /* the driver's, to resume it; set anew by the thread that opens the upload */
+	struct store_job *next; /* by the store's jobs_lock */
 
 	/* the writer's */
 	struct chunk_note note;   /* of the stream so far */

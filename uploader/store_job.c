@@ -9,6 +9,43 @@
 
 /* ---- birth and death ---- */
 
+static void jobs_add(struct store_job *j)
+{
+	struct store *s = j->store;
+
+	pthread_mutex_lock(&s->jobs_lock);
+	j->next = s->jobs;
+	s->jobs = j;
+	pthread_mutex_unlock(&s->jobs_lock);
+}
+
+static void jobs_remove(struct store_job *j)
+{
+	struct store *s = j->store;
+
+	pthread_mutex_lock(&s->jobs_lock);
+	for (struct store_job **at = &s->jobs; *at; at = &(*at)->next) {
+		if (*at == j) {
+			*at = j->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&s->jobs_lock);
+}
+
+bool store_status(struct store *s, const char *job_id, struct store_job_status *ret)
+{
+	struct store_job *j;
+
+	pthread_mutex_lock(&s->jobs_lock);
+	for (j = s->jobs; j && strcmp(j->id, job_id) != 0; j = j->next)
+		;
+	if (j)
+		store_job_status(j, ret);
+	pthread_mutex_unlock(&s->jobs_lock);
+	return j != NULL;
+}
+
 struct store_job *store_job_new(struct store *s, const char *id, const char *key, struct err *err)
 {
 	struct store_job *j;
@@ -32,6 +69,7 @@ struct store_job *store_job_new(struct store *s, const char *id, const char *key
 		err_nomem(err);
 		return NULL;
 	}
+	jobs_add(j);
 	return j;
 fail_lock:
 	pthread_mutex_destroy(&j->lock);
@@ -45,6 +83,7 @@ void store_job_free(struct store_job *j)
 {
 	if (!j)
 		return;
+	jobs_remove(j);
 	if (j->upload)
 		j->store->driver->ops->upload_free(j->upload);
 	spool_close(j->spool);
