@@ -96,16 +96,17 @@ int s3_xml_complete(struct buf *dst, const char *const *etags, uint32_t n, struc
 /* <Tagging> of these pairs (name, value).  S3 allows letters, digits, spaces and + - = . _ : / @ ; the caller has seen to that; here XML is escaped. */
 int s3_xml_tagging(struct buf *dst, const char *const (*pairs)[2], size_t n, struct err *err);
 
-/* The gateway's lifecycle rules: what begins with prefix expires after days (0: no such rule), uploads left open are aborted after abort_days,
- * non-current versions go after noncurrent_days (0: none).  id names the rules: "<id>". */
+/* The gateway's lifecycle rule: what begins with prefix expires after days (0: never), uploads left open are aborted after abort_days (0: never),
+ * non-current versions go after noncurrent_days (0: never); one of them must be set.  Delete markers go with either.  id is the rule's name; a rule that has it is ours. */
 struct s3_lifecycle_rule {
 	const char *id, *prefix;
 	uint32_t days, abort_days, noncurrent_days;
 };
 
-/* s3_xml_lifecycle_merge: current (n 0: the bucket has none) with the rule put in place of the one with our id, or added; rules of others stay as they are, elements that
- * we do not know included, in their order.  *ret_changed false: current says it already (dst gets nothing).
- * ERR_LIMIT: it would be more than 1000 rules.  ERR_INPUT: current cannot be read, so it is not overwritten either. */
+/* s3_xml_lifecycle_merge: current (n 0: the bucket has none) with our rule put in place of the one with our id, or added; rules of others say what they said, elements that
+ * we do not know included, in their order.  *ret_changed false: current says it already, in whatever form (dst gets nothing).
+ * ERR_LIMIT: it would be more than 1000 rules.  ERR_INPUT and others: current cannot be read, so it is not overwritten either.
+ * Whoever puts the result must send Content-MD5, and AWS's header x-amz-transition-default-minimum-object-size as the answer to GET had it: without, that goes back to its default. */
 int s3_xml_lifecycle_merge(const void *current, size_t n, const struct s3_lifecycle_rule *rule, struct buf *dst,
 	bool *ret_changed, struct err *err);
 

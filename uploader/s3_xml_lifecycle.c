@@ -1,7 +1,7 @@
 /* s3_xml_lifecycle.c - see s3_xml.h; the gateway's lifecycle rule among those of others.
  *
  * S3 keeps one document per bucket, and a PUT replaces all of it.  So the current one is kept as a tree, and only the rule with our id is
- * touched in it; what we do not know stays as it is.
+ * touched in it; what we do not know stays as it is.  (One thing must change for the rest to stay: filter_mend.)
  *
  * One rule is enough.  Beside Days, <ExpiredObjectDeleteMarker> is refused by S3 and not needed: a rule with Days also removes delete markers
  * that have no version left and are old enough.  So it is written only where non-current versions expire and current ones do not.
@@ -119,7 +119,7 @@ static bool rule_says(const xmlNode *rule, const struct s3_lifecycle_rule *want)
 	       abort == (want->abort_days > 0) && noncurrent == (want->noncurrent_days > 0);
 }
 
-/* ---- putting ours in place ---- */
+/* ---- those of others ---- */
 
 static bool is_ours(const xmlNode *rule, const char *id)
 {
@@ -128,6 +128,43 @@ static bool is_ours(const xmlNode *rule, const char *id)
 			return true;
 	return false;
 }
+
+/* RGW 16 takes <Filter><And><Prefix/><Tag/><Tag/></And></Filter> and gives back <Filter><Prefix/><And><Tag/><Tag/></And></Filter>, of which it would
+ * take the <And> only: without its prefix the rule would expire what it was never meant for.  What stands beside <And> goes into it. */
+static int filter_mend(xmlNode *filter, struct err *err)
+{
+	xmlNode *both = s3_node_first(filter, "And"), *front, *next;
+
+	if (!both)
+		return 0;
+	if (s3_node_next(both, "And") || (s3_node_first(filter, "Prefix") && s3_node_first(both, "Prefix")))
+		return err_set(
+			err, ERR_INPUT, "a rule has a filter that can be understood in two ways; it would be lost");
+	front = both->children;
+	for (xmlNode *n = s3_node_first(filter, NULL); n; n = next) {
+		next = s3_node_next(n, NULL);
+		if (n == both)
+			continue;
+		xmlUnlinkNode(n);
+		if (!(front ? xmlAddPrevSibling(front, n) : xmlAddChild(both, n))) {
+			xmlFreeNode(n);
+			return err_nomem(err);
+		}
+	}
+	return 0;
+}
+
+static int filters_mend(xmlNode *root, const char *our_id, struct err *err)
+{
+	for (xmlNode *rule = s3_node_first(root, "Rule"); rule; rule = s3_node_next(rule, "Rule"))
+		for (xmlNode *n = s3_node_first(rule, "Filter"); n && !is_ours(rule, our_id);
+			n = s3_node_next(n, "Filter"))
+			if (filter_mend(n, err) < 0)
+				return err_in(err, "lifecycle of the bucket");
+	return 0;
+}
+
+/* ---- putting ours in place ---- */
 
 /* Are there rules of others, and all of them in the old grammar? */
 static bool others_are_old(const xmlNode *root, const char *id)
@@ -211,7 +248,7 @@ static int merge(xmlDoc *doc, const struct s3_lifecycle_rule *r, struct buf *dst
 	if (s3_node_count(root, "Rule") - ours_n + 1 > RULES_MAX)
 		return err_set(
 			err, ERR_LIMIT, "lifecycle of the bucket: with ours it would have over %d rules", RULES_MAX);
-	if (!(rule = rule_add(root, r, err)))
+	if (filters_mend(root, r->id, err) < 0 || !(rule = rule_add(root, r, err)))
 		return -1;
 	rule_place(root, rule, r->id);
 	if (s3_doc_write(doc, dst, err) < 0)
