@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define TRIES_MAX     6u
+#define RENEWALS_MAX  3u
 #define BACKOFF_MS    500u
 #define PAUSE_STEP_MS 100u
 #define TELL_EVERY_NS CLOCK_NS_PER_S
@@ -216,23 +217,37 @@ static void tell(struct fetch_task *t, const struct err *why, uint64_t at)
 		talk_say("connection lost (%s); going on at byte %" PRIu64, why->msg, at);
 }
 
+/* A link that was good before may have expired; when fresh ones are refused as well, that is the answer. */
+static bool renew(struct fetch_task *t, struct fetch_retry *r, unsigned generation, uint64_t at, struct err *why)
+{
+	if (at > r->at)
+		r->renewals = 0;
+	r->at = at;
+	return r->renewals++ < RENEWALS_MAX && fetch_link_renew(t, generation, why) == 0;
+}
+
+/* What did not even begin is not worth a pause: it is said at once. */
+static bool is_worth_a_pause(const struct fetch_task *t, const struct fetch_retry *r, enum fetch_end end)
+{
+	return end == FETCH_LATER && r->tries < TRIES_MAX && (r->seen || atomic_load(&t->is_answered));
+}
+
 bool fetch_retry(struct fetch_task *t, struct fetch_retry *r, enum fetch_end end, unsigned generation, uint64_t at,
 	struct err *why)
 {
 	uint64_t seen = t->seen;
 	unsigned left_ms;
 
-	if (end == FETCH_EXPIRED && !is_over(t)) {
-		if (fetch_link_renew(t, generation, why) == 0)
+	if (is_over(t))
+		return false;
+	if (end == FETCH_EXPIRED) {
+		if (renew(t, r, generation, at, why))
 			return true;
 		end = fetch_end_of(why);
 	}
 	r->tries = seen > r->seen ? 1 : r->tries + 1;
 	r->seen = seen;
-	/* What does not even begin is said at once. */
-	if (end != FETCH_LATER || r->tries >= TRIES_MAX || (!seen && !atomic_load(&t->is_answered)))
-		return false;
-	if (is_over(t))
+	if (!is_worth_a_pause(t, r, end) || is_over(t))
 		return false;
 	tell(t, why, at);
 	for (left_ms = BACKOFF_MS * r->tries; left_ms && !is_over(t); left_ms -= PAUSE_STEP_MS)

@@ -54,8 +54,6 @@ struct fetch_link {
 	pthread_mutex_t lock;               /* guards what follows, and is held while the gateway is asked */
 	char *url;                          /* NULL: not asked yet */
 	unsigned generation;                /* how many of them there have been */
-	unsigned renewals;                  /* since a byte came last */
-	uint64_t renewed_at;                /* task's seen at the last one */
 	char etag[FETCH_ETAG_MAX];          /* of the first answer; all others must have the same */
 	bool has_etag;
 };
@@ -72,8 +70,8 @@ struct fetch_task {
 	atomic_bool is_called_off; /* a thread failed for good: the others' pauses are over */
 };
 
-/* fetch_link_ask: a first one, if there is none.  fetch_link_renew: another one, unless somebody has got one since that of generation; -1
- * with err untouched when too many did not help.  Never a one-time link: parts and going on take many requests. */
+/* fetch_link_ask: a first one, if there is none.  fetch_link_renew: another one, unless somebody has got one since that of generation.
+ * Never a one-time link: parts and going on take many requests. */
 int fetch_link_ask(struct fetch_task *t, struct err *err);
 int fetch_link_renew(struct fetch_task *t, unsigned generation, struct err *err);
 char *fetch_link_url(struct fetch_task *t, unsigned *ret_generation, struct err *err); /* new string */
@@ -118,6 +116,8 @@ enum fetch_end fetch_end_of(const struct err *err); /* FETCH_LATER or FETCH_NEVE
 struct fetch_retry {
 	unsigned tries; /* without a byte of progress, on any connection */
 	uint64_t seen;
+	unsigned renewals; /* of the link, without getting further than at */
+	uint64_t at;
 };
 bool fetch_retry(struct fetch_task *t, struct fetch_retry *r, enum fetch_end end, unsigned generation, uint64_t at,
 	struct err *why);

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RENEWALS_MAX 3u /* without a byte between them */
-
 static int read_url(struct fetch_task *t, const char *url, char **ret, struct err *err)
 {
 	if (!strncmp(url, "https://", 8) || !strncmp(url, "http://", 7))
@@ -94,18 +92,12 @@ int fetch_link_ask(struct fetch_task *t, struct err *err)
 
 int fetch_link_renew(struct fetch_task *t, unsigned generation, struct err *err)
 {
-	struct fetch_link *l = &t->link;
-	uint64_t seen = t->seen;
 	int rc = 0;
 
-	pthread_mutex_lock(&l->lock);
-	if (l->generation == generation) {
-		if (seen > l->renewed_at)
-			l->renewals = 0;
-		l->renewed_at = seen;
-		rc = l->renewals++ < RENEWALS_MAX ? ask_locked(t, err) : -1;
-	}
-	pthread_mutex_unlock(&l->lock);
+	pthread_mutex_lock(&t->link.lock);
+	if (t->link.generation == generation)
+		rc = ask_locked(t, err);
+	pthread_mutex_unlock(&t->link.lock);
 	return rc;
 }
 
