@@ -1,0 +1,154 @@
+/* s3_bucket_lifecycle.c - the examination of a bucket: the rule that expires what the gateway forgot.  The gateway erases in time by itself; the rule is for the day when there is no gateway. */
+#include "uploader/s3_bucket_internal.h"
+
+#include "common/fs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK           "lifecycle"
+#define RULES_BYTES_MAX ((size_t)2 * 1024 * 1024)
+#define MS_PER_DAY      UINT64_C(86400000)
+#define ABORT_DAYS      2u
+#define NONCURRENT_DAYS 1u
+#define DAYS_MAX        36500u
+#define RULE_WORDS_MAX  512
+
+uint32_t s3_bucket_lifecycle_days(uint64_t retention_ms)
+{
+	uint64_t days = retention_ms / MS_PER_DAY + (retention_ms % MS_PER_DAY != 0) + 1;
+
+	return days > DAYS_MAX ? DAYS_MAX : (uint32_t)days;
+}
+
+static void rule_words(const struct s3_lifecycle_rule *r, char *ret, size_t size)
+{
+	char noncurrent[64] = "";
+
+	if (r->noncurrent_days)
+		snprintf(noncurrent, sizeof(noncurrent), ", noncurrent versions %" PRIu32 " day after that",
+			r->noncurrent_days);
+	snprintf(ret, size,
+		"rule \"%s\": what begins with \"%s\" expires after %" PRIu32
+		" days%s, incomplete uploads are aborted after %" PRIu32 " days",
+		r->id, r->prefix, r->days, noncurrent, r->abort_days);
+}
+
+/* The bucket's rules with ours among them; *ret_changed false: they say so already.  S3_TOLD or why not. */
+static enum s3_told merge(
+	struct s3_exam *x, const struct s3_lifecycle_rule *r, struct buf *dst, bool *ret_changed, struct err *why)
+{
+	struct s3_answer a = {0};
+	enum s3_told told = s3_exam_get(x, "lifecycle", &a, why);
+	const struct buf *body = told == S3_TOLD ? http_call_body(a.call) : NULL;
+
+	if (told != S3_TOLD && told != S3_TOLD_NONE)
+		return told;
+	*why = (struct err){0};
+	if (s3_xml_lifecycle_merge(body ? body->data : NULL, body ? body->len : 0, r, dst, ret_changed, why) < 0)
+		told = why->code == ERR_INPUT ? S3_TOLD_UNKNOWN : S3_TOLD_FAULT;
+	else
+		told = S3_TOLD;
+	if (body)
+		s3_answer_done(&a);
+	return told;
+}
+
+static enum s3_told put(struct s3_exam *x, const struct buf *rules, struct err *why)
+{
+	static const struct s3_pair query = {"lifecycle", ""}, type = {"content-type", "application/xml"};
+	const struct s3_request rq = {.method = "PUT",
+		.query = &query,
+		.query_n = 1,
+		.headers = &type,
+		.headers_n = 1,
+		.body = rules->data,
+		.body_len = rules->len,
+		.md5 = true};
+
+	return s3_exam_call(x, &rq, NULL, why);
+}
+
+static void put_and_check(struct s3_exam *x, const struct s3_lifecycle_rule *r, struct buf *rules, const char *words)
+{
+	bool changed = true;
+	struct err why;
+	enum s3_told told = put(x, rules, &why);
+
+	if (told == S3_TOLD_DENIED) {
+		s3_exam_add(x, DRIVER_WARNING, CHECK,
+			"not allowed (s3:PutLifecycleConfiguration): put this in place yourselves: %s", words);
+		return;
+	}
+	if (told != S3_TOLD) {
+		s3_exam_add(x, DRIVER_WARNING, CHECK, "the store did not take the %s: %s", words, why.msg);
+		return;
+	}
+	buf_clear(rules);
+	told = merge(x, r, rules, &changed, &why);
+	if (told == S3_TOLD && !changed)
+		s3_exam_add(x, DRIVER_GOOD, CHECK, "put in place now: %s", words);
+	else if (told == S3_TOLD)
+		s3_exam_add(x, DRIVER_WARNING, CHECK, "the store took the rule and does not give it back as it was: %s",
+			words);
+	else
+		s3_exam_add(x, DRIVER_WARNING, CHECK, "the store took the rule, but it could not be read again: %s",
+			why.msg);
+}
+
+static void rule_examine(struct s3_exam *x, const struct s3_lifecycle_rule *r)
+{
+	char words[RULE_WORDS_MAX];
+	bool changed = false;
+	struct err why;
+	struct buf rules;
+	enum s3_told told;
+
+	rule_words(r, words, sizeof(words));
+	buf_init(&rules, RULES_BYTES_MAX);
+	told = merge(x, r, &rules, &changed, &why);
+	if (told == S3_TOLD && !changed)
+		s3_exam_add(x, DRIVER_GOOD, CHECK, "%s", words);
+	else if (told == S3_TOLD && x->o->lifecycle)
+		put_and_check(x, r, &rules, words);
+	else if (told == S3_TOLD)
+		s3_exam_add(
+			x, DRIVER_WARNING, CHECK, "missing; set s3.lifecycle or put it in place yourselves: %s", words);
+	else if (told == S3_TOLD_DENIED)
+		s3_exam_add(x, DRIVER_WARNING, CHECK,
+			"not allowed (s3:GetLifecycleConfiguration): put this in place yourselves: %s", words);
+	else
+		s3_exam_add_untold(
+			x, told, CHECK, "whether forgotten captures expire", "s3:GetLifecycleConfiguration", &why);
+	buf_done(&rules);
+}
+
+void s3_exam_lifecycle(struct s3_exam *x)
+{
+	struct s3_lifecycle_rule r = {
+		.days = s3_bucket_lifecycle_days(x->o->retention_ms),
+		.abort_days = ABORT_DAYS,
+		.noncurrent_days = x->versions_kept ? NONCURRENT_DAYS : 0,
+	};
+	char *id, *prefix;
+
+	if (!x->o->prefix[0]) {
+		s3_exam_add(x, DRIVER_WARNING, CHECK,
+			"storage.prefix is empty, so a rule would expire whatever is in the bucket; none is put in "
+			"place: set storage.prefix");
+		return;
+	}
+	id = fs_path("pcapline-%s", x->o->prefix);
+	prefix = fs_path("%s/", x->o->prefix);
+	if (id && prefix) {
+		r.id = id;
+		r.prefix = prefix;
+		rule_examine(x, &r);
+	} else {
+		err_nomem(&x->gone);
+	}
+	free(id);
+	free(prefix);
+}
