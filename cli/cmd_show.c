@@ -54,6 +54,18 @@ static void show_end(const json_t *job)
 	line("error", json_text(job, "error.message"));
 }
 
+static void show_storage(const json_t *job)
+{
+	char text[VALUE_MAX], bytes[32], storage[120];
+
+	if (!*list_storage(job, false, storage, sizeof(storage)))
+		return;
+	snprintf(text, sizeof(text), "%s (%s)%s%s", storage,
+		parse_format_bytes(json_count(job, "storage.bytes_waiting"), bytes, sizeof(bytes)),
+		*json_text(job, "storage.error") ? ": " : "", json_text(job, "storage.error"));
+	line("storage", text);
+}
+
 static void show_figures(const json_t *job)
 {
 	static const char *const places[] = {"kernel", "interface", "agent", "gateway"};
@@ -133,6 +145,7 @@ static int show(const json_t *job)
 	line("started", json_text(job, "started_at"));
 	line("ended", json_text(job, "ended_at"));
 	line("expires", json_text(job, "expires_at"));
+	show_storage(job);
 	show_end(job);
 	show_figures(job);
 	return show_instances(job, &err) < 0 ? cli_fail(&err) : cli_flush_stdout();

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define AT(member) offsetof(struct list_values, member)
-#define PAGES_MAX  10000u /* a cursor that leads in circles ends here */
+#define FAR_NS     (20 * 3600 * CLOCK_NS_PER_S) /* from here on "12:04" could be meant of another day */
+#define PAGES_MAX  10000u                       /* a cursor that leads in circles ends here */
 
 const struct arg_option list_options[] = {
 	{0, "state", "STATE", ARG_TEXT, AT(state), 0, 0,
@@ -88,16 +89,59 @@ char *list_target(const json_t *job, char *ret, size_t size)
 	return ret;
 }
 
+/* "12:04", with the day when that was long ago; here, in this machine's time. */
+static const char *clock_text(const char *rfc3339, char ret[32])
+{
+	uint64_t ns = 0, now = clock_wall_ns();
+	struct tm tm;
+	time_t s;
+
+	if (clock_parse_rfc3339(rfc3339, &ns, NULL) < 0)
+		return "?";
+	s = (time_t)(ns / CLOCK_NS_PER_S);
+	if (!localtime_r(&s, &tm) ||
+		!strftime(ret, 32, now > ns && now - ns > FAR_NS ? "%Y-%m-%d %H:%M" : "%H:%M", &tm))
+		return "?";
+	return ret;
+}
+
+char *list_storage(const json_t *job, bool troubles_only, char *ret, size_t size)
+{
+	const char *since = json_text(job, "storage.unreachable_since");
+	uint64_t parts = json_count(job, "storage.parts_waiting");
+	char text[48], at[32];
+
+	ret[0] = '\0';
+	if (parts == 0 && !*since)
+		return ret;
+	if (*since)
+		snprintf(ret, size, "%s waiting, store unreachable since %s",
+			text_count(parts, "part", "parts", text, sizeof(text)), clock_text(since, at));
+	else if (!troubles_only)
+		snprintf(ret, size, "%s waiting", text_count(parts, "part", "parts", text, sizeof(text)));
+	return ret;
+}
+
+/* "running", or "running, 3 parts waiting, store unreachable since 12:04" */
+static const char *state_text(const json_t *job, char *ret, size_t size)
+{
+	char storage[120];
+
+	list_storage(job, true, storage, sizeof(storage));
+	snprintf(ret, size, "%s%s%s", json_text(job, "state"), *storage ? ", " : "", storage);
+	return ret;
+}
+
 static int add_job(struct table *table, const json_t *job, bool has_owner, struct err *err)
 {
-	char age[24], target[TABLE_CELL_MAX], packets[24], bytes[32], expires[40];
+	char state[160], age[24], target[TABLE_CELL_MAX], packets[24], bytes[32], expires[40];
 	const char *cells[TABLE_COLUMNS_MAX] = {0};
 	uint64_t now = clock_wall_ns();
 	size_t n = 0;
 
 	snprintf(packets, sizeof(packets), "%" PRIu64, json_count(job, "packets.captured"));
 	cells[n++] = json_text(job, "id");
-	cells[n++] = json_text(job, "state");
+	cells[n++] = state_text(job, state, sizeof(state));
 	if (has_owner)
 		cells[n++] = *json_text(job, "owner.user_name") ? json_text(job, "owner.user_name")
 								: json_text(job, "owner.user_id");

@@ -18,4 +18,8 @@ int list_run(struct cli *cli, const struct list_values *v, const char *path, boo
 /* list_target: a job's target in few words ("web, db/1"); returns ret. */
 char *list_target(const json_t *job, char *ret, size_t size);
 
+/* "3 parts waiting, store unreachable since 12:04": how a stored capture that is not ready stands with the store; "" when there is nothing to
+ * tell.  troubles_only: only when the store does not take what comes.  Returns ret. */
+char *list_storage(const json_t *job, bool troubles_only, char *ret, size_t size);
+
 #endif

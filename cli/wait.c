@@ -1,6 +1,7 @@
 /* wait.c - see wait.h. */
 #include "cli/wait.h"
 
+#include "cli/list.h"
 #include "cli/stopper.h"
 #include "cli/talk.h"
 #include "cli/text.h"
@@ -17,13 +18,15 @@
 
 char *wait_line(const json_t *job, char *ret, size_t size)
 {
-	char bytes[32], state[32];
+	char bytes[32], state[32], storage[120];
 	uint64_t dropped = json_count(job, "packets.dropped.kernel") + json_count(job, "packets.dropped.interface") +
 			   json_count(job, "packets.dropped.agent") + json_count(job, "packets.dropped.gateway");
 
-	snprintf(ret, size, "%s: %" PRIu64 " packets, %s, %" PRIu64 " dropped",
+	list_storage(job, false, storage, sizeof(storage));
+	snprintf(ret, size, "%s: %" PRIu64 " packets, %s, %" PRIu64 " dropped%s%s",
 		text_clean(json_text(job, "state"), state, sizeof(state)), json_count(job, "packets.captured"),
-		parse_format_bytes(json_count(job, "bytes"), bytes, sizeof(bytes)), dropped);
+		parse_format_bytes(json_count(job, "bytes"), bytes, sizeof(bytes)), dropped, *storage ? ", " : "",
+		storage);
 	return ret;
 }
 

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
+#include "gateway/storage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -218,9 +219,9 @@ json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief)
 	struct capture *c = jobs_find(gw->jobs, j->id);
 	json_t *json;
 
-	if (!c)
-		return job_to_json(j, brief);
-	json = capture_to_json(c, brief);
+	json = c ? capture_to_json(c, brief) : job_to_json(j, brief);
+	if (!c && json && !job_state_is_end(j->state)) /* one of a former process may be on its way */
+		storage_tell(gw, j->id, json);
 	capture_unref(c);
 	return json;
 }

@@ -4,6 +4,7 @@
 #include "common/version.h"
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
+#include "gateway/storage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -285,6 +286,8 @@ json_t *capture_to_json(struct capture *c, bool brief)
 	capture_refresh(c);
 	j = job_to_json(c->job, brief);
 	pthread_mutex_unlock(&c->lock);
+	if (j)
+		storage_tell(c->gw, c->job->id, j);
 	return j;
 }
 

@@ -165,6 +165,20 @@ int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err)
 	return rc;
 }
 
+void storage_tell(struct gateway *gw, const char *job_id, json_t *job)
+{
+	char since[CLOCK_TEXT_MAX];
+	struct store_job_status s;
+
+	if (!gw->store || !store_status(gw->store, job_id, &s))
+		return;
+	clock_rfc3339(s.unreachable_since_ns, since);
+	json_object_set_new(job, "storage",
+		json_pack("{s:I, s:I, s:s?, s:s?}", "parts_waiting", (json_int_t)s.parts_waiting, "bytes_waiting",
+			(json_int_t)s.bytes_waiting, "unreachable_since", s.unreachable_since_ns ? since : NULL,
+			"error", s.error[0] ? s.error : NULL));
+}
+
 int storage_check_files(const struct config_gateway *c, struct err *err)
 {
 	struct s3_credentials_options keys = s3_keys_of(&c->s3);

@@ -4,6 +4,7 @@
 
 #include "common/err.h"
 
+#include <jansson.h>
 #include <stdint.h>
 
 struct gateway;
@@ -18,6 +19,9 @@ void storage_close(struct gateway *gw);
 
 /* storage_usable: may a capture be stored now, as far as can be known within about wait_ms?  gw->store is there.  ERR_FULL or ERR_UNAVAILABLE. */
 int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err);
+
+/* storage_tell: how the job's way to the store stands, as "storage" into its JSON; nothing when the store is not at work on it. */
+void storage_tell(struct gateway *gw, const char *job_id, json_t *job);
 
 /* storage_check_files: can the files that the configuration names be used?  Nothing is made, nobody is asked. */
 int storage_check_files(const struct config_gateway *c, struct err *err);
