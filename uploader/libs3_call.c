@@ -401,13 +401,15 @@ int libs3_put(struct libs3_client *c, const char *key, const struct libs3_body *
 	return rc;
 }
 
-int libs3_head(struct libs3_client *c, const char *key, struct libs3_object *ret, struct err *err)
+int libs3_head(struct libs3_client *c, const char *key, const atomic_bool *cancelled, struct libs3_object *ret,
+	struct err *err)
 {
 	struct request rq;
 	int rc;
 
 	if (request_begin(&rq, c, "HEAD", key, err) < 0)
 		return -1;
+	rq.t.cancelled = cancelled;
 	libs3_transfer_begin(&rq.t);
 	S3_head_object(&rq.bucket, key, NULL, &plain, &rq);
 	libs3_transfer_end(&rq.t);
@@ -441,7 +443,8 @@ static int check_range(const struct libs3_transfer *t, uint64_t offset, size_t n
 		err, ERR_NET, "HTTP %d with %zu of %zu bytes, Content-Range \"%s\"", t->status, t->into_n, n, t->range);
 }
 
-int libs3_get(struct libs3_client *c, const char *key, uint64_t offset, void *dst, size_t n, struct err *err)
+int libs3_get(struct libs3_client *c, const char *key, uint64_t offset, void *dst, size_t n,
+	const atomic_bool *cancelled, struct err *err)
 {
 	static const S3GetObjectHandler handler = {{on_properties, on_complete}, on_get_data};
 	static const S3GetConditions always = {.ifModifiedSince = -1, .ifNotModifiedSince = -1};
@@ -454,6 +457,7 @@ int libs3_get(struct libs3_client *c, const char *key, uint64_t offset, void *ds
 		return err_set(err, ERR_INPUT, "GET %s: offset %" PRIu64 " is too large", key, offset);
 	if (request_begin(&rq, c, "GET", key, err) < 0)
 		return -1;
+	rq.t.cancelled = cancelled;
 	rq.t.into = dst;
 	rq.t.into_max = n;
 	libs3_transfer_begin(&rq.t);

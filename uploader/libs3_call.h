@@ -34,7 +34,7 @@ struct libs3_body {
 	const struct s3_pair *
 		metadata; /* names without x-amz-meta-, values of printable ASCII; those without a value are not sent */
 	size_t metadata_n;
-	const atomic_bool *cancelled; /* by another thread: ERR_CANCELLED; may be NULL */
+	const atomic_bool *cancelled; /* as below */
 };
 int libs3_put(struct libs3_client *c, const char *key, const struct libs3_body *b, struct err *err);
 
@@ -42,10 +42,13 @@ struct libs3_object {
 	uint64_t bytes;
 	char etag[S3_ETAG_MAX]; /* without quotes */
 };
-int libs3_head(struct libs3_client *c, const char *key, struct libs3_object *ret, struct err *err);
+/* cancelled, here and below: set by another thread, ends the call with ERR_CANCELLED; may be NULL. */
+int libs3_head(struct libs3_client *c, const char *key, const atomic_bool *cancelled, struct libs3_object *ret,
+	struct err *err);
 
 /* libs3_get: exactly n bytes from offset on, or -1. */
-int libs3_get(struct libs3_client *c, const char *key, uint64_t offset, void *dst, size_t n, struct err *err);
+int libs3_get(struct libs3_client *c, const char *key, uint64_t offset, void *dst, size_t n,
+	const atomic_bool *cancelled, struct err *err);
 
 int libs3_delete(struct libs3_client *c, const char *key,
 	struct err *err); /* of what is not there: 0 or ERR_NOT_FOUND, as the store sees it */
