@@ -180,6 +180,7 @@ static struct s3_file_seen seen_of(const struct stat *st)
 	return (struct s3_file_seen){.there = true,
 		.dev = st->st_dev,
 		.ino = st->st_ino,
+		.mode = st->st_mode,
 		.size = st->st_size,
 		.mtime = st->st_mtim,
 		.ctime = st->st_ctim};
@@ -199,8 +200,8 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 bool s3_file_same(const struct s3_file_seen *a, const struct s3_file_seen *b)
 {
-	return a->there == b->there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
+	return a->there == b->there && a->dev == b->dev && a->ino == b->ino && a->mode == b->mode &&
+	       a->size == b->size && same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
 }
 
 /* Up to max bytes of fd into to; how many, or -1. */

@@ -23,11 +23,12 @@ int s3_keys_set(struct s3_keys *ret, const struct s3_key_names *names, const cha
 
 /* ---- the file ---- */
 
-/* Which state of a file was seen: another one is told by any of these (a new mode by the change time). */
+/* Which state of a file was seen: another one is told by any of these. */
 struct s3_file_seen {
 	bool there;
 	dev_t dev;
 	ino_t ino;
+	mode_t mode;
 	off_t size;
 	struct timespec mtime, ctime;
 };
