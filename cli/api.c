@@ -139,8 +139,10 @@ int api_stream_run(struct http_call *call, struct err *err)
 		return 0;
 	if (err) {
 		*err = why;
-		if (why.code == ERR_AUTH)
+		if (why.code == ERR_AUTH) {
 			err->code = ERR_NET;
+			err_detail(err, API_CERTIFICATE);
+		}
 	}
 	return -1;
 }

@@ -47,7 +47,8 @@ struct api_stream {
 };
 struct http_call *api_stream_new(const struct api *a, const struct api_stream *s, struct err *err);
 
-/* api_stream_run: as http_call_run, with failures of TLS as ERR_NET: no proof of ours was refused. */
+/* api_stream_run: as http_call_run, with failures of TLS as ERR_NET, detail API_CERTIFICATE: no proof of ours was refused. */
+#define API_CERTIFICATE "certificate"
 int api_stream_run(struct http_call *call, struct err *err);
 
 /* api_is_ours: does this absolute URL point at the gateway itself (so that its private CA applies)? */

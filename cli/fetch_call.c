@@ -107,7 +107,7 @@ static int on_data(void *ctx, const uint8_t *p, size_t n)
 static struct http_call *new_http(struct fetch_call *c, const char *url, struct err *err)
 {
 	const struct api *api = c->t->f->api;
-	bool ours = api_is_ours(api, url);
+	bool ours = api_is_ours(api, url), is_private = ours || atomic_load(&c->t->link.is_private);
 	char range[64];
 	const char *headers[] = {range, NULL};
 	/* The link is its own permission: no bearer, wherever it leads. */
@@ -115,7 +115,7 @@ static struct http_call *new_http(struct fetch_call *c, const char *url, struct 
 		.method = "GET",
 		.url = url,
 		.exact_path = true, /* it is signed as it stands */
-		.tls = ours && api->has_ca ? &api->tls : NULL,
+		.tls = is_private && api->has_ca ? &api->tls : NULL,
 		.use_proxy = !(ours && api->plain),
 		.headers = is_ranged(c) ? headers : NULL,
 		.answer_timeout_ms = FETCH_TIMEOUT_MS,
@@ -181,6 +181,15 @@ static enum fetch_end judge_status(const struct fetch_call *c, struct err *err)
 	return status >= 500 ? FETCH_LATER : fetch_end_of(err);
 }
 
+/* A private store is often of the same CA as the gateway, which the user has given for that one; a public one is not. */
+static enum fetch_end judge_failure(struct fetch_call *c, const struct err *err)
+{
+	if (c->t->f->api->has_ca && !strcmp(err->detail, API_CERTIFICATE) &&
+		!atomic_exchange(&c->t->link.is_private, true))
+		return FETCH_AT_ONCE;
+	return fetch_end_of(err);
+}
+
 enum fetch_end fetch_call_run(struct fetch_call *c, struct err *err)
 {
 	int rc = stopper_run(c->t->stopper, c->http, err);
@@ -190,7 +199,7 @@ enum fetch_end fetch_call_run(struct fetch_call *c, struct err *err)
 		return c->refusal;
 	}
 	if (rc < 0)
-		return fetch_end_of(err);
+		return judge_failure(c, err);
 	if (http_call_status(c->http) / 100 != 2)
 		return judge_status(c, err);
 	if (c->got == c->end - c->from)
@@ -240,6 +249,8 @@ bool fetch_retry(struct fetch_task *t, struct fetch_retry *r, enum fetch_end end
 
 	if (is_over(t))
 		return false;
+	if (end == FETCH_AT_ONCE)
+		return true;
 	if (end == FETCH_EXPIRED) {
 		if (renew(t, r, generation, at, why))
 			return true;

@@ -56,6 +56,8 @@ struct fetch_link {
 	unsigned generation;                /* how many of them there have been */
 	char etag[FETCH_ETAG_MAX];          /* of the first answer; all others must have the same */
 	bool has_etag;
+	atomic_bool
+		is_private; /* the store's certificate is not of the system's CAs: the one that the user gave is tried */
 };
 
 struct fetch_task {
@@ -83,6 +85,7 @@ enum fetch_end {
 	FETCH_DONE,
 	FETCH_NO_RANGES, /* all of the file was offered where a part was asked for */
 	FETCH_EXPIRED,   /* the link is not good any more */
+	FETCH_AT_ONCE,   /* it is to be made again in another way, which the next one is */
 	FETCH_LATER,     /* it may work another time */
 	FETCH_NEVER,
 };

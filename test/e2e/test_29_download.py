@@ -413,6 +413,27 @@ def test_gateway_gives_no_more_links(stored, place):
     assert p.prefix() <= SEGMENT
 
 
+# ---- the store's certificate ----
+
+@pytest.mark.parametrize("connections", ["1", "4"])
+def test_store_of_a_private_ca(stored, place, pki, connections):
+    """The CA that the user gave for the gateway is tried for the store as well; without it there is no download."""
+    s = stored(identity=pki.gateway)
+    p = place(s)
+    p.run("--connections", connections, "--cacert", pki.ca)
+    p.is_whole()
+    before = len(s.asked)
+    p.file.unlink()
+    result = p.run("--connections", connections, code=INCOMPLETE)
+    assert "certificate" in result.err and len(s.asked) == before and not p.part.exists(), result
+
+
+def test_store_with_a_wrong_certificate(stored, place, pki):
+    s = stored(identity=pki.issue("elsewhere", ["elsewhere.test"]))
+    result = place(s).run("--cacert", pki.ca, code=INCOMPLETE)
+    assert not s.asked and result.err, result
+
+
 # ---- leaving, and going on ----
 
 @pytest.mark.threads

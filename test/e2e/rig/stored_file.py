@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 import socket
+import ssl
 import struct
 import threading
 
@@ -106,13 +107,14 @@ class StoredFile:
 
     data       the bytes of the file
     script     called with each Asked in a thread of its own, whose end closes the connection; default: Asked.good
+    identity   pki.Identity of the store's certificate: then it speaks TLS, as "localhost"
     links      what the gateway does with the n-th wish for a link, from 1: None for a good one, or a status to refuse with
     asked      every Asked, in the order in which they came
     in_flight, most_in_flight    requests that are being answered now, and the most at a time
     complaints what should not have happened in a thread; close() fails with it
     """
 
-    def __init__(self, session, data, script=None, links=None):
+    def __init__(self, session, data, script=None, links=None, identity=None):
         self.data, self.script, self.links = data, script or Asked.good, links or (lambda n: None)
         self.job, self.tokens = JOB, {"alice": session.new_token("alice")}
         self.sha256 = hashlib.sha256(data).hexdigest()
@@ -124,6 +126,11 @@ class StoredFile:
         self._connections, self._threads = set(), []
         self._gateway, self._store = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
         self.url, self.store_url = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in (self._gateway, self._store))
+        self._context = None
+        if identity:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(identity.cert, identity.key)
+            self.store_url = self.store_url.replace("http://127.0.0.1", "https://localhost")
         for listener, serve in ((self._gateway, self._serve_gateway), (self._store, self._serve_store)):
             self._start(self._accept, listener, serve)
 
@@ -139,12 +146,14 @@ class StoredFile:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with self.lock:
-                self._connections.add(connection)
             self._start(self._run, connection, serve)
 
     def _run(self, connection, serve):
         try:
+            if self._context and serve == self._serve_store:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with self.lock:
+                self._connections.add(connection)
             serve(connection)
         except OSError:
             pass  # the client has gone
