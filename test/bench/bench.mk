@@ -7,7 +7,12 @@ $(BUILD)/bench/sender: $(BUILD)/test/bench/sender.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $@ $<
 
+$(BUILD)/bench/store_put: $(BUILD)/test/bench/store_put.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(OUR_LDFLAGS) -o $@ $< $(LINK_OURS) $(OUR_LDLIBS)
+
 bench:
 	$(Q)ops/install-deps.sh --bench
-	$(Q)$(MAKE) --no-print-directory all $(BUILD)/bench/sender
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/bench/sender $(BUILD)/bench/store_put
 	$(Q)PCAPLINE_BUILD='$(abspath $(BUILD))' $(PYTHON) -B test/bench/bench.py $(BENCH)

@@ -129,7 +129,7 @@ class Place:
 
     def __init__(self, build):
         self.build = pathlib.Path(build).resolve()
-        self.processes, self.sinks, self.made = [], [], []
+        self.processes, self.sinks, self.made, self.closing = [], [], [], []
         self.next_port = 9500
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="pcapline-bench-"))
         tag = f"plbench{os.getpid()}"
@@ -211,6 +211,8 @@ class Place:
     def close(self):
         for process in list(self.processes):
             process.kill()
+        for close in self.closing:
+            close()
         for sink in self.sinks:
             sink.close()
         for name in self.names.values():

@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 
+from bucket import Boto3, Bucket, Curl, S3cmd, Uploader
 from place import FAR_IP, HOST_IP, BenchError, Process, wait_for
 from systems import Agent, Dumpcap, Ssh, Store, Tcpdump, Whole
 
@@ -279,5 +280,23 @@ class Storing(Row):
                 "cpu": cpu_between(way, before, after, max(counted.captured_bytes, 1) / GB)["cpu"]}
 
 
-ROWS = (Paced(), Bulk(), Full(), Latency(), Stopped(), Storing())
-WAYS = {"tcpdump": Tcpdump, "dumpcap": Dumpcap, "ssh": Ssh, "agent": Agent, "pcapline": Whole, "stored": Store}
+class Uploading(Row):
+    name = "bucket"
+    title = "512 MiB into a bucket of a Ceph RADOS gateway on loopback"
+    notes = "Both cores are the server's too. Ours hashes twice, spools, sends four parts at once, compares and tags; curl only sends."
+    ways = (Curl, Uploader, Boto3, S3cmd)
+    peers = {Uploader: Curl, Boto3: Curl, S3cmd: Curl}
+    metrics = (Metric("rate", "MB/s", 0, ratio=True), Metric("cpu", "CPU s/GB", 2))
+    bucket = None
+
+    def run(self, place, way_class):
+        if not self.bucket:
+            self.bucket = Bucket(place)
+        took, cpu = way_class(self.bucket).run()
+        self.bucket.empty()
+        return {"rate": self.bucket.bytes / took / 1e6, "cpu": cpu / (self.bucket.bytes / GB)}
+
+
+ROWS = (Paced(), Bulk(), Full(), Latency(), Stopped(), Storing(), Uploading())
+WAYS = {"tcpdump": Tcpdump, "dumpcap": Dumpcap, "ssh": Ssh, "agent": Agent, "pcapline": Whole, "stored": Store,
+        "curl": Curl, "uploader": Uploader, "boto3": Boto3, "s3cmd": S3cmd}
