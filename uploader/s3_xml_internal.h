@@ -33,7 +33,7 @@ int s3_doc_write(xmlDoc *doc, struct buf *dst, struct err *err);
 /* A document to write with its root, in S3's name space. */
 xmlDoc *s3_doc_new(const char *root, struct err *err);
 
-/* s3_node_add: a child with this text (NULL: none), in the name space of its parent; the text is XML's legal characters.  NULL on no memory. */
+/* s3_node_add: a child with this text (NULL: none), in the name space of its parent.  NULL: no memory, or ERR_INPUT for a text that XML cannot hold. */
 xmlNode *s3_node_add(xmlNode *parent, const char *name, const char *text, struct err *err);
 int s3_node_add_number(xmlNode *parent, const char *name, uint64_t v, struct err *err);
 

@@ -3,14 +3,37 @@
 #include "uploader/s3_xml_internal.h"
 
 #include <inttypes.h>
+#include <libxml/parserInternals.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+/* XML has no way to hold control characters, U+FFFE, U+FFFF and what is no UTF-8; libxml2 would write them all the same. */
+static bool is_legal(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t left = strlen(text);
+
+	while (left) {
+		int n = left > 4 ? 4 : (int)left, c = xmlGetUTF8Char(p, &n);
+
+		if (c < 0 || !IS_CHAR(c))
+			return false;
+		p += n;
+		left -= (size_t)n;
+	}
+	return true;
+}
+
 xmlNode *s3_node_add(xmlNode *parent, const char *name, const char *text, struct err *err)
 {
-	xmlNode *n = xmlNewTextChild(parent, parent->ns, (const xmlChar *)name, (const xmlChar *)text);
+	xmlNode *n;
 
+	if (text && !is_legal(text)) {
+		err_set(err, ERR_INPUT, "<%s>: \"%.64s\" has a character that XML cannot hold", name, text);
+		return NULL;
+	}
+	n = xmlNewTextChild(parent, parent->ns, (const xmlChar *)name, (const xmlChar *)text);
 	/* libxml2 gives the element even when there was no memory for its text. */
 	if (n && text && text[0] && (!n->children || !n->children->content))
 		n = NULL;

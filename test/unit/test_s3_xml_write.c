@@ -78,7 +78,8 @@ static void test_complete_10000(void **state)
 static void test_tagging(void **state)
 {
 	static const char *const pairs[][2] = {{"user", "j\xc3\xbcrgen <a&b>"}, {"job", ""}};
-	static const char *const bad[][2] = {{"", "v"}, {"a\x01", "v"}, {"a", "\xff"}, {"a", "x\ny"}};
+	static const char *const bad[][2] = {
+		{"", "v"}, {"a\x01", "v"}, {"a", "\xff"}, {"a", "x\ny"}, {"a", "\xef\xbf\xbf"}, {"\xef\xbf\xbe", ""}};
 	static const char *const many[11][2] = {{"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}, {"e", ""}, {"f", ""},
 		{"g", ""}, {"h", ""}, {"i", ""}, {"j", ""}, {"k", ""}};
 	struct err err = {0};
