@@ -105,22 +105,27 @@ static bool reachable(struct s3_exam *x)
 	enum s3_told told = s3_exam_call(x, &rq, &a, &why);
 
 	if (told == S3_TOLD) {
-		told = list_is_one(&a, &why) < 0 ? S3_TOLD_UNKNOWN : S3_TOLD;
+		if (list_is_one(&a, &why) < 0)
+			told = S3_TOLD_UNKNOWN;
 		s3_answer_done(&a);
 	}
-	if (told == S3_TOLD)
+	if (told == S3_TOLD) {
 		s3_exam_add(x, DRIVER_GOOD, "reachable", "bucket \"%s\" at %s answers", bucket, endpoint);
-	else if (told == S3_TOLD_DENIED && strcmp(why.detail, "access_denied") == 0)
+		return true;
+	}
+	if (strcmp(why.detail, "access_denied") == 0) {
 		s3_exam_add(x, DRIVER_WARNING, "reachable",
-			"the keys have no right to list bucket \"%s\" (s3:ListBucket): what is missing cannot be told "
-			"from what is forbidden; grant it",
-			bucket);
-	else if (told == S3_TOLD_FAULT && why.code != ERR_STATE)
+			"the keys have no right to list bucket \"%s\" (s3:ListBucket)%s: what is missing cannot be "
+			"told from what is forbidden; grant it",
+			bucket, s3_client_is_tls(x->c) ? "" : ", or its policy denies plain http");
+		return true;
+	}
+	if (told == S3_TOLD_FAULT && why.code != ERR_STATE)
 		x->gone = why;
 	else
-		s3_exam_add(x, DRIVER_ERROR, "reachable", "bucket \"%s\" at %s cannot be used: %s", bucket, endpoint,
-			why.msg);
-	return told == S3_TOLD || (told == S3_TOLD_DENIED && strcmp(why.detail, "access_denied") == 0);
+		s3_exam_add(x, DRIVER_ERROR, "reachable", "bucket \"%s\" at %s cannot be used%s: %s", bucket, endpoint,
+			strcmp(why.detail, "bad_answer") == 0 ? ", what answers there is no S3 store" : "", why.msg);
+	return false;
 }
 
 /* ---- versioning ---- */

@@ -85,14 +85,15 @@ static void public_access(struct s3_exam *x, const struct question *policy, bool
 	}
 	ask(x, "policyStatus", s3_access_policy_status, &status);
 	ask(x, "acl", s3_access_acl, &acl);
-	if (policy_is_public || (status.told == S3_TOLD && status.yes))
-		s3_exam_add(x, DRIVER_ERROR, "public_access",
-			"the bucket policy lets everybody in: take Principal \"*\" out of what it allows, and set the "
-			"bucket's public access block");
-	else if (acl.told == S3_TOLD && acl.yes)
+	/* Before the policy: some stores count the ACL in the policy's status. */
+	if (acl.told == S3_TOLD && acl.yes)
 		s3_exam_add(x, DRIVER_ERROR, "public_access",
 			"the bucket's ACL lets everybody in: take the groups AllUsers and AuthenticatedUsers out of "
 			"it, and set the bucket's public access block");
+	else if (policy_is_public || (status.told == S3_TOLD && status.yes))
+		s3_exam_add(x, DRIVER_ERROR, "public_access",
+			"the bucket policy lets everybody in: take Principal \"*\" out of what it allows, and set the "
+			"bucket's public access block");
 	else if (block.told == S3_TOLD || block.told == S3_TOLD_NONE)
 		s3_exam_add(x, is_aws(x) ? DRIVER_WARNING : DRIVER_NOTE, "public_access",
 			"nothing is public now, but the bucket's public access block is not set, so that one mistake "

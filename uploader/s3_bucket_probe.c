@@ -327,7 +327,7 @@ static void erase(struct s3_exam *x, const struct probe *p)
 		s3_exam_add(x, DRIVER_GOOD, "erase", "what was put is erased with all that belongs to it");
 	else
 		s3_exam_add(x, why.code == ERR_PERM ? DRIVER_ERROR : DRIVER_WARNING, "erase",
-			"captures cannot be erased for sure, %s stays behind: %s", p->key, why.msg);
+			"what was put cannot be erased for sure: %s", why.msg);
 }
 
 void s3_exam_probe(struct s3_exam *x)

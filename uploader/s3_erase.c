@@ -55,8 +55,8 @@ static int still_there(
 static int page_get(struct erasing *e, const char *what, struct listing *l, struct s3_answer *ret)
 {
 	const char *id_marker = strcmp(what, "uploads") == 0 ? "upload-id-marker" : "version-id-marker";
-	const struct s3_pair query[] = {
-		{what, ""}, {"encoding-type", "url"}, {"prefix", e->key}, {"key-marker", l->key}, {id_marker, l->id}};
+	/* Not encoding-type=url: Ceph encodes the keys of uploads then, but does not say so. */
+	const struct s3_pair query[] = {{what, ""}, {"prefix", e->key}, {"key-marker", l->key}, {id_marker, l->id}};
 	const struct s3_request rq = {.method = "GET",
 		.query = query,
 		.query_n = !l->key[0]  ? 3
@@ -341,14 +341,18 @@ int s3_erase_key(struct s3_client *c, const char *key, struct driver_erased *ret
 {
 	struct driver_erased aside = {0};
 	struct erasing e = {c, key, ret ? ret : &aside};
+	struct err why = {0};
 	bool listed;
 
-	/* Uploads first: one that is completed meanwhile becomes an object, which is then found. */
-	if (uploads_erase(&e, err) < 0 || versions_erase(&e, &listed, err) < 0)
+	/* Uploads first: one that is completed meanwhile becomes an object, which is then found.  Where they cannot be taken away the rest can. */
+	uploads_erase(&e, &why);
+	if (versions_erase(&e, &listed, err) < 0)
 		return -1;
 	if (!listed && plain_erase(&e, err) < 0)
 		return -1;
-	if (uploads_erase(&e, err) < 0)
-		return -1;
-	return gone(&e, listed, err);
+	if (why.code == ERR_NONE && uploads_erase(&e, &why) == 0)
+		return gone(&e, listed, err);
+	if (err)
+		*err = why;
+	return -1;
 }
