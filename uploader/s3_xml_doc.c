@@ -1,7 +1,7 @@
 /* s3_xml_doc.c - see s3_xml_internal.h.  The one place that feeds libxml2.
  *
  * A document is bounded before libxml2 sees it (bytes; bytes between two '<', because its search for doubled attributes takes the square of
- * their number) and while it is read (elements, depth).  A DOCTYPE ends the reading where it begins, so there are no entities but
+ * their number) and while it is read (elements, attributes of one, depth).  A DOCTYPE ends the reading where it begins, so there are no entities but
  * XML's own five and nothing to load.  Everything is UTF-8, whatever the document says of itself. */
 #include "uploader/s3_xml_internal.h"
 
@@ -70,6 +70,8 @@ static void on_element(void *ctx, const xmlChar *name, const xmlChar *prefix, co
 		return;
 	if (++r->elements > S3_XML_ELEMENTS_MAX)
 		refuse(p, ERR_LIMIT, "too many elements");
+	else if (spaces_n + attrs_n > S3_XML_ATTRIBUTES_MAX)
+		refuse(p, ERR_LIMIT, "too many attributes");
 	else if (p->nodeNr >= S3_XML_DEPTH_MAX)
 		refuse(p, ERR_LIMIT, "elements too deep in each other");
 	else

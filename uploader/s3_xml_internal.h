@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 #define S3_XML_BYTES_MAX                                                                                               \
-	(8 * 1024 * 1024)         /* 1000 uploads with keys and ids of 1024 bytes, each byte a "%20" or an "&amp;" */
-#define S3_XML_ELEMENTS_MAX 40000 /* 1000 versions with an owner and checksums have 20 each */
-#define S3_XML_DEPTH_MAX    16    /* the deepest of S3's, a tag of a lifecycle rule, has 6 */
-#define S3_XML_GAP_MAX      8192  /* bytes from one '<' to the next: a tag and the text behind it */
+	(8 * 1024 * 1024)           /* 1000 uploads with keys and ids of 1024 bytes, each byte a "%20" or an "&amp;" */
+#define S3_XML_ELEMENTS_MAX   40000 /* 1000 versions with an owner and checksums have 20 each */
+#define S3_XML_ATTRIBUTES_MAX 16    /* S3 has name spaces and a type */
+#define S3_XML_DEPTH_MAX      16    /* the deepest of S3's, a tag of a lifecycle rule, has 6 */
+#define S3_XML_GAP_MAX        8192  /* bytes from one '<' to the next: a tag and the text behind it */
 
 /* s3_doc_read: ERR_INPUT (not well-formed, a DOCTYPE), ERR_LIMIT.  Free with xmlFreeDoc; it has a root. */
 xmlDoc *s3_doc_read(const void *xml, size_t n, struct err *err);

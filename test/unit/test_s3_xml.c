@@ -196,6 +196,8 @@ static void test_bounds(void **state)
 	refuse_repeated("<a>", "<b/>", 40000, "</a>", "too many elements");
 	refuse_repeated("<a>", "x", 8192, "</a>", "8192 bytes");
 	refuse_repeated("<a ", "b='' ", 2000, "/>", "8192 bytes");
+	refuse_repeated("<a b='' c='' d='' e='' f='' g='' h='' i='' j='' k='' l='' m='' n='' o='' p='' q=''", " r=''",
+		1, "/>", "too many attributes");
 	refuse_repeated("<a>", "<!-- x -->", 900000, "</a>", "8388608");
 	refuse_repeated("<InitiateMultipartUploadResult><UploadId>", "u", S3_UPLOAD_ID_MAX,
 		"</UploadId></InitiateMultipartUploadResult>", "over 1024 bytes");
