@@ -5,15 +5,33 @@
 #include "cli/text.h"
 #include "common/parse.h"
 
+/* "2 captures erased: 2 objects, 1 unfinished upload, 3.1 MB" */
+static void say_sum(const json_t *answer)
+{
+	char captures[40], objects[40], uploads[48], bytes[32];
+	uint64_t n = json_count(answer, "uploads");
+
+	talk_say("%s erased: %s%s%s, %s",
+		text_count(json_array_size(json_object_get(answer, "purged")), "capture", "captures", captures,
+			sizeof(captures)),
+		text_count(json_count(answer, "objects"), "object", "objects", objects, sizeof(objects)), n ? ", " : "",
+		n ? text_count(n, "unfinished upload", "unfinished uploads", uploads, sizeof(uploads)) : "",
+		parse_format_bytes(json_count(answer, "size_bytes"), bytes, sizeof(bytes)));
+}
+
 static int show(const json_t *answer)
 {
-	char job[64], text[512], bytes[32];
 	json_t *purged = json_object_get(answer, "purged"), *one;
+	char job[64], text[512];
 	size_t i;
 
-	json_array_foreach(purged, i, one) printf("%s\n", text_clean(json_text(one, "job"), job, sizeof(job)));
-	talk_say("%s erased, %s", text_count(json_array_size(purged), "capture", "captures", text, sizeof(text)),
-		parse_format_bytes(json_count(answer, "size_bytes"), bytes, sizeof(bytes)));
+	json_array_foreach(purged, i, one)
+	{
+		printf("%s\n", text_clean(json_text(one, "job"), job, sizeof(job)));
+		if (*json_text(one, "note"))
+			talk_say("job %s: %s", job, text_clean(json_text(one, "note"), text, sizeof(text)));
+	}
+	say_sum(answer);
 	json_array_foreach(json_object_get(answer, "failed"), i, one)
 	{
 		json_t *error = json_object_get(one, "error");

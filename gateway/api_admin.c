@@ -97,25 +97,36 @@ void api_admin_kill(struct api_call *a)
 
 /* ---- purge ---- */
 
-static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t *failed, uint64_t *sum)
+static json_t *purged_json(const char *id, const struct erase_report *r)
+{
+	return json_pack("{s:s, s:I, s:I, s:I, s:s*}", "job", id, "size_bytes", (json_int_t)r->store.bytes, "objects",
+		(json_int_t)r->store.objects, "uploads", (json_int_t)r->store.uploads, "note",
+		r->note[0] ? r->note : NULL);
+}
+
+static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t *failed, struct driver_erased *sum)
 {
 	struct capture *c = jobs_find(a->gw->jobs, id);
+	struct erase_report r = {0};
 	struct err err = {0};
-	uint64_t bytes = 0;
 
 	if (c) {
 		capture_kill(c, STOP_KILLED, a->who.user_name);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)
 			err_set(&err, ERR_UNAVAILABLE, "the capture is still being ended");
+		else
+			capture_erased(c, &r.store);
 		capture_unref(c);
 	}
 	if (err.code == ERR_NONE)
-		retention_erase(a->gw, id, JOB_PURGED, a->who.user_name, &bytes, &err);
+		retention_erase(a->gw, id, JOB_PURGED, a->who.user_name, &r, &err);
 	if (err.code == ERR_NONE)
-		json_array_append_new(purged, json_pack("{s:s, s:I}", "job", id, "size_bytes", (json_int_t)bytes));
+		json_array_append_new(purged, purged_json(id, &r));
 	else
 		json_array_append_new(failed, json_pack("{s:s, s:s}", "job", id, "error", err.msg));
-	*sum += bytes;
+	sum->objects += r.store.objects;
+	sum->uploads += r.store.uploads;
+	sum->bytes += r.store.bytes;
 }
 
 void api_admin_purge(struct api_call *a)
@@ -125,7 +136,7 @@ void api_admin_purge(struct api_call *a)
 	json_t *body = api_body(a), *purged = json_array(), *failed = json_array();
 	struct job **jobs = NULL;
 	struct err err = {0};
-	uint64_t sum = 0;
+	struct driver_erased sum = {0};
 	size_t n = 0;
 	int rc;
 
@@ -149,7 +160,8 @@ void api_admin_purge(struct api_call *a)
 	log_event(LOG_LEVEL_WARNING, "admin.purge",
 		json_pack("{s:s, s:O, s:O}", "by", a->who.user_id, "purged", purged, "failed", failed));
 	http_reply_json(a->rq, 200,
-		json_pack("{s:O, s:O, s:I}", "purged", purged, "failed", failed, "size_bytes", (json_int_t)sum));
+		json_pack("{s:O, s:O, s:I, s:I, s:I}", "purged", purged, "failed", failed, "size_bytes",
+			(json_int_t)sum.bytes, "objects", (json_int_t)sum.objects, "uploads", (json_int_t)sum.uploads));
 out:
 	json_decref(purged);
 	json_decref(failed);

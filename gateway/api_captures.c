@@ -81,6 +81,7 @@ static struct job *make_job(
 	const struct identity *w = &a->who;
 	char *target = json_dumps(r->target, JSON_COMPACT | JSON_SORT_KEYS);
 	struct job *j = job_new(instances);
+	char store[STORAGE_NAME_MAX];
 
 	if (!target || !j) {
 		err_nomem(err);
@@ -101,6 +102,10 @@ static struct job *make_job(
 		char *key = store_key(a->gw->config.storage_prefix, w->org[0] ? w->org : w->user_id, j->created_at,
 			j->id, job_format_name(r->format));
 
+		if (job_set(&j->object_store, storage_name(&a->gw->config, store), err) < 0) {
+			free(key);
+			goto fail;
+		}
 		free(j->object_key);
 		if (!(j->object_key = key)) {
 			err_nomem(err);
@@ -378,8 +383,11 @@ void api_captures_stop(struct api_call *a)
 void api_captures_delete(struct api_call *a)
 {
 	struct job *j = api_job(a, api_may_end);
+	struct erase_report r = {0};
+	struct driver_erased *e = &r.store;
 	struct capture *c;
 	struct err err = {0};
+	char text[120];
 
 	if (!j)
 		return;
@@ -387,11 +395,17 @@ void api_captures_delete(struct api_call *a)
 		capture_kill(c, STOP_DELETED, a->who.user_name);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)
 			err_set(&err, ERR_UNAVAILABLE, "the capture is being ended; try again in a moment");
+		else
+			capture_erased(c, e);
 		capture_unref(c);
 	}
-	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who.user_name, NULL, &err) == 0)
+	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who.user_name, &r, &err) == 0) {
+		snprintf(text, sizeof(text), "objects=%" PRIu32 ", uploads=%" PRIu32 ", bytes=%" PRIu64, e->objects,
+			e->uploads, e->bytes);
+		http_reply_header(a->rq, "Pcap-Erased", text);
 		http_reply_empty(a->rq, 204);
-	else
+	} else {
 		http_reply_err(a->rq, &err);
+	}
 	job_free(j);
 }

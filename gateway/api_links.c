@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/json_in.h"
 #include "gateway/api.h"
+#include "gateway/storage.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ static int read_wish(struct api_call *a, json_t *body, struct link_wish *ret, st
 static int check_ready(const struct job *j, const struct gateway *gw, struct err *err)
 {
 	if (j->state == JOB_READY && gw->store)
-		return 0;
+		return storage_is_elsewhere(gw, j, err) ? -1 : 0;
 	if (j->state == JOB_READY)
 		return err_set(err, ERR_UNAVAILABLE, "storage is switched off on this gateway");
 	if (j->state == JOB_STARTING || j->state == JOB_RUNNING || j->state == JOB_FINISHING)

@@ -278,6 +278,13 @@ int capture_wait_ended(struct capture *c, uint64_t ms)
 	return rc;
 }
 
+void capture_erased(struct capture *c, struct driver_erased *ret)
+{
+	pthread_mutex_lock(&c->lock);
+	*ret = c->erased;
+	pthread_mutex_unlock(&c->lock);
+}
+
 json_t *capture_to_json(struct capture *c, bool brief)
 {
 	json_t *j;

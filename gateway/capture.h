@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "gateway/live.h"
 #include "schema/job.h"
+#include "uploader/driver.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -42,6 +43,9 @@ void capture_kill(struct capture *c, enum stop_reason reason, const char *by);
 
 /* capture_wait_ended: until nothing of it runs any more; -1 when it still does after ms. */
 int capture_wait_ended(struct capture *c, uint64_t ms);
+
+/* capture_erased: what was erased of a capture that was killed, once it has ended. */
+void capture_erased(struct capture *c, struct driver_erased *ret);
 
 /* A new reference to the job as it stands (JSON as the API shows it). */
 json_t *capture_to_json(struct capture *c, bool brief);

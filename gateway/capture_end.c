@@ -69,11 +69,21 @@ static bool is_discarded(struct capture *c)
 	return discarded;
 }
 
-/* Killed while it was being finished: what was made goes again.  -1: it is still there. */
+/* Killed, maybe while it was being finished: what was made goes again.  -1: it is still there. */
 static int discard(struct capture *c)
 {
+	struct driver_erased erased = {0};
 	enum stop_reason reason;
 	struct err err = {0};
+	uint64_t dropped = 0;
+
+	if (c->live)
+		live_end(c->live, true);
+	if (c->store) {
+		dropped = store_job_bytes(c->store);
+		store_job_drop(c->store);
+		c->store = NULL;
+	}
 
 	pthread_mutex_lock(&c->lock);
 	reason = c->stop_reason;
@@ -81,11 +91,36 @@ static int discard(struct capture *c)
 	job_set(&c->job->stop_by, c->stop_by, NULL);
 	pthread_mutex_unlock(&c->lock);
 	capture_save(c); /* should this process die now, the next one goes on erasing */
-	if (c->job->mode == JOB_STORE && store_erase(c->gw->store, c->job->id, c->job->object_key, NULL, &err) < 0) {
+	if (c->job->mode == JOB_STORE && store_erase(c->gw->store, c->job->id, c->job->object_key, &erased, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, "capture.erase_failed", &err, NULL);
 		return -1;
 	}
+	erased.bytes += dropped;
+	pthread_mutex_lock(&c->lock);
+	c->erased = erased;
+	pthread_mutex_unlock(&c->lock);
 	capture_fail(c, reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, reason);
+	return 0;
+}
+
+/* The store has lost what it had confirmed: no trying helps, and what is left is of no use.  -1: the sweeper goes on erasing. */
+static int lose(struct capture *c, const struct err *why)
+{
+	struct err err = {0};
+
+	log_err(LOG_LEVEL_ERROR, "capture.storage_lost", why, NULL);
+	if (store_erase(c->gw->store, c->job->id, c->job->object_key, NULL, &err) < 0) {
+		log_err(LOG_LEVEL_ERROR, "capture.erase_failed", &err, NULL);
+		return -1;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->job->object_key[0] = '\0';
+	job_set(&c->job->error_code, "storage_lost", NULL);
+	job_set(&c->job->error, why->msg, NULL);
+	pthread_mutex_unlock(&c->lock);
+	capture_set_state(c, JOB_FAILED);
+	capture_event(c, "failed",
+		json_pack("{s:s, s:s}", "reason", stop_reason_name(c->job->stop_reason), "error", why->msg));
 	return 0;
 }
 
@@ -103,6 +138,8 @@ static void finish_store(struct capture *c)
 			capture_set_state(c, JOB_FINISHING); /* the sweeper goes on erasing */
 		return;
 	}
+	if (rc < 0 && strcmp(err.detail, "storage_lost") == 0 && lose(c, &err) == 0)
+		return;
 	if (rc < 0) {
 		/* What there is stays in the spool; the sweeper tries again until it is too old. */
 		log_err(LOG_LEVEL_ERROR, "capture.store_failed", &err, NULL);
@@ -160,6 +197,7 @@ static void finish_live(struct capture *c)
 void capture_fail(struct capture *c, enum job_state state, enum stop_reason reason)
 {
 	struct err err = {0};
+	json_t *data;
 
 	if (c->live)
 		live_end(c->live, state != JOB_FAILED);
@@ -176,8 +214,12 @@ void capture_fail(struct capture *c, enum job_state state, enum stop_reason reas
 	}
 	pthread_mutex_unlock(&c->lock);
 	capture_set_state(c, state);
-	capture_event(c, job_state_name(state),
-		json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "error", c->job->error));
+	data = json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "error", c->job->error);
+	if (data && state != JOB_FAILED && c->job->mode == JOB_STORE)
+		json_object_update_missing_new(
+			data, json_pack("{s:I, s:I, s:I}", "objects", (json_int_t)c->erased.objects, "uploads",
+				      (json_int_t)c->erased.uploads, "bytes", (json_int_t)c->erased.bytes));
+	capture_event(c, job_state_name(state), data);
 }
 
 static void log_ended(struct capture *c)
@@ -216,8 +258,8 @@ void capture_end(struct capture *c)
 	write_end(c);
 
 	if (discarded) {
-		capture_save(c); /* as in discard */
-		capture_fail(c, reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, reason);
+		if (discard(c) < 0)
+			capture_set_state(c, JOB_FINISHING);
 	} else if (!any) {
 		capture_fail(c, JOB_FAILED, reason);
 	} else {

@@ -51,7 +51,8 @@ struct capture {
 	enum stop_reason stop_reason;
 	char stop_by[128];
 	bool killed, ended;
-	bool closing; /* the last bytes are on their way out: nobody joins who needs more */
+	struct driver_erased erased; /* when it was killed; bytes also of what was no object yet */
+	bool closing;                /* the last bytes are on their way out: nobody joins who needs more */
 
 	/* the thread's own */
 	bool stopping, full;

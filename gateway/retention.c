@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
+#include "gateway/storage.h"
 #include "schema/pcapng.h"
 
 #include <pthread.h>
@@ -44,27 +45,61 @@ static void save(struct gateway *gw, const struct job *j)
 
 /* ---- erasing ---- */
 
+/* What the store holds of it; a job whose object this gateway cannot reach keeps its record, unless its time is over. */
+static int erase_stored(
+	struct gateway *gw, struct job *j, enum job_state state, struct erase_report *ret, struct err *err)
+{
+	struct driver_erased e = {0};
+	struct err elsewhere = {0};
+
+	if (!gw->store && !j->object_key[0])
+		return 0;
+	if (!gw->store)
+		return err_set(err, ERR_UNAVAILABLE,
+			"storage is switched off on this gateway; the capture's file cannot be reached to erase it");
+	if (storage_is_elsewhere(gw, j, &elsewhere)) {
+		err_in(&elsewhere, "not erased");
+		if (state != JOB_EXPIRED) {
+			if (err)
+				*err = elsewhere;
+			return -1;
+		}
+		log_err(LOG_LEVEL_WARNING, "retention.not_erased", &elsewhere, json_pack("{s:s}", "job", j->id));
+		snprintf(ret->note, sizeof(ret->note), "%s", elsewhere.msg);
+		if (job_set(&j->error_code, "storage_elsewhere", err) < 0)
+			return -1;
+		return job_set(&j->error, elsewhere.msg, err);
+	}
+	if (store_erase(gw->store, j->id, j->object_key, &e, err) < 0)
+		return -1;
+	if (j->state == JOB_READY && e.objects == 0)
+		snprintf(ret->note, sizeof(ret->note), "the store held no object of it any more");
+	ret->store.objects += e.objects;
+	ret->store.uploads += e.uploads;
+	ret->store.bytes += e.bytes;
+	return 0;
+}
+
+static json_t *erased_json(const struct erase_report *r, const char *by)
+{
+	return json_pack("{s:s*, s:I, s:I, s:I, s:s*}", "by", by, "objects", (json_int_t)r->store.objects, "uploads",
+		(json_int_t)r->store.uploads, "bytes", (json_int_t)r->store.bytes, "note", r->note[0] ? r->note : NULL);
+}
+
 static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state state, const char *by,
-	uint64_t *ret_bytes, struct err *err)
+	struct erase_report *ret, struct err *err)
 {
 	struct job *j = job_db_get(gw->db, job_id, err);
 	int rc = -1;
 
 	if (!j)
 		return -1;
-	if (ret_bytes)
-		*ret_bytes = j->object_bytes;
 	if (j->state == JOB_PURGED) {
 		rc = 0;
 		goto out;
 	}
-	if (gw->store && store_erase(gw->store, j->id, j->object_key, NULL, err) < 0)
+	if (erase_stored(gw, j, state, ret, err) < 0)
 		goto out;
-	if (!gw->store && j->object_key[0]) {
-		err_set(err, ERR_UNAVAILABLE,
-			"storage is switched off on this gateway; the capture's file cannot be reached to erase it");
-		goto out;
-	}
 	j->state = state;
 	j->object_bytes = 0;
 	j->object_sha256[0] = '\0';
@@ -75,7 +110,7 @@ static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state 
 	if (job_set(&j->object_key, "", err) < 0 || job_db_links_delete(gw->db, j->id, err) < 0 ||
 		job_db_save(gw->db, j, err) < 0)
 		goto out;
-	add_event(gw, j, job_state_name(state), by ? json_pack("{s:s}", "by", by) : NULL);
+	add_event(gw, j, job_state_name(state), erased_json(ret, by));
 	rc = 0;
 out:
 	job_free(j);
@@ -83,14 +118,15 @@ out:
 }
 
 /* Nobody else may finish it meanwhile: what was erased would come back. */
-int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by, uint64_t *ret_bytes,
-	struct err *err)
+int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by,
+	struct erase_report *ret, struct err *err)
 {
+	struct erase_report unread = {0};
 	int rc;
 
 	if (jobs_claim(gw->jobs, job_id, CLAIM_WAIT_MS, err) < 0)
 		return -1;
-	rc = erase_claimed(gw, job_id, state, by, ret_bytes, err);
+	rc = erase_claimed(gw, job_id, state, by, ret ? ret : &unread, err);
 	jobs_unclaim(gw->jobs, job_id);
 	return rc;
 }
@@ -146,20 +182,21 @@ static bool is_too_old(const struct gateway *gw, const struct job *j)
 	return now > last && now - last > gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
 }
 
-static void give_up(struct gateway *gw, struct job *j, const struct err *why)
+static void give_up(struct gateway *gw, struct job *j, const char *code, const struct err *why)
 {
 	struct err err = {0};
 
 	if (store_erase(gw->store, j->id, j->object_key, NULL, &err) < 0)
 		finish_later(gw, j, &err);
 	else
-		finish_lost(gw, j, "storage_failed", why->msg);
+		finish_lost(gw, j, code, why->msg);
 }
 
 static void finish_stored(struct gateway *gw, struct job *j)
 {
 	struct driver_tags tags = {
 		.job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
+	char store[STORAGE_NAME_MAX];
 	struct driver_object object;
 	struct err err = {0};
 
@@ -171,6 +208,7 @@ static void finish_stored(struct gateway *gw, struct job *j)
 		memcpy(j->object_sha256, object.sha256, sizeof(object.sha256));
 		job_set(&j->error_code, "", NULL);
 		job_set(&j->error, "", NULL);
+		job_set(&j->object_store, storage_name(&gw->config, store), NULL);
 		save(gw, j);
 		add_event(gw, j, "ready",
 			json_pack("{s:I, s:s, s:b}", "size_bytes", (json_int_t)object.bytes, "sha256", object.sha256,
@@ -179,8 +217,10 @@ static void finish_stored(struct gateway *gw, struct job *j)
 			json_pack("{s:s, s:I}", "job", j->id, "bytes", (json_int_t)object.bytes));
 	} else if (err.code == ERR_NOT_FOUND) {
 		finish_lost(gw, j, "interrupted", "the gateway ended before anything was stored");
+	} else if (strcmp(err.detail, "storage_lost") == 0) {
+		give_up(gw, j, "storage_lost", &err); /* trying again is no use */
 	} else if (is_too_old(gw, j)) {
-		give_up(gw, j, &err);
+		give_up(gw, j, "storage_failed", &err);
 	} else {
 		finish_later(gw, j, &err);
 	}
@@ -198,9 +238,10 @@ static void finish_without_store(struct gateway *gw, struct job *j)
 /* The former process died, or failed, while it erased a job that was killed. */
 static void finish_killed(struct gateway *gw, const struct job *j)
 {
+	struct erase_report r = {0};
 	struct err err = {0};
 
-	if (erase_claimed(gw, j->id, j->stop_reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, NULL, NULL, &err) < 0)
+	if (erase_claimed(gw, j->id, j->stop_reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, NULL, &r, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "retention.erase_failed", &err, json_pack("{s:s}", "job", j->id));
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "schema/job.h"
+#include "uploader/driver.h"
 
 #include <stdint.h>
 
@@ -16,9 +17,16 @@ struct retention;
 struct retention *retention_start(struct gateway *gw, struct err *err);
 void retention_stop(struct retention *r); /* waits for the job at which a sweep is; accepts NULL */
 
+/* What was erased. */
+struct erase_report {
+	struct driver_erased store;
+	char note[ERR_MSG_MAX]; /* what should be known of it beyond the figures, a plain sentence; "" : nothing */
+};
+
 /* retention_erase: object, spool and links of a job that does not run, verified; then it is in state (JOB_EXPIRED, JOB_PURGED). A job that is
- * purged already is success.  ret_bytes (may be NULL): of the object that was erased. */
-int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by, uint64_t *ret_bytes,
-	struct err *err);
+ * purged already is success.  Adds to *ret (may be NULL).  ERR_UNAVAILABLE: the object is in a store that this gateway does not use; expiry lets such
+ * an object be and says so in the job. */
+int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by,
+	struct erase_report *ret, struct err *err);
 
 #endif

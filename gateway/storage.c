@@ -165,6 +165,28 @@ int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err)
 	return rc;
 }
 
+char *storage_name(const struct config_gateway *c, char ret[STORAGE_NAME_MAX])
+{
+	bool s3 = strcmp(c->storage_driver, "s3") == 0;
+
+	snprintf(ret, STORAGE_NAME_MAX, "%s%s%.63s", c->storage_driver, s3 ? " bucket " : "", s3 ? c->s3.bucket : "");
+	return ret;
+}
+
+bool storage_is_elsewhere(const struct gateway *gw, const struct job *j, struct err *err)
+{
+	char here[STORAGE_NAME_MAX];
+
+	if (j->state != JOB_READY || !j->object_store[0] ||
+		strcmp(j->object_store, storage_name(&gw->config, here)) == 0)
+		return false;
+	err_set(err, ERR_UNAVAILABLE,
+		"the capture's file is in another store (%s) than the one that this gateway uses now (%s)",
+		j->object_store, here);
+	err_detail(err, "storage_elsewhere");
+	return true;
+}
+
 void storage_tell(struct gateway *gw, const char *job_id, json_t *job)
 {
 	char since[CLOCK_TEXT_MAX];

@@ -5,10 +5,12 @@
 #include "common/err.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct gateway;
 struct config_gateway;
+struct job;
 
 /* storage_open: fills gw->store; gw->db is open.  A store that does not answer is no failure (it may come), a configuration that cannot work is. */
 int storage_open(struct gateway *gw, struct err *err);
@@ -19,6 +21,14 @@ void storage_close(struct gateway *gw);
 
 /* storage_usable: may a capture be stored now, as far as can be known within about wait_ms?  gw->store is there.  ERR_FULL or ERR_UNAVAILABLE. */
 int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err);
+
+/* storage_name: which store this is, for the job's record: "file", "s3 bucket caps".  Where exactly it is may change. */
+#define STORAGE_NAME_MAX 80
+char *storage_name(const struct config_gateway *c, char ret[STORAGE_NAME_MAX]);
+
+/* storage_is_elsewhere: is the job's object in a store that this gateway does not use (any more)?  Then err says so: ERR_UNAVAILABLE, detail
+ * storage_elsewhere. */
+bool storage_is_elsewhere(const struct gateway *gw, const struct job *j, struct err *err);
 
 /* storage_tell: how the job's way to the store stands, as "storage" into its JSON; nothing when the store is not at work on it. */
 void storage_tell(struct gateway *gw, const char *job_id, json_t *job);

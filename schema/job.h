@@ -80,6 +80,7 @@ struct job {
 	uint64_t packets;         /* captured: those in the output */
 	struct job_drops dropped;
 	char *object_key; /* "" : none */
+	char *object_store; /* which store the key is of, as the gateway names it; "" : not known (older than this column) */
 	uint64_t object_bytes;
 	char object_sha256[DIGEST_SHA256_HEX_MAX];
 	char *gateway; /* id of the gateway process that runs it */

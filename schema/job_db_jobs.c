@@ -39,6 +39,7 @@ static void bind_changing(struct dbq *q, const struct job *j)
 	dbq_text(q, j->object_key);
 	dbq_u64(q, j->object_bytes);
 	dbq_text(q, j->object_sha256);
+	dbq_text(q, j->object_store);
 	dbq_text(q, j->gateway);
 	dbq_u64(q, j->heartbeat_at);
 }
@@ -61,7 +62,8 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 		"error,"
 		" bytes, packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, object_key, "
 		"object_bytes,"
-		" object_sha256, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		" object_sha256, object_store, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		"?, ?, ?, ?, ?, "
 		"?, ?, ?,"
 		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
 	json_t *target = json_in_parse(j->target, strlen(j->target), NULL);
@@ -103,7 +105,8 @@ static int job_update(struct job_db *db, const struct job *j, struct err *err)
 		"stop_by = ?,"
 		" error_code = ?, error = ?, bytes = ?, packets = ?, dropped_kernel = ?, dropped_interface = ?, "
 		"dropped_agent = ?,"
-		" dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, gateway = ?,"
+		" dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, object_store = ?, gateway "
+		"= ?,"
 		" heartbeat_at = CASE WHEN heartbeat_at < ? THEN ? ELSE heartbeat_at END WHERE id = ?";
 	struct dbq q;
 	int n;
@@ -276,6 +279,7 @@ static void row_changing(struct dbq *q, struct job *j)
 	col_replace(q, &j->object_key);
 	j->object_bytes = dbq_col_u64(q);
 	dbq_col_copy(q, j->object_sha256, sizeof(j->object_sha256));
+	col_replace(q, &j->object_store);
 	col_replace(q, &j->gateway);
 	j->heartbeat_at = dbq_col_u64(q);
 }

@@ -101,6 +101,9 @@ const char *const job_db_migrations[] = {
 	" expires_at BIGINT NOT NULL);"
 	"CREATE INDEX links_job ON links (job_id);"
 	"CREATE INDEX links_expires ON links (expires_at);",
+
+	/* 2: which store an object is in, so that one that another configuration has left behind is not taken for gone. */
+	"ALTER TABLE jobs ADD COLUMN object_store TEXT NOT NULL DEFAULT '';",
 };
 const int job_db_migrations_n = sizeof(job_db_migrations) / sizeof(job_db_migrations[0]);
 

@@ -146,6 +146,8 @@ void gateway_rig_init(struct gateway_rig *r)
 	free(r->store.key);
 	r->store.key = store_key("captures", "acme", CLOCK_NS_PER_S, r->store.job, "pcapng");
 	store_rig_open(&r->store);
+	snprintf(r->driver, sizeof(r->driver), "file");
+	c->storage_driver = r->driver;
 	c->agents_connect_ms = c->agents_start_ms = 5000;
 	c->agents_idle_ms = 20000;
 	c->agents_stop_ms = 20000;
@@ -162,6 +164,14 @@ void gateway_rig_init(struct gateway_rig *r)
 	r->gw.store = r->store.store;
 	r->gw.jobs = jobs_new(10, 10, NULL);
 	assert_non_null(r->gw.jobs);
+}
+
+void gateway_rig_reopen(struct gateway_rig *r)
+{
+	store_rig_close(&r->store);
+	store_rig_open(&r->store);
+	r->gw.db = r->store.db;
+	r->gw.store = r->store.store;
 }
 
 void gateway_rig_done(struct gateway_rig *r)

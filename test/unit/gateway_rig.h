@@ -20,6 +20,7 @@ enum gateway_rig_way {
 
 struct gateway_rig {
 	struct gateway gw;
+	char driver[8]; /* what the configuration calls the store's driver */
 	struct store_rig store;
 	struct rig_certs certs;
 	struct http_server *agent;
@@ -28,7 +29,8 @@ struct gateway_rig {
 };
 
 void gateway_rig_init(struct gateway_rig *r);
-void gateway_rig_done(struct gateway_rig *r); /* all captures must have ended */
+void gateway_rig_reopen(struct gateway_rig *r); /* the store, with what was changed in r->store; no capture runs */
+void gateway_rig_done(struct gateway_rig *r);   /* all captures must have ended */
 
 /* Starts the only capture that r->store.job names. */
 struct capture *gateway_rig_start(struct gateway_rig *r, enum job_mode mode, struct err *err);

@@ -101,10 +101,15 @@ static void test_stopped(void **state)
 static void test_killed_while_running(void **state)
 {
 	struct capture *c = start(JOB_STORE);
+	struct driver_erased erased;
 
 	(void)state;
 	until_captured(c);
 	capture_kill(c, STOP_KILLED, "op");
+	assert_int_equal(capture_wait_ended(c, GATEWAY_RIG_WAIT_MS), 0);
+	capture_erased(c, &erased);
+	assert_int_equal(erased.objects, 0);
+	assert_true(erased.bytes > GATEWAY_RIG_PACKETS * 40);
 	gateway_rig_ended(&rig, c);
 	assert_job(JOB_KILLED, STOP_KILLED);
 	assert_object(false);
@@ -124,6 +129,63 @@ static void test_killed_while_finishing(void **state)
 	capture_kill(c, STOP_KILLED, "op");
 	gateway_rig_ended(&rig, c);
 	assert_job(JOB_KILLED, STOP_KILLED);
+	assert_object(false);
+}
+
+static void test_an_outage_is_told(void **state)
+{
+	const char *since = NULL, *error = NULL;
+	struct capture *c;
+	json_t *j = NULL;
+	json_int_t parts = 0, bytes = 0;
+
+	(void)state;
+	make_slow();
+	rig.store.fail_parts = 1000000;
+	c = start(JOB_STORE);
+	until_captured(c);
+	capture_stop(c, STOP_USER, "alice");
+	for (unsigned ms = 0; !since && ms < GATEWAY_RIG_WAIT_MS; ms++) {
+		json_decref(j);
+		(void)poll(NULL, 0, 1);
+		j = capture_to_json(c, true);
+		(void)json_unpack(j, "{s:{s:I, s:I, s:s, s:s}}", "storage", "parts_waiting", &parts, "bytes_waiting",
+			&bytes, "unreachable_since", &since, "error", &error);
+	}
+	assert_non_null(since);
+	assert_int_equal(parts, 1);
+	assert_true(bytes > 0);
+	assert_non_null(strstr(error, "the fake fails as told"));
+	json_decref(j);
+	pthread_mutex_lock(&rig.store.lock);
+	rig.store.fail_parts = 0;
+	pthread_mutex_unlock(&rig.store.lock);
+	gateway_rig_ended(&rig, c);
+	assert_job(JOB_READY, STOP_USER);
+	assert_object(true);
+}
+
+/* Never ready with a hole, and nothing of it stays. */
+static void test_a_store_that_loses_parts(void **state)
+{
+	struct capture *c;
+	struct job *j;
+
+	(void)state;
+	rig.store.parallel = 1;
+	rig.store.chunk_bytes = 1000;
+	rig.store.forget_at_part = 2;
+	gateway_rig_reopen(&rig);
+	c = start(JOB_STORE);
+	until_captured(c);
+	capture_stop(c, STOP_USER, "alice");
+	gateway_rig_ended(&rig, c);
+	assert_job(JOB_FAILED, STOP_USER);
+	j = gateway_rig_job(&rig);
+	assert_string_equal(j->error_code, "storage_lost");
+	assert_string_equal(j->object_key, "");
+	assert_true(j->ended_at > 0);
+	job_free(j);
 	assert_object(false);
 }
 
@@ -274,6 +336,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_while_finishing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_outage_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_store_that_loses_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_while_a_viewer_fetches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_short_by_shutdown, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_started_while_draining, setup, teardown),

@@ -123,6 +123,7 @@ static void fill(struct job *j)
 	job_set(&j->object_key, "k", NULL);
 	j->object_bytes = 15;
 	memset(j->object_sha256, 'a', 64);
+	job_set(&j->object_store, "s3 bucket caps", NULL);
 	job_set(&j->gateway, "gw-2", NULL);
 	j->heartbeat_at = 16;
 	snprintf(i->device, sizeof(i->device), "eth7");
@@ -185,6 +186,7 @@ static void assert_jobs_equal(const struct job *a, const struct job *b)
 	assert_string_equal(a->object_key, b->object_key);
 	assert_int_equal(a->object_bytes, b->object_bytes);
 	assert_string_equal(a->object_sha256, b->object_sha256);
+	assert_string_equal(a->object_store, b->object_store);
 	assert_string_equal(a->gateway, b->gateway);
 	assert_int_equal(a->heartbeat_at, b->heartbeat_at);
 	assert_int_equal(a->instances_n, b->instances_n);

@@ -205,6 +205,67 @@ static void test_deleted(void **state)
 	assert_nothing_left();
 }
 
+static void store_one(void)
+{
+	leave_one(STOP_USER);
+	sweep();
+	job_free(until(JOB_READY));
+}
+
+static void test_what_was_erased_is_said(void **state)
+{
+	struct erase_report r = {0};
+
+	(void)state;
+	store_one();
+	if (retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "alice", &r, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(r.store.objects, 1);
+	assert_true(r.store.bytes > 1000);
+	assert_string_equal(r.note, "");
+	assert_nothing_left();
+}
+
+static void test_that_nothing_was_there_is_said_too(void **state)
+{
+	struct erase_report r = {0};
+
+	(void)state;
+	store_one();
+	assert_int_equal(store_erase(rig.gw.store, rig.store.job, rig.store.key, NULL, &err), 0);
+	if (retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "alice", &r, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(r.store.objects, 0);
+	assert_non_null(strstr(r.note, "no object of it any more"));
+}
+
+/* The configuration names another store now. */
+static void test_an_object_elsewhere_is_not_called_erased(void **state)
+{
+	struct erase_report r = {0};
+	struct job *j;
+
+	(void)state;
+	store_one();
+	j = gateway_rig_job(&rig);
+	assert_string_equal(j->object_store, "file");
+	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+	assert_int_equal(retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "alice", &r, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_string_equal(err_api_code(&err), "storage_elsewhere");
+	assert_non_null(strstr(err.msg, "s3 bucket caps"));
+	job_free(until(JOB_READY));
+	/* Its time is over: it is not tried again and again, and the record says what became of it. */
+	if (retention_erase(&rig.gw, rig.store.job, JOB_EXPIRED, NULL, &r, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_non_null(strstr(r.note, "s3 bucket caps"));
+	j = until(JOB_EXPIRED);
+	assert_string_equal(j->error_code, "storage_elsewhere");
+	job_free(j);
+}
+
 /* Storage was switched off: it waits, and does not look as if it ran. */
 static void test_without_a_store(void **state)
 {
@@ -239,6 +300,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deleted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_erased_is_said, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_that_nothing_was_there_is_said_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_object_elsewhere_is_not_called_erased, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_a_store, setup, teardown),
 	};
 

@@ -596,9 +596,9 @@ static void both_sinks_get_the_same_bytes(void **state)
 	store_rig_done(&rig);
 }
 
-static void a_full_store_ends_with_a_good_file(void **state)
+/* Writes until it is full, and reads what came of it. */
+static void fill_store(struct store_rig *r, uint64_t room, enum output_result says)
 {
-	struct store_rig rig;
 	struct store_job *job;
 	struct driver_object object;
 	enum output_result result = OUTPUT_OK;
@@ -608,11 +608,8 @@ static void a_full_store_ends_with_a_good_file(void **state)
 	size_t stored_n;
 	struct seen seen;
 
-	(void)state;
-	store_rig_init(&rig);
-	rig.job_bytes_max = STORE_TAIL_BYTES + 200 * 1000;
-	store_rig_open(&rig);
-	job = store_rig_begin(&rig);
+	store_rig_open(r);
+	job = store_rig_begin(r);
 	use((struct output_options){.format = JOB_PCAPNG, .store = job});
 	interface_add(SEG_ETHERNET, 0);
 	while (result == OUTPUT_OK && all < 100000) {
@@ -623,23 +620,49 @@ static void a_full_store_ends_with_a_good_file(void **state)
 		all += (uint32_t)n;
 		segment_unref(s);
 	}
-	assert_int_equal(result, OUTPUT_FULL_STORE);
-	assert_int_equal(all, (200 * 1000 - (output_bytes(out) - all * (uint64_t)ONE)) / ONE);
+	assert_int_equal(result, says);
+	assert_int_equal(all, (room - (output_bytes(out) - all * (uint64_t)ONE)) / ONE);
 	write_longest_end(1);
 	flush_all();
+	pthread_mutex_lock(&r->lock);
+	r->fail_parts = 0;
+	pthread_mutex_unlock(&r->lock);
 	if (store_job_finish(job, &object, &err) < 0)
 		fail_msg("%s", err.msg);
-	stored = store_rig_object(&rig, &stored_n);
+	stored = store_rig_object(r, &stored_n);
 	assert_non_null(stored);
-	assert_true(stored_n <= rig.job_bytes_max);
+	assert_true(stored_n <= room + STORE_TAIL_BYTES);
 	assert_int_equal(stored_n, output_bytes(out));
 	seen_pcapng(&seen, stored, stored_n);
 	assert_numbers(&seen, all);
 	assert_int_equal(seen.stats, 1);
 	seen_done(&seen);
 	free(stored);
-	store_rig_close(&rig);
-	store_rig_done(&rig);
+	store_rig_close(r);
+	store_rig_done(r);
+}
+
+static void a_full_store_ends_with_a_good_file(void **state)
+{
+	struct store_rig rig;
+
+	(void)state;
+	store_rig_init(&rig);
+	rig.job_bytes_max = STORE_TAIL_BYTES + 200 * 1000;
+	fill_store(&rig, 200 * 1000, OUTPUT_FULL_STORE);
+}
+
+/* The store takes nothing for as long as the capture runs. */
+static void so_does_a_full_spool(void **state)
+{
+	struct store_rig rig;
+
+	(void)state;
+	store_rig_init(&rig);
+	rig.spool_job_max_bytes = 200 * 1000;
+	rig.fail_parts = UINT32_MAX;
+	rig.fail_code = ERR_NET;
+	fill_store(&rig, 200 * 1000, OUTPUT_FULL_SPOOL);
 }
 
 /* ---- with threads: agents' interfaces and viewers come while packets go out ---- */
@@ -719,6 +742,7 @@ int main(void)
 		test(a_sink_that_is_left_gets_nothing_more),
 		test(both_sinks_get_the_same_bytes),
 		test(a_full_store_ends_with_a_good_file),
+		test(so_does_a_full_spool),
 		test(interfaces_and_viewers_come_any_time),
 	};
 
