@@ -1,5 +1,6 @@
 /* Links to stored captures: made, followed, and served when the store has no URLs of its own. */
 #include "common/clock.h"
+#include "common/fs.h"
 #include "common/json_in.h"
 #include "gateway/api.h"
 #include "gateway/storage.h"
@@ -53,31 +54,20 @@ static void file_name(const struct job *j, char *ret, size_t size)
 	snprintf(ret, size, "%s-%s.%s", stem, j->id, job_format_name(j->format));
 }
 
-/* The URL (caller frees) and when it ends. */
-static char *make_url(
-	struct api_call *a, const struct job *j, struct link_wish *w, uint64_t *ret_expires_ns, struct err *err)
+/* A URL of this gateway's own, which sees who comes. */
+static char *gateway_url(struct api_call *a, const struct job *j, bool once, uint64_t expires_ns, struct err *err)
 {
-	uint64_t now = clock_wall_ns(), expires = now + w->ttl_s * CLOCK_NS_PER_S;
-	struct link l = {0};
-	char text[LINK_TEXT_MAX], name[160];
 	const char *base = atomic_load(&a->gw->public_url);
-	char *url;
+	char text[LINK_TEXT_MAX], *url;
+	struct link l = {0};
 
-	if (j->expires_at > 0 && expires > j->expires_at)
-		expires = j->expires_at;
-	*ret_expires_ns = expires;
-	file_name(j, name, sizeof(name));
-	if (!w->once && (url = store_object_url(a->gw->store, j->object_key, w->ttl_s, name, err)))
-		return url;
-	if (err->code != ERR_NONE)
-		return NULL;
 	if (!base) {
 		err_set(err, ERR_UNAVAILABLE, "this gateway is just starting");
 		return NULL;
 	}
 	memcpy(l.job, j->id, sizeof(l.job));
-	l.expires_s = (expires + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
-	if (w->once) {
+	l.expires_s = (expires_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
+	if (once) {
 		id_new(l.nonce);
 		if (job_db_link_add(a->gw->db, l.nonce, j->id, l.expires_s * CLOCK_NS_PER_S, err) < 0)
 			return NULL;
@@ -90,6 +80,29 @@ static char *make_url(
 	}
 	snprintf(url, URL_MAX, "%s/v1/files/%s", base, text);
 	return url;
+}
+
+/* The URL (caller frees) and when it ends: never after the file.  The store's own URLs know no "once". */
+static char *make_url(
+	struct api_call *a, const struct job *j, const struct link_wish *w, uint64_t *ret_expires_ns, struct err *err)
+{
+	uint64_t now = clock_wall_ns(), expires = now + w->ttl_s * CLOCK_NS_PER_S;
+	bool direct = !w->once && strcmp(a->gw->config.storage_links, "direct") == 0;
+	char name[160], *url;
+
+	if (j->expires_at > 0 && j->expires_at <= now) {
+		err_set(err, ERR_STATE, "the capture has expired; its file is just being erased");
+		err_detail(err, "not_ready");
+		return NULL;
+	}
+	if (j->expires_at > 0 && expires > j->expires_at)
+		expires = j->expires_at;
+	*ret_expires_ns = expires;
+	file_name(j, name, sizeof(name));
+	if (direct && (url = store_object_url(a->gw->store, j->object_key,
+			       (expires - now + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S, name, err)))
+		return url;
+	return err->code == ERR_NONE ? gateway_url(a, j, w->once, expires, err) : NULL;
 }
 
 void api_link(struct api_call *a)
@@ -150,30 +163,91 @@ static void refuse_link(struct http_request *rq, const struct err *err)
 		http_reply_err(rq, err);
 }
 
-static void send_object(struct api_call *a, const struct job *j)
-{
-	char disposition[256], name[160], etag[DIGEST_SHA256_HEX_MAX + 2];
-	struct err err = {0};
-	uint64_t size;
-	int fd;
+/* An object that is no file, read block by block as the peer takes it. */
+struct object_reader {
+	struct store *store;
+	char *key;
+};
 
-	if ((fd = store_object_open(a->gw->store, j->object_key, &size, &err)) < 0) {
+static int object_read(void *ctx, uint64_t offset, void *dst, size_t n, struct err *err)
+{
+	const struct object_reader *o = ctx;
+
+	return store_object_read(o->store, o->key, offset, dst, n, err);
+}
+
+static void object_close(void *ctx)
+{
+	struct object_reader *o = ctx;
+
+	free(o->key);
+	free(o);
+}
+
+static void send_blocks(struct api_call *a, const struct job *j, const char *type, const char *etag)
+{
+	static const struct http_reader ops = {.read = object_read, .close = object_close};
+	struct object_reader *o = calloc(1, sizeof(*o));
+	struct err err = {0};
+
+	if (!o || !(o->key = strdup(j->object_key))) {
+		free(o);
+		err_nomem(&err);
 		http_reply_err(a->rq, &err);
 		return;
 	}
+	o->store = a->gw->store;
+	http_reply_reader(a->rq, &ops, o, j->object_bytes, type, etag);
+}
+
+/* While a refusal can still be said: is the object where it should be?  A file is opened then; *ret_fd -1: it is none. */
+static int find_object(const struct gateway *gw, const struct job *j, int *ret_fd, uint64_t *ret_size, struct err *err)
+{
+	uint8_t first;
+
+	*ret_fd = -1;
+	if (storage_is_elsewhere(gw, j, err))
+		return -1;
+	if (store_objects_are_files(gw->store))
+		return (*ret_fd = store_object_open(gw->store, j->object_key, ret_size, err)) < 0 ? -1 : 0;
+	return j->object_bytes > 0 ? store_object_read(gw->store, j->object_key, 0, &first, 1, err) : 0;
+}
+
+static void send_object(struct api_call *a, const struct job *j, int fd, uint64_t size)
+{
+	const char *type = j->format == JOB_PCAP ? "application/vnd.tcpdump.pcap" : "application/x-pcapng";
+	char disposition[256], name[160], etag[DIGEST_SHA256_HEX_MAX + 2];
+
 	file_name(j, name, sizeof(name));
 	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", name);
 	http_reply_header(a->rq, "Content-Disposition", disposition);
 	snprintf(etag, sizeof(etag), "\"%s\"", j->object_sha256);
-	http_reply_file(
-		a->rq, fd, size, j->format == JOB_PCAP ? "application/vnd.tcpdump.pcap" : "application/x-pcapng", etag);
+	if (fd >= 0)
+		http_reply_file(a->rq, fd, size, type, etag);
+	else
+		send_blocks(a, j, type, etag);
+}
+
+/* A link for one download is used up when the download can begin. */
+static int use_link(struct api_call *a, const struct link *l, struct err *err)
+{
+	if (!l->nonce[0] || http_request_is_head(a->rq) || job_db_link_use(a->gw->db, l->nonce, l->job, err) == 0)
+		return 0;
+	if (err->code == ERR_NOT_FOUND)
+		http_reply_error(
+			a->rq, 410, "link_used", NULL, "this link was good for one download, which has happened");
+	else
+		http_reply_err(a->rq, err);
+	return -1;
 }
 
 void api_file(struct api_call *a)
 {
 	struct err err = {0};
 	struct job *j = NULL;
+	uint64_t size = 0;
 	struct link l;
+	int fd = -1;
 
 	if (link_verify(&a->gw->link_key, a->param, clock_wall_ns() / CLOCK_NS_PER_S, &l, &err) < 0) {
 		refuse_link(a->rq, &err);
@@ -182,14 +256,12 @@ void api_file(struct api_call *a)
 	j = job_db_get(a->gw->db, l.job, &err);
 	if (!j || j->state != JOB_READY || !a->gw->store) {
 		http_reply_error(a->rq, 410, "gone", NULL, "what this link led to has been erased");
-	} else if (l.nonce[0] && !http_request_is_head(a->rq) && job_db_link_use(a->gw->db, l.nonce, l.job, &err) < 0) {
-		if (err.code == ERR_NOT_FOUND)
-			http_reply_error(a->rq, 410, "link_used", NULL,
-				"this link was good for one download, which has happened");
-		else
-			http_reply_err(a->rq, &err);
+	} else if (find_object(a->gw, j, &fd, &size, &err) < 0) {
+		http_reply_err(a->rq, &err);
+	} else if (use_link(a, &l, &err) < 0) {
+		fs_close(fd);
 	} else {
-		send_object(a, j);
+		send_object(a, j, fd, size);
 	}
 	job_free(j);
 }
