@@ -3,164 +3,15 @@
 
 #include "schema/pcap_file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RIG_SNAPLEN         65535u
 #define STORE_RIG_BLOCK_MAX 4096u
-
-/* ---- the fake driver ---- */
-
-struct fake {
-	struct driver base;
-	struct driver *real;
-	struct store_rig *rig;
-};
-
-struct fake_upload {
-	struct fake *fake;
-	void *real;
-};
-
-static void die_maybe(struct store_rig *r, enum store_rig_point point)
-{
-	if (r->die_at == point && r->die_after-- == 0)
-		_exit(STORE_RIG_DEATH);
-}
-
-static int fail_maybe(struct store_rig *r, unsigned *left, struct err *err)
-{
-	if (*left == 0)
-		return 0;
-	--*left;
-	return err_set(err, r->fail_code, "the fake fails as told");
-}
-
-static void *fake_begin(
-	struct driver *d, const char *key, const struct driver_tags *tags, const char *resume_text, struct err *err)
-{
-	struct fake *f = (struct fake *)d;
-	struct fake_upload *u = calloc(1, sizeof(*u));
-
-	if (!u)
-		abort();
-	u->fake = f;
-	u->real = f->real->ops->upload_begin(f->real, key, tags, resume_text, err);
-	if (!u->real) {
-		free(u);
-		return NULL;
-	}
-	return u;
-}
-
-static char *fake_state(void *upload, struct err *err)
-{
-	struct fake_upload *u = upload;
-
-	return u->fake->real->ops->upload_state(u->real, err);
-}
-
-static int fake_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t bytes, const char *sha256,
-	char **ret_part, struct err *err)
-{
-	struct fake_upload *u = upload;
-	struct store_rig *r = u->fake->rig;
-
-	die_maybe(r, STORE_RIG_BEFORE_PART);
-	if (fail_maybe(r, &r->fail_parts, err) < 0 ||
-		u->fake->real->ops->upload_part(u->real, seq, alone, fd, bytes, sha256, ret_part, err) < 0)
-		return -1;
-	die_maybe(r, STORE_RIG_AFTER_PART);
-	return 0;
-}
-
-static int fake_complete(
-	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err)
-{
-	struct fake_upload *u = upload;
-	struct store_rig *r = u->fake->rig;
-
-	die_maybe(r, STORE_RIG_BEFORE_COMPLETE);
-	if (fail_maybe(r, &r->fail_complete, err) < 0 ||
-		u->fake->real->ops->upload_complete(u->real, n, parts, expect, err) < 0)
-		return -1;
-	die_maybe(r, STORE_RIG_AFTER_COMPLETE);
-	return 0;
-}
-
-static int fake_abort(void *upload, struct err *err)
-{
-	struct fake_upload *u = upload;
-
-	return u->fake->real->ops->upload_abort(u->real, err);
-}
-
-static void fake_upload_free(void *upload)
-{
-	struct fake_upload *u = upload;
-
-	u->fake->real->ops->upload_free(u->real);
-	free(u);
-}
-
-static int fake_open(struct driver *d, const char *key, uint64_t *ret_bytes, struct err *err)
-{
-	struct fake *f = (struct fake *)d;
-
-	return f->real->ops->open(f->real, key, ret_bytes, err);
-}
-
-static int fake_erase(struct driver *d, const char *key, struct driver_erased *ret, struct err *err)
-{
-	struct fake *f = (struct fake *)d;
-
-	return f->real->ops->erase(f->real, key, ret, err);
-}
-
-static int fake_check(struct driver *d, struct err *err)
-{
-	struct fake *f = (struct fake *)d;
-
-	return f->real->ops->check(f->real, err);
-}
-
-static void fake_free(struct driver *d)
-{
-	struct fake *f = (struct fake *)d;
-
-	f->real->ops->free(f->real);
-	free(f);
-}
-
-static const struct driver_ops fake_ops = {
-	.name = "fake",
-	.upload_begin = fake_begin,
-	.upload_state = fake_state,
-	.upload_part = fake_part,
-	.upload_complete = fake_complete,
-	.upload_abort = fake_abort,
-	.upload_free = fake_upload_free,
-	.open = fake_open,
-	.erase = fake_erase,
-	.check = fake_check,
-	.free = fake_free,
-};
-
-static struct driver *fake_new(struct store_rig *r)
-{
-	struct fake *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		abort();
-	f->base.ops = &fake_ops;
-	f->rig = r;
-	f->real = driver_file_new(r->root, NULL);
-	if (!f->real)
-		abort();
-	return &f->base;
-}
 
 /* ---- the rig ---- */
 
@@ -168,17 +19,20 @@ static void store_rig_event(void *ctx, const char *job_id, const char *type, con
 {
 	struct store_rig *r = ctx;
 
-	if (strcmp(job_id, r->job) != 0 || !text[0])
+	if (!id_is_valid(job_id) || !text[0])
 		abort();
+	pthread_mutex_lock(&r->lock);
 	r->retries += strcmp(type, "storage_retry") == 0;
 	r->oks += strcmp(type, "storage_ok") == 0;
 	r->failures += strcmp(type, "storage_failed") == 0;
 	r->damages += strcmp(type, "storage_damaged") == 0;
+	pthread_mutex_unlock(&r->lock);
 }
 
 void store_rig_init(struct store_rig *r)
 {
 	memset(r, 0, sizeof(*r));
+	pthread_mutex_init(&r->lock, NULL);
 	/* In memory every flush is quick: the threads meet in more ways than a disk lets them. */
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 0);
@@ -201,6 +55,7 @@ void store_rig_done(struct store_rig *r)
 {
 	store_rig_close(r);
 	free(r->key);
+	pthread_mutex_destroy(&r->lock);
 	temp_file_done(&r->folder);
 }
 
@@ -211,6 +66,8 @@ void store_rig_open(struct store_rig *r)
 		.chunk_bytes = r->chunk_bytes,
 		.job_bytes_max = r->job_bytes_max,
 		.min_free_bytes = r->min_free_bytes,
+		.spool_job_max_bytes = r->spool_job_max_bytes,
+		.spool_max_bytes = r->spool_max_bytes,
 		.on_event = store_rig_event,
 		.ctx = r,
 	};
@@ -220,7 +77,7 @@ void store_rig_open(struct store_rig *r)
 	if (!(r->db = job_db_open(path, NULL)))
 		abort();
 	o.db = r->db;
-	o.driver = fake_new(r);
+	o.driver = store_rig_fake_new(r);
 	if (!(r->store = store_open(&o, NULL)))
 		abort();
 	r->store->retry = (struct store_retry){.tries = 4, .first_ms = 1, .cap_ms = 4, .total_ms = 60000};
@@ -268,17 +125,20 @@ struct store_job *store_rig_begin(struct store_rig *r)
 
 uint8_t *store_rig_object(struct store_rig *r, size_t *ret_n)
 {
-	uint64_t bytes = 0;
+	char path[TEMP_FILE_PATH_MAX + 256];
+	struct stat st;
 	uint8_t *p;
-	int fd = store_object_open(r->store, r->key, &bytes, NULL);
+	int fd;
 
+	snprintf(path, sizeof(path), "%s/%s", r->root, r->key);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
-	p = malloc(bytes + 1);
-	if (!p || pread(fd, p, bytes, 0) != (ssize_t)bytes)
+	if (fstat(fd, &st) < 0 || !(p = malloc((size_t)st.st_size + 1)) ||
+		pread(fd, p, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
 		abort();
 	close(fd);
-	*ret_n = bytes;
+	*ret_n = (size_t)st.st_size;
 	return p;
 }
 

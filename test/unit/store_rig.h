@@ -1,5 +1,5 @@
-/* store_rig.h - a store to test with: folder, database with jobs, the file driver behind a fake that fails or ends the process on order, and streams
- * of pcapng or classic pcap blocks to write into it. */
+/* store_rig.h - a store to test with: folder, database with jobs, the file driver or a bucket behind a fake that fails, waits or ends the process on
+ * order, and streams of pcapng or classic pcap blocks to write into it. */
 #ifndef PCAPLINE_TEST_UNIT_STORE_RIG_H
 #define PCAPLINE_TEST_UNIT_STORE_RIG_H
 
@@ -13,6 +13,8 @@
 /* Where the fake may end the process: around the real driver's calls. */
 enum store_rig_point {
 	STORE_RIG_NEVER,
+	STORE_RIG_BEFORE_OPEN,
+	STORE_RIG_AFTER_OPEN,
 	STORE_RIG_BEFORE_PART,
 	STORE_RIG_AFTER_PART,
 	STORE_RIG_BEFORE_COMPLETE,
@@ -24,14 +26,30 @@ enum store_rig_point {
 struct store_rig {
 	struct temp_file folder;
 	char root[TEMP_FILE_PATH_MAX + 16], spool[TEMP_FILE_PATH_MAX + 16];
-	uint64_t chunk_bytes, job_bytes_max, min_free_bytes;
+	uint64_t chunk_bytes, job_bytes_max, min_free_bytes, spool_job_max_bytes, spool_max_bytes;
+	unsigned
+		parallel; /* more than 0: a bucket that takes so many parts at once, none below chunk_bytes but the last; 0: the file driver */
+	pthread_mutex_t lock; /* of what follows, while a job runs */
 
 	/* orders to the fake driver; counts go down */
 	enum store_rig_point die_at;
 	unsigned die_after;     /* calls of that kind that are let pass */
-	unsigned fail_parts;    /* so many calls of upload_part fail */
+	unsigned fail_open;     /* so many calls of upload_open fail */
+	unsigned fail_parts;    /* so many of upload_part */
 	unsigned fail_complete; /* so many of upload_complete */
 	enum err_code fail_code;
+	unsigned slow_us;        /* a part takes up to so long */
+	uint32_t hold_seq;       /* this part is held until ... */
+	unsigned hold_until;     /* ... so many others are stored */
+	unsigned forget_at_part; /* as this call of upload_part comes, all open uploads are forgotten; 0: never */
+	bool forget_at_complete;
+
+	/* what the fake saw */
+	unsigned opens, alones, parts_done;
+	unsigned in_flight, in_flight_max;
+	unsigned overtaken; /* parts that were stored after one with a larger seq */
+	uint32_t seq_max;
+	unsigned mistakes; /* upload_open while parts were on their way, parts before the database knew of the upload */
 
 	/* what was told by on_event */
 	unsigned retries, oks, failures, damages;
@@ -41,6 +59,8 @@ struct store_rig {
 	struct job_db *db;   /* while open */
 	struct store *store; /* while open */
 };
+
+struct driver *store_rig_fake_new(struct store_rig *r);
 
 void store_rig_init(struct store_rig *r); /* folder and a job in the database; nothing open */
 void store_rig_done(struct store_rig *r);
