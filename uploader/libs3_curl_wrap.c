@@ -1,6 +1,7 @@
 /* libs3_curl_wrap.c - see libs3_curl_wrap.h. */
 #include "uploader/libs3_curl_wrap.h"
 
+#include "common/clock.h"
 #include "common/version.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #define HEADER_BYTES_MAX (64u * 1024)
 #define UPLOAD_BUFFER    (512L * 1024)
 #define DOWNLOAD_BUFFER  (256L * 1024)
-#define MS_PER_S         1000u
 
 /* Names given by the linker: the program's calls of curl_easy_perform go to the first, the second is libcurl's. */
 CURLcode __wrap_curl_easy_perform(CURL *easy);
@@ -105,14 +105,24 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 static int on_progress(void *ctx, curl_off_t in_n, curl_off_t in, curl_off_t out_n, curl_off_t out)
 {
 	struct libs3_transfer *t = ctx;
+	uint64_t now = clock_mono_ns();
+	curl_off_t departure_us = 0;
 
 	(void)in_n;
-	(void)in;
 	(void)out_n;
-	(void)out;
-	if (!t->cancelled || !atomic_load(t->cancelled))
+	if (t->cancelled && atomic_load(t->cancelled)) {
+		t->abort = LIBS3_ABORT_CANCELLED;
+		return 1;
+	}
+	/* Until the request leaves, the time to connect counts. */
+	curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &departure_us);
+	if (departure_us == 0 || (uint64_t)(in + out) != t->moved) {
+		t->moved = (uint64_t)(in + out);
+		t->moved_ns = now;
+	}
+	if ((now - t->moved_ns) / CLOCK_NS_PER_MS < t->idle_timeout_ms)
 		return 0;
-	t->abort = LIBS3_ABORT_CANCELLED;
+	t->abort = LIBS3_ABORT_SILENCE;
 	return 1;
 }
 
@@ -168,8 +178,7 @@ static CURLcode set_rest(CURL *easy, const struct libs3_transfer *t)
 	code |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* nothing from the environment */
 	code |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)t->connect_timeout_ms);
-	code |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	code |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((t->idle_timeout_ms + MS_PER_S - 1) / MS_PER_S));
+	code |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, 0L); /* on_progress looks at the clock */
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "pcapline/" PCAPLINE_VERSION);
@@ -213,6 +222,7 @@ static CURLcode perform(CURL *easy, struct libs3_transfer *t)
 
 	t->performed = true;
 	t->easy = easy;
+	t->moved_ns = clock_mono_ns();
 	pthread_mutex_unlock(&composing);
 	code = set_tls(easy, t) | set_callbacks(easy, t) | set_rest(easy, t);
 	if (code != CURLE_OK) /* never without our settings */
@@ -284,6 +294,9 @@ int libs3_transfer_judge(const struct libs3_transfer *t, struct err *err)
 		return err_nomem(err);
 	case LIBS3_ABORT_CANCELLED:
 		return err_set(err, ERR_CANCELLED, "given up after %" PRIu64 " bytes", t->sent + t->received);
+	case LIBS3_ABORT_SILENCE:
+		return err_set(
+			err, ERR_TIMEOUT, "silent for %u ms after %" PRIu64 " bytes", t->idle_timeout_ms, t->moved);
 	case LIBS3_ABORT_FILE:
 		if (t->file_errno)
 			return err_sys(err, t->file_errno, "the file to be sent");

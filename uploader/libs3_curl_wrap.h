@@ -23,6 +23,7 @@ enum libs3_abort {
 	LIBS3_ABORT_ENOUGH,  /* an error that talks on and on has said enough */
 	LIBS3_ABORT_NOMEM,
 	LIBS3_ABORT_CANCELLED,
+	LIBS3_ABORT_SILENCE,
 	LIBS3_ABORT_FILE, /* what is to be sent cannot be read */
 };
 
@@ -53,6 +54,7 @@ struct libs3_transfer {
 	/* inside */
 	CURL *easy;
 	uint64_t sent, received;
+	uint64_t moved, moved_ns; /* bytes both ways at the last look that found more, and when that was */
 	size_t header_bytes;
 };
 
