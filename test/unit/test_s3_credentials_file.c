@@ -385,6 +385,28 @@ static void test_refused_reads_again(void **state)
 	s3_credentials_free(c);
 }
 
+static void test_each_sign_of_a_change(void **state)
+{
+	const struct s3_file_seen old = {.there = true};
+	struct s3_file_seen now[10];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(now); i++)
+		now[i] = old;
+	assert_true(s3_file_same(&old, &now[9]));
+	now[0].there = false;
+	now[1].dev = 1;
+	now[2].ino = 1;
+	now[3].mode = 1;
+	now[4].size = 1;
+	now[5].mtime.tv_sec = 1;
+	now[6].mtime.tv_nsec = 1;
+	now[7].ctime.tv_sec = 1;
+	now[8].ctime.tv_nsec = 1;
+	for (size_t i = 0; i < 9; i++)
+		assert_false(s3_file_same(&old, &now[i]));
+}
+
 /* ---- threads ---- */
 
 #define ROUNDS 300
@@ -442,6 +464,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_changes_for_the_worse, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_reads_again, setup, teardown),
+		cmocka_unit_test(test_each_sign_of_a_change),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 	};
 
