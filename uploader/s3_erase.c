@@ -59,9 +59,7 @@ static int page_get(struct erasing *e, const char *what, struct listing *l, stru
 	const struct s3_pair query[] = {{what, ""}, {"prefix", e->key}, {"key-marker", l->key}, {id_marker, l->id}};
 	const struct s3_request rq = {.method = "GET",
 		.query = query,
-		.query_n = !l->key[0]  ? 3
-			   : !l->id[0] ? 4
-				       : 5,
+		.query_n = 2u + (l->key[0] != '\0') + (l->key[0] && l->id[0]),
 		.answer_bytes_max = PAGE_BYTES_MAX};
 
 	if (l->pages++ >= PAGES_MAX)

@@ -1,0 +1,358 @@
+/* bucket_double.c - see bucket_double.h. */
+#include "test/unit/bucket_double.h"
+
+#include "common/buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const char *const words[] = {"versions", "versionId", "uploads", "uploadId", "versioning", "encryption",
+	"publicAccessBlock", "policyStatus", "policy", "acl", "lifecycle", "tagging", NULL};
+
+static const char good_policy[] = "{\"Statement\":{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:*\","
+				  "\"Resource\":[\"arn:aws:s3:::" DOUBLE_BUCKET "\",\"arn:aws:s3:::" DOUBLE_BUCKET
+				  "/*\"],\"Condition\":{\"BoolIfExists\":{\"aws:SecureTransport\":\"false\"}}}}";
+static const char good_block[] = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</"
+				 "BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>"
+				 "<BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</"
+				 "RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+static const char good_encryption[] =
+	"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</"
+	"SSEAlgorithm>"
+	"</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+
+/* ---- entries ---- */
+
+static void entry_add(
+	struct double_entry *list, size_t *n, const char *key, const char *id, bool marker, unsigned bytes)
+{
+	struct double_entry *e = &list[*n];
+
+	if (*n >= DOUBLE_ENTRIES_MAX)
+		abort();
+	*e = (struct double_entry){.marker = marker, .bytes = bytes};
+	snprintf(e->key, sizeof(e->key), "%s", key);
+	snprintf(e->id, sizeof(e->id), "%s", id);
+	++*n;
+}
+
+static void entry_drop(struct double_entry *list, size_t *n, size_t i)
+{
+	memmove(&list[i], &list[i + 1], (*n - i - 1) * sizeof(list[0]));
+	--*n;
+}
+
+/* id NULL: the last one of the key.  The index, or n. */
+static size_t entry_find(const struct double_entry *list, size_t n, const char *key, const char *id)
+{
+	for (size_t i = n; i-- > 0;)
+		if (strcmp(list[i].key, key) == 0 && (!id || strcmp(list[i].id, id) == 0))
+			return i;
+	return n;
+}
+
+static void put_entry(struct buf *b, const struct double_entry *e, bool uploads)
+{
+	const char *name = uploads ? "Upload" : e->marker ? "DeleteMarker" : "Version";
+	const char *id = uploads ? "UploadId" : "VersionId";
+
+	if (buf_addf(b, NULL, "<%s><Key>%s</Key><%s>%s</%s><Size>%u</Size></%s>", name, e->key, id, e->id, id, e->bytes,
+		    name) < 0)
+		abort();
+}
+
+/* A marker must be of an entry that is there: one that was deleted is no place to go on from. */
+static void reply_list(struct bucket_double *d, struct http_request *rq, bool uploads)
+{
+	const struct double_entry *list = uploads ? d->uploads : d->versions;
+	size_t n = uploads ? d->uploads_n : d->versions_n, i = 0, put = 0;
+	const char *root = uploads ? "ListMultipartUploadsResult" : "ListVersionsResult";
+	const char *prefix = http_request_query(rq, "prefix"), *at = http_request_query(rq, "key-marker");
+	const char *id = http_request_query(rq, uploads ? "upload-id-marker" : "version-id-marker");
+	struct buf b;
+
+	if (at && (i = entry_find(list, n, at, id) + 1) > n) {
+		http_reply_text(rq, 400, "application/xml", DOUBLE_ERROR("InvalidArgument"));
+		return;
+	}
+	buf_init(&b, 65536);
+	buf_addf(&b, NULL, "<%s>", root);
+	for (; i < n && (d->page == 0 || put < d->page); i++) {
+		if (prefix && strncmp(list[i].key, prefix, strlen(prefix)) != 0)
+			continue;
+		put_entry(&b, &list[i], uploads);
+		put++;
+	}
+	if (i < n)
+		buf_addf(&b, NULL, "<NextKeyMarker>%s</NextKeyMarker><Next%sIdMarker>%s</Next%sIdMarker>",
+			list[i - 1].key, uploads ? "Upload" : "Version", list[i - 1].id,
+			uploads ? "Upload" : "Version");
+	buf_addf(&b, NULL, "<IsTruncated>%s</IsTruncated></%s>", i < n ? "true" : "false", root);
+	http_reply_text(rq, 200, "application/xml", buf_str(&b));
+	buf_done(&b);
+}
+
+/* ---- objects ---- */
+
+static bool is_kept(const struct bucket_double *d)
+{
+	return d->versioning[0] != '\0';
+}
+
+static void object_put(struct bucket_double *d, struct http_request *rq, const char *key)
+{
+	char id[32] = "null";
+	size_t n, old = entry_find(d->versions, d->versions_n, key, "null");
+	const void *body = http_request_body(rq, &n);
+
+	if (is_kept(d))
+		snprintf(id, sizeof(id), "v%u", ++d->made);
+	else if (old < d->versions_n)
+		entry_drop(d->versions, &d->versions_n, old);
+	entry_add(d->versions, &d->versions_n, key, id, false, (unsigned)n);
+	snprintf(d->object, sizeof(d->object), "%.*s", (int)n, (const char *)body);
+	if (d->encryption[0])
+		http_reply_header(rq, "x-amz-server-side-encryption", d->encryption);
+	http_reply_header(rq, "ETag", "\"1\"");
+	http_reply_empty(rq, 200);
+}
+
+static void object_delete(struct bucket_double *d, struct http_request *rq, const char *key)
+{
+	const char *id = http_request_query(rq, "versionId");
+	size_t at = entry_find(d->versions, d->versions_n, key, id);
+	char made[32];
+
+	if (!id && is_kept(d)) {
+		snprintf(made, sizeof(made), "v%u", ++d->made);
+		entry_add(d->versions, &d->versions_n, key, made, true, 0);
+		http_reply_header(rq, "x-amz-delete-marker", "true");
+	} else if (at < d->versions_n && !d->keeps) {
+		entry_drop(d->versions, &d->versions_n, at);
+	}
+	http_reply_empty(rq, 204);
+}
+
+static void object_get(struct bucket_double *d, struct http_request *rq, const char *key)
+{
+	size_t at = entry_find(d->versions, d->versions_n, key, NULL);
+
+	if (at == d->versions_n || d->versions[at].marker)
+		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchKey"));
+	else
+		http_reply_text(rq, 200, "text/plain", d->object);
+}
+
+static void upload_begin(struct bucket_double *d, struct http_request *rq, const char *key)
+{
+	char id[32], body[256];
+
+	snprintf(id, sizeof(id), "u%u", ++d->made);
+	entry_add(d->uploads, &d->uploads_n, key, id, false, 0);
+	snprintf(body, sizeof(body),
+		"<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id);
+	http_reply_text(rq, 200, "application/xml", body);
+}
+
+static void upload_abort(struct bucket_double *d, struct http_request *rq, const char *key)
+{
+	size_t at = entry_find(d->uploads, d->uploads_n, key, http_request_query(rq, "uploadId"));
+
+	if (at == d->uploads_n) {
+		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchUpload"));
+		return;
+	}
+	if (!d->keeps && ++d->uploads[at].bytes >= d->aborts)
+		entry_drop(d->uploads, &d->uploads_n, at);
+	http_reply_empty(rq, 204);
+}
+
+/* ---- the bucket ---- */
+
+static void lifecycle(struct bucket_double *d, struct http_request *rq, bool put)
+{
+	size_t n;
+	const void *body = http_request_body(rq, &n);
+
+	if (put) {
+		snprintf(d->lifecycle, sizeof(d->lifecycle), "%.*s", (int)n, (const char *)body);
+		http_reply_empty(rq, 200);
+	} else if (d->lifecycle[0]) {
+		http_reply_text(rq, 200, "application/xml", d->lifecycle);
+	} else {
+		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchLifecycleConfiguration"));
+	}
+}
+
+static void reply_bucket(struct bucket_double *d, struct http_request *rq, const char *method, const char *what)
+{
+	char body[256];
+
+	if (strcmp(what, "versions") == 0 || strcmp(what, "uploads") == 0) {
+		reply_list(d, rq, what[0] == 'u');
+	} else if (strcmp(what, "lifecycle") == 0) {
+		lifecycle(d, rq, strcmp(method, "PUT") == 0);
+	} else if (strcmp(what, "versioning") == 0) {
+		snprintf(body, sizeof(body), "<VersioningConfiguration><Status>%s</Status></VersioningConfiguration>",
+			d->versioning);
+		http_reply_text(rq, 200, "application/xml", body);
+	} else {
+		http_reply_text(rq, 200, "application/xml",
+			strcmp(what, "policy") == 0              ? good_policy
+			: strcmp(what, "publicAccessBlock") == 0 ? good_block
+			: strcmp(what, "encryption") == 0        ? good_encryption
+			: strcmp(what, "policyStatus") == 0 ? "<PolicyStatus><IsPublic>false</IsPublic></PolicyStatus>"
+			: strcmp(what, "acl") == 0
+				? "<AccessControlPolicy><AccessControlList/></AccessControlPolicy>"
+				: "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>");
+	}
+}
+
+static void reply_object(
+	struct bucket_double *d, struct http_request *rq, const char *method, const char *what, const char *key)
+{
+	if (strcmp(what, "tagging") == 0)
+		http_reply_empty(rq, 200);
+	else if (strcmp(what, "uploads") == 0)
+		upload_begin(d, rq, key);
+	else if (strcmp(what, "uploadId") == 0)
+		upload_abort(d, rq, key);
+	else if (strcmp(method, "PUT") == 0)
+		object_put(d, rq, key);
+	else if (strcmp(method, "DELETE") == 0)
+		object_delete(d, rq, key);
+	else
+		object_get(d, rq, key);
+}
+
+/* ---- all requests ---- */
+
+/* Answers as it was told; false: rightly. */
+static bool reply_told(struct bucket_double *d, struct http_request *rq, const char *method, const char *what)
+{
+	for (size_t i = 0; i < d->answers_n; i++) {
+		struct double_answer *a = &d->answers[i];
+
+		if ((strcmp(a->method, "*") != 0 && strcmp(a->method, method) != 0) ||
+			(strcmp(a->what, "*") != 0 && strcmp(a->what, what) != 0))
+			continue;
+		if (a->after > 0) {
+			a->after--;
+			continue;
+		}
+		if (a->status == 0) {
+			shutdown(http_request_fd(rq), SHUT_RDWR);
+			http_reply_empty(rq, 500);
+		} else {
+			http_reply_text(rq, a->status, "application/xml", a->body);
+		}
+		return true;
+	}
+	return false;
+}
+
+static void on_request(void *ctx, struct http_request *rq)
+{
+	const char *method = http_request_is_head(rq) ? "HEAD" : http_request_method(rq), *what = NULL;
+	const char *path = http_request_path(rq), *key = path + strlen("/" DOUBLE_BUCKET);
+	struct bucket_double *d = ctx;
+
+	for (size_t i = 0; words[i] && !what; i++)
+		if (http_request_query(rq, words[i]))
+			what = words[i];
+	if (!what)
+		what = *key ? "object" : "list";
+	pthread_mutex_lock(&d->lock);
+	d->requests++;
+	if (reply_told(d, rq, method, what))
+		;
+	else if (*key)
+		reply_object(d, rq, method, what, key + 1);
+	else
+		reply_bucket(d, rq, method, what);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- life ---- */
+
+static struct s3_client *client_of(struct bucket_double *d, struct err *err)
+{
+	const struct s3_credentials_options keys = {
+		.source = S3_SOURCE_STATIC, .access_key = "AK", .secret_key = "SK", .session_token = ""};
+	char endpoint[64];
+	struct s3_client_options o = {.endpoint = endpoint,
+		.bucket = DOUBLE_BUCKET,
+		.region = "us-east-1",
+		.path_style = true,
+		.ca_file = ""};
+
+	snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", http_server_port(d->server));
+	if (!(o.credentials = s3_credentials_new(&keys, err)))
+		return NULL;
+	return s3_client_new(&o, err);
+}
+
+void bucket_double_start(struct bucket_double *d)
+{
+	const struct http_server_options o = {.address = "127.0.0.1",
+		.connections_max = 64,
+		.idle_timeout_s = 60,
+		.header_timeout_s = 60,
+		.body_timeout_s = 60,
+		.header_bytes_max = 16384,
+		.body_bytes_max = 65536,
+		.stream_block_bytes = 4096,
+		.on_request = on_request,
+		.ctx = d};
+	struct err err = {0};
+
+	memset(d, 0, sizeof(*d));
+	d->versioning = "";
+	d->encryption = "";
+	pthread_mutex_init(&d->lock, NULL);
+	if (http_client_global_init(&err) < 0 || !(d->server = http_server_start(&o, &err)) ||
+		!(d->client = client_of(d, &err))) {
+		fprintf(stderr, "bucket double: %s\n", err.msg);
+		abort();
+	}
+}
+
+void bucket_double_stop(struct bucket_double *d)
+{
+	s3_client_free(d->client);
+	http_server_stop(d->server);
+	pthread_mutex_destroy(&d->lock);
+}
+
+void bucket_double_version(struct bucket_double *d, const char *key, const char *version, bool marker, unsigned bytes)
+{
+	entry_add(d->versions, &d->versions_n, key, version, marker, bytes);
+}
+
+void bucket_double_upload(struct bucket_double *d, const char *key, const char *id)
+{
+	entry_add(d->uploads, &d->uploads_n, key, id, false, 0);
+}
+
+void bucket_double_say(struct bucket_double *d, const char *method, const char *what, int status, const char *body)
+{
+	if (d->answers_n >= DOUBLE_ANSWERS_MAX)
+		abort();
+	d->answers[d->answers_n++] =
+		(struct double_answer){.method = method, .what = what, .status = status, .body = body};
+}
+
+size_t bucket_double_left(struct bucket_double *d, const char *key)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < d->versions_n; i++)
+		n += strcmp(d->versions[i].key, key) == 0;
+	for (size_t i = 0; i < d->uploads_n; i++)
+		n += strcmp(d->uploads[i].key, key) == 0;
+	pthread_mutex_unlock(&d->lock);
+	return n;
+}

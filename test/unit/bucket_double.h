@@ -1,0 +1,59 @@
+/* bucket_double.h - a bucket on loopback that keeps versions and open uploads, and answers any one request as it is told to instead.  Does not look at
+ * signatures.  Aborts the test program when the system refuses. */
+#ifndef PCAPLINE_TEST_UNIT_BUCKET_DOUBLE_H
+#define PCAPLINE_TEST_UNIT_BUCKET_DOUBLE_H
+
+#include "common/http_server.h"
+#include "uploader/s3_client.h"
+
+#include <pthread.h>
+
+#define DOUBLE_BUCKET      "captures-1"
+#define DOUBLE_ENTRIES_MAX 64
+#define DOUBLE_ANSWERS_MAX 16
+
+struct double_entry {
+	char key[128], id[32]; /* version or upload */
+	bool marker;
+	unsigned bytes;
+};
+
+/* What is said instead of the right thing; what is a word of the query ("versions", "uploadId"), "list" (of objects) or "object". */
+struct double_answer {
+	const char *method, *what;
+	int status; /* 0: the connection is ended without an answer */
+	const char *body;
+	unsigned after; /* so many of these requests are answered rightly first */
+};
+
+struct bucket_double {
+	struct http_server *server;
+	struct s3_client *client; /* for it */
+
+	pthread_mutex_t lock; /* of all below, while requests are under way */
+	struct double_entry versions[DOUBLE_ENTRIES_MAX], uploads[DOUBLE_ENTRIES_MAX];
+	size_t versions_n, uploads_n;
+	struct double_answer answers[DOUBLE_ANSWERS_MAX];
+	size_t answers_n;
+	const char *versioning, *encryption; /* "Enabled"; of the answer to PUT, "AES256" */
+	bool keeps;                          /* what is deleted is still there */
+	unsigned aborts;                     /* an upload goes with this one of its aborts; 0: the first */
+	size_t page;                         /* entries of a list's page; 0: all */
+	unsigned requests, made;
+	char object[128], lifecycle[4096]; /* the last object put; the rules, "" : none */
+};
+
+void bucket_double_start(struct bucket_double *d);
+void bucket_double_stop(struct bucket_double *d);
+
+/* All before the requests that they are for. */
+void bucket_double_version(struct bucket_double *d, const char *key, const char *version, bool marker, unsigned bytes);
+void bucket_double_upload(struct bucket_double *d, const char *key, const char *id);
+void bucket_double_say(struct bucket_double *d, const char *method, const char *what, int status, const char *body);
+
+/* An <Error> with this code, static. */
+#define DOUBLE_ERROR(code) "<Error><Code>" code "</Code></Error>"
+
+size_t bucket_double_left(struct bucket_double *d, const char *key); /* entries and uploads of this key */
+
+#endif
