@@ -82,13 +82,13 @@ static int is_encoded(const xmlNode *root, bool *ret, struct err *err)
 	return 0;
 }
 
-/* Room for n items; *ret_items NULL for none. */
+/* Room for n items, and never nothing. */
 static int items_new(size_t n, size_t item_bytes, void **ret_items, struct err *err)
 {
 	if (n > LIST_ITEMS_MAX)
 		return err_set(err, ERR_LIMIT, "a page of %zu entries, over %d", n, LIST_ITEMS_MAX);
-	*ret_items = n ? calloc(n, item_bytes) : NULL;
-	return n && !*ret_items ? err_nomem(err) : 0;
+	*ret_items = calloc(n ? n : 1, item_bytes);
+	return *ret_items ? 0 : err_nomem(err);
 }
 
 static int no_next(struct err *err)

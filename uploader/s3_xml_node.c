@@ -87,7 +87,8 @@ int s3_node_text(const xmlNode *n, char *ret, size_t size, struct err *err)
 	size_t used = 0;
 
 	for (const xmlNode *c = n->children; c; c = c->next) {
-		size_t len = c->content ? strlen((const char *)c->content) : 0;
+		const char *text = c->content ? (const char *)c->content : "";
+		size_t len = strlen(text);
 
 		if (c->type == XML_COMMENT_NODE || c->type == XML_PI_NODE)
 			continue;
@@ -95,7 +96,7 @@ int s3_node_text(const xmlNode *n, char *ret, size_t size, struct err *err)
 			return err_set(err, ERR_INPUT, "<%.64s> holds more than text", name);
 		if (len >= size - used)
 			return err_set(err, ERR_LIMIT, "<%.64s> has over %zu bytes", name, size - 1);
-		memcpy(ret + used, c->content, len);
+		memcpy(ret + used, text, len);
 		used += len;
 	}
 	ret[used] = '\0';
