@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_MS  1000u
 #define SESSION_TTL "60" /* seconds: three requests, one after the other */
 #define SESSION_MAX 1024u
 #define ANSWER_MAX  ((size_t)16 * 1024)
@@ -51,7 +50,7 @@ static struct http_call *ask(const struct imds *m, const char *method, const cha
 	struct http_call_options o = {.method = method,
 		.url = url,
 		.headers = headers,
-		.connect_timeout_ms = CONNECT_MS,
+		.connect_timeout_ms = m->total_ms,
 		.total_timeout_ms = m->total_ms,
 		.body_bytes_max = ANSWER_MAX};
 	size_t n = strlen(m->url);
