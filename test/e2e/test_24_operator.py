@@ -146,13 +146,15 @@ def test_purge_erases_and_tells(platform):
     assert reply.status == 200 and reply.json["failed"] == []
     assert {p["job"]: p["size_bytes"] for p in reply.json["purged"]} == {jobs[u]: sizes[u] for u in ("alice", "carol")}
     assert reply.json["size_bytes"] == sizes["alice"] + sizes["carol"]
+    assert reply.json["objects"] == 2 and reply.json["uploads"] == 0
     for user in ("alice", "carol"):
         assert nothing_left(f, jobs[user]) and state(f, jobs[user])["state"] == "purged"
-        assert f.gateway.events(jobs[user], user=user)[-1]["data"]["by"] == "olga"
+        told = f.gateway.events(jobs[user], user=user)[-1]["data"]
+        assert told == {"by": "olga", "objects": 1, "uploads": 0, "bytes": sizes[user]}
     assert f.gateway.fetch(url).status == 410
     assert len(read_pcapng(f.gateway.download(jobs["bob"], "bob")).packets) == 5
     again = admin(f, "purge", {"org": "acme"}).json
-    assert again == {"purged": [], "failed": [], "size_bytes": 0}
+    assert again == {"purged": [], "failed": [], "size_bytes": 0, "objects": 0, "uploads": 0}
     assert f.gateway.logged("admin.purge")[0]["data"]["by"] == "olga"
 
 

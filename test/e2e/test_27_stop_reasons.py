@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import struct
+import subprocess
 
 import pytest
 
@@ -165,19 +166,24 @@ def storage_full(f):
 
 
 def spool_full(f):
-    """The store takes nothing, and what waits for it fills its room.  Once the store is well again, all of it is there."""
+    """The store is full, so what waits for it fills its room.  Once the store has room again, all of it is there."""
     f.gateway.allowed_errors += ["storage"]
-    uploads = f.gateway.state_dir / "objects" / ".uploads"
-    job = f.gateway.store(packet_filter=FILTER)
-    aside = uploads.rename(uploads.with_name(".aside"))
-    uploads.write_bytes(b"")
-    sender = f.send(pps=2000, size=1000, burst=20)
-    wait_for(lambda: f.gateway.job(job)["state"] == "finishing", "the end of the room")
-    sender.stop()
-    uploads.unlink()
-    aside.rename(uploads)
-    f.gateway.wait_state(job, "ready")
-    return job, f.gateway.download(job)
+    objects = f.gateway.state_dir / "objects"
+    f.gateway.stop(signal.SIGTERM)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(objects)], check=True)
+    try:
+        f.gateway.start()
+        job = f.gateway.store(packet_filter=FILTER)
+        sender = f.send(pps=2000, size=1000, burst=20)
+        wait_for(lambda: f.gateway.job(job)["state"] == "finishing", "the end of the room")
+        sender.stop()
+        waiting = wait_for(lambda: f.gateway.job(job).get("storage"), "what waits to be told")
+        assert waiting["parts_waiting"] > 0 and waiting["bytes_waiting"] > 0 and waiting["unreachable_since"], waiting
+        subprocess.run(["mount", "-o", "remount,size=64m", str(objects)], check=True)
+        f.gateway.wait_state(job, "ready")
+        return job, f.gateway.download(job)
+    finally:
+        subprocess.run(["umount", "-l", str(objects)], check=True)
 
 
 def storage_failed(f):
