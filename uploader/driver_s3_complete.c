@@ -3,6 +3,7 @@
 #include "uploader/driver_s3_internal.h"
 
 #include "common/digest.h"
+#include "uploader/text_fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -142,16 +143,10 @@ static int expected_etag(uint32_t n, const char *const *parts, char ret[S3_ETAG_
 	if (!all)
 		return err_nomem(err);
 	for (uint32_t i = 0; i < n; i++) {
-		unsigned byte;
+		const char *end = text_hex(parts[i], all + (size_t)i * DIGEST_MD5_BYTES, DIGEST_MD5_BYTES);
 
-		if (strlen(parts[i]) != 2 * DIGEST_MD5_BYTES)
+		if (!end || *end)
 			goto out;
-		for (size_t k = 0; k < DIGEST_MD5_BYTES; k++) {
-			if (strspn(parts[i] + 2 * k, "0123456789abcdef") < 2 ||
-				sscanf(parts[i] + 2 * k, "%2x", &byte) != 1)
-				goto out;
-			all[(size_t)i * DIGEST_MD5_BYTES + k] = (uint8_t)byte;
-		}
 	}
 	if ((rc = digest_md5(all, (size_t)n * DIGEST_MD5_BYTES, sum, err)) < 0)
 		goto out;

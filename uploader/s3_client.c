@@ -413,10 +413,14 @@ char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *
 	struct buf path;
 
 	buf_init(&path, PATH_BYTES_MAX);
-	if (put_path(c, key, &path, err) < 0 || s3_credentials_get(c->credentials, &keys, err) < 0)
+	if (put_path(c, key, &path, err) < 0)
 		goto out;
 	s.path = buf_str(&path);
-	ends_ns = s3_credentials_expiry(c->credentials);
+	do { /* until the end is that of these keys, and not of others that came in between */
+		ends_ns = s3_credentials_expiry(c->credentials);
+		if (s3_credentials_get(c->credentials, &keys, err) < 0)
+			goto out;
+	} while (s3_credentials_expiry(c->credentials) != ends_ns);
 	if (ends_ns > now_ns && (ends_ns - now_ns) / CLOCK_NS_PER_S < ttl_s)
 		ttl_s = (ends_ns - now_ns) / CLOCK_NS_PER_S;
 	if (ttl_s > S3_TTL_MAX_S)
