@@ -269,8 +269,8 @@ int store_orphans(struct store *s, bool (*known)(void *ctx, const char *job_id),
 	if (!d)
 		return err_sys(err, errno, "spool %s", s->spool_dir);
 	while (rc == 0 && (errno = 0, e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
+		if (e->d_name[0] == '.')
+			continue; /* the folder itself, and what a driver keeps here */
 		if (!id_is_valid(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			!S_ISDIR(st.st_mode)) {
 			foreign++;
