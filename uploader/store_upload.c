@@ -131,10 +131,14 @@ int store_upload_rest(struct store_job *j, struct err *err)
 
 void store_upload_stop(struct store_job *j)
 {
+	const struct driver_ops *ops = j->store->driver->ops;
+
 	pthread_mutex_lock(&j->lock);
 	j->cancelled = true;
 	pthread_cond_broadcast(&j->cond);
 	pthread_mutex_unlock(&j->lock);
+	if (j->upload && ops->upload_cancel)
+		ops->upload_cancel(j->upload); /* nobody waits for a store that hangs */
 	threads_join(j);
 }
 
