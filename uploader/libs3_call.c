@@ -18,13 +18,15 @@
 #define CONNECTIONS_MAX    16u
 #define CONNECT_TIMEOUT_MS 10000u
 #define IDLE_TIMEOUT_MS    30000u
-#define ACCESS_KEY_MAX                                                                                                 \
-	79u /* what libs3's buffer for the Authorization header has room for; it cuts off without a word */
-#define KEY_MAX       1024u
-#define FILE_NAME_MAX 80u /* the same, Content-Disposition */
-#define METADATA_MAX  8u
-#define EXPIRES_MAX   INT32_MAX /* libs3's limit, and older stores' */
-#define URL_BYTES_MAX 16384u
+#define KEY_MAX            1024u
+#define METADATA_MAX       8u
+#define URL_NAME_MAX       200u
+#define URL_BYTES_MAX      16384u
+
+/* libs3's buffers; it cuts the first off without a word. */
+#define ACCESS_KEY_MAX 79u       /* in the Authorization header */
+#define FILE_NAME_MAX  80u       /* in Content-Disposition */
+#define EXPIRES_MAX    INT32_MAX /* and older stores' */
 
 struct libs3_client {
 	char *host; /* with port, without bucket */
@@ -537,15 +539,20 @@ static int put_url(struct buf *dst, const char *libs3_says, const char *disposit
 	return buf_addf(dst, err, "&Expires=%" PRIu64 "&Signature=%s", expires, signature);
 }
 
-static bool is_plain_name(const char *name)
+/* What would end the quotes, or look like another parameter to a store that splits before it decodes, becomes '_'. */
+static void put_name(const char *name, char ret[URL_NAME_MAX + 1])
 {
-	return name[0] && strlen(name) <= FILE_NAME_MAX && is_graph(name) && !strpbrk(name, "\"\\&;%?#");
+	size_t n = 0;
+
+	for (; name[n] && n < URL_NAME_MAX; n++)
+		ret[n] = (char)(name[n] <= ' ' || name[n] > '~' || strchr("\"\\&;%?#+", name[n]) ? '_' : name[n]);
+	ret[n] = '\0';
 }
 
 char *libs3_url(struct libs3_client *c, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
 {
-	char libs3_says[S3_MAX_AUTHENTICATED_QUERY_STRING_SIZE + 1], disposition[FILE_NAME_MAX + 32],
-		resource[FILE_NAME_MAX + 64];
+	char libs3_says[S3_MAX_AUTHENTICATED_QUERY_STRING_SIZE + 1], name[URL_NAME_MAX + 1],
+		disposition[sizeof(name) + 32], resource[sizeof(disposition) + 32];
 	uint64_t expires = clock_wall_ns() / CLOCK_NS_PER_S;
 	struct s3_keys keys = {0};
 	S3BucketContext bucket;
@@ -556,14 +563,10 @@ char *libs3_url(struct libs3_client *c, const char *key, uint64_t ttl_s, const c
 
 	if (check_key(key, err) < 0)
 		return NULL;
-	if (file_name && !is_plain_name(file_name)) {
-		err_set(err, ERR_INPUT, "file name \"%s\": a link takes 1 to %u plain characters", file_name,
-			FILE_NAME_MAX);
-		return NULL;
-	}
 	buf_init(&b, URL_BYTES_MAX);
 	expires = ttl_s < EXPIRES_MAX - expires ? expires + ttl_s : EXPIRES_MAX;
-	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", file_name ? file_name : "");
+	put_name(file_name ? file_name : "", name);
+	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", name);
 	snprintf(resource, sizeof(resource), "response-content-disposition=%s", disposition);
 	if (take_keys(c, &keys, err) < 0)
 		goto out;
