@@ -564,7 +564,9 @@ def test_from_a_gateway(fleet, cli, folder):
     """Its own links to the files of its own store."""
     f = fleet(1)
     job = f.gateway.store(packet_filter=f"udp port {PORT}")
-    f.send(count=4000, size=5000, pps=4000, burst=20).wait()
+    sender = f.send(size=1400, pps=8000, burst=20)
+    wait_for(lambda: f.gateway.job(job)["bytes"] > 3 * SEGMENT, "enough to be stored", timeout_s=60)
+    sender.stop()
     job = f.gateway.finish(job)
     assert job["state"] == "ready" and job["object"]["size_bytes"] > 2 * SEGMENT, job
     user = cli(f.gateway)
