@@ -103,7 +103,7 @@ struct s3_lifecycle_rule {
 	uint32_t days, abort_days, noncurrent_days;
 };
 
-/* s3_xml_lifecycle_merge: current (n 0: the bucket has none) with our rule put in place of the one with our id, or added; rules of others say what they said, elements that
+/* s3_xml_lifecycle_merge: current (NULL: the bucket has none; an answer with nothing in it is not that) with our rule put in place of the one with our id, or added; rules of others say what they said, elements that
  * we do not know included, in their order.  *ret_changed false: current says it already, in whatever form (dst gets nothing).
  * ERR_LIMIT: it would be more than 1000 rules.  ERR_INPUT and others: current cannot be read, so it is not overwritten either.
  * Whoever puts the result must send Content-MD5, and AWS's header x-amz-transition-default-minimum-object-size as the answer to GET had it: without, that goes back to its default. */

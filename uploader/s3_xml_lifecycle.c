@@ -265,10 +265,10 @@ int s3_xml_lifecycle_merge(const void *current, size_t n, const struct s3_lifecy
 
 	if (rule_check(rule, err) < 0)
 		return -1;
-	doc = n ? s3_answer_read(current, n, "LifecycleConfiguration", NULL, err)
-		: s3_doc_new("LifecycleConfiguration", err);
+	doc = current ? s3_answer_read(current, n, "LifecycleConfiguration", NULL, err)
+		      : s3_doc_new("LifecycleConfiguration", err);
 	if (!doc)
-		return n ? err_in(err, "lifecycle of the bucket") : -1;
+		return current ? err_in(err, "lifecycle of the bucket") : -1;
 	rc = merge(doc, rule, dst, ret_changed, err);
 	xmlFreeDoc(doc);
 	return rc;

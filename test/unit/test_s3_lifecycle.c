@@ -41,7 +41,7 @@ static int merge(const char *current, const struct s3_lifecycle_rule *rule, char
 	*err = (struct err){0};
 	*ret_text = NULL;
 	buf_init(&b, 4 << 20);
-	rc = s3_xml_lifecycle_merge(current, strlen(current), rule, &b, &changed, err);
+	rc = s3_xml_lifecycle_merge(current, current ? strlen(current) : 0, rule, &b, &changed, err);
 	if (rc == 0 && changed) {
 		*ret_text = strdup(buf_str(&b));
 		assert_non_null(*ret_text);
@@ -58,9 +58,10 @@ static void expect(const char *current, const struct s3_lifecycle_rule *rule, co
 	char *text, *again;
 
 	if (merge(current, rule, &text, &err) < 0)
-		fail_msg("%s: %s", current, err.msg);
+		fail_msg("%s: %s", current ? current : "(none)", err.msg);
 	if (!text || strcmp(text, want) != 0)
-		fail_msg("of %s\nbecame %s\nnot    %s", current, text ? text : "(unchanged)", want);
+		fail_msg(
+			"of %s\nbecame %s\nnot    %s", current ? current : "(none)", text ? text : "(unchanged)", want);
 	/* Merged once, it says it. */
 	assert_int_equal(merge(text, rule, &again, &err), 0);
 	assert_null(again);
@@ -74,7 +75,7 @@ static void expect_unchanged(const char *current, const struct s3_lifecycle_rule
 	char *text;
 
 	if (merge(current, rule, &text, &err) < 0)
-		fail_msg("%s: %s", current, err.msg);
+		fail_msg("%s: %s", current ? current : "(none)", err.msg);
 	if (text)
 		fail_msg("%s\nbecame %s", current, text);
 }
@@ -98,16 +99,16 @@ static void test_new(void **state)
 	struct s3_lifecycle_rule r = ours;
 
 	(void)state;
-	expect("", &r, CONFIG(OURS));
+	expect(NULL, &r, CONFIG(OURS));
 	expect("<LifecycleConfiguration/>", &r, DECL "\n<LifecycleConfiguration>" OURS "</LifecycleConfiguration>\n");
 	r.noncurrent_days = 4;
-	expect("", &r, CONFIG(RULE(ID FILTER ENABLED DAYS("2") NONCURRENT("4") ABORT("3"))));
+	expect(NULL, &r, CONFIG(RULE(ID FILTER ENABLED DAYS("2") NONCURRENT("4") ABORT("3"))));
 	r.days = 0; /* then nothing else would take the delete markers away */
-	expect("", &r, CONFIG(RULE(ID FILTER ENABLED MARKERS("true") NONCURRENT("4") ABORT("3"))));
+	expect(NULL, &r, CONFIG(RULE(ID FILTER ENABLED MARKERS("true") NONCURRENT("4") ABORT("3"))));
 	r.noncurrent_days = 0;
-	expect("", &r, CONFIG(RULE(ID FILTER ENABLED ABORT("3"))));
+	expect(NULL, &r, CONFIG(RULE(ID FILTER ENABLED ABORT("3"))));
 	r = (struct s3_lifecycle_rule){"a&b", "", INT32_MAX, 0, 0};
-	expect("", &r, CONFIG(RULE("<ID>a&amp;b</ID><Filter><Prefix></Prefix></Filter>" ENABLED DAYS("2147483647"))));
+	expect(NULL, &r, CONFIG(RULE("<ID>a&amp;b</ID><Filter><Prefix></Prefix></Filter>" ENABLED DAYS("2147483647"))));
 }
 
 static void test_bad_rule(void **state)
@@ -134,10 +135,10 @@ static void test_bad_rule(void **state)
 	memset(prefix, 'p', sizeof(prefix));
 	prefix[sizeof(prefix) - 1] = '\0';
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		expect_refused("", &bad[i], ERR_INPUT, "lifecycle rule");
+		expect_refused(NULL, &bad[i], ERR_INPUT, "lifecycle rule");
 	id[255] = '\0';
 	prefix[1024] = '\0';
-	assert_int_equal(merge("", &(struct s3_lifecycle_rule){id, prefix, 1, 0, 0}, &text, &err), 0);
+	assert_int_equal(merge(NULL, &(struct s3_lifecycle_rule){id, prefix, 1, 0, 0}, &text, &err), 0);
 	expect_unchanged(text, &(struct s3_lifecycle_rule){id, prefix, 1, 0, 0});
 	free(text);
 }
@@ -324,6 +325,7 @@ static void test_unreadable(void **state)
 		const char *xml;
 		enum err_code code;
 	} bad[] = {
+		{"", ERR_INPUT},
 		{" ", ERR_INPUT},
 		{"<LifecycleConfiguration>", ERR_INPUT},
 		{"<LifecycleConfiguration><Rule></LifecycleConfiguration>", ERR_INPUT},
