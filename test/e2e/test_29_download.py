@@ -559,16 +559,33 @@ def test_one_at_a_time(stored, place):
 
 # ---- with a real gateway ----
 
-@pytest.mark.threads
-def test_from_a_gateway(fleet, cli, folder):
-    """Its own links to the files of its own store."""
-    f = fleet(1)
+def large(f):
+    """A stored capture of several parts."""
     job = f.gateway.store(packet_filter=f"udp port {PORT}")
     sender = f.send(size=1400, pps=8000, burst=20)
     wait_for(lambda: f.gateway.job(job)["bytes"] > 3 * SEGMENT, "enough to be stored", timeout_s=60)
     sender.stop()
     job = f.gateway.finish(job)
-    assert job["state"] == "ready" and job["object"]["size_bytes"] > 2 * SEGMENT, job
-    user = cli(f.gateway)
+    assert job["state"] == "ready" and job["object"]["size_bytes"] > 3 * SEGMENT, job
+    return job
+
+
+@pytest.mark.threads
+def test_from_a_gateway(fleet, cli):
+    """Its own links to the files of its own store."""
+    f = fleet(1)
+    job, user = large(f), cli(f.gateway)
     user.ok("download", job["id"], "-o", "x.pcapng", "--connections", "3")
     assert (user.folder / "x.pcapng").read_bytes() == f.gateway.download(job["id"])
+
+
+def test_from_a_bucket(s3_fleet, bucket, store_proxy, cli):
+    """Signed links that lead to the store itself, and that it accepts in parts."""
+    f = s3_fleet(1, endpoint=store_proxy.url)
+    job, user = large(f), cli(f.gateway)
+    before = len(store_proxy.seen)
+    user.ok("download", job["id"], "-o", "x.pcapng")
+    seen = [s for s in store_proxy.seen[before:] if s.op == "get"]
+    assert len(seen) == (job["object"]["size_bytes"] + SEGMENT - 1) // SEGMENT and {s.status for s in seen} == {206}, seen
+    assert not any(name.lower() == "authorization" for s in seen for name in dict(s.headers))
+    assert (user.folder / "x.pcapng").read_bytes() == bucket.object_of(job).data
