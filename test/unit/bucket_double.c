@@ -326,6 +326,12 @@ void bucket_double_stop(struct bucket_double *d)
 	pthread_mutex_destroy(&d->lock);
 }
 
+void bucket_double_settle(struct bucket_double *d)
+{
+	pthread_mutex_lock(&d->lock);
+	pthread_mutex_unlock(&d->lock);
+}
+
 void bucket_double_version(struct bucket_double *d, const char *key, const char *version, bool marker, unsigned bytes)
 {
 	entry_add(d->versions, &d->versions_n, key, version, marker, bytes);

@@ -46,6 +46,9 @@ struct bucket_double {
 void bucket_double_start(struct bucket_double *d);
 void bucket_double_stop(struct bucket_double *d);
 
+/* Between what the test does to the fields and the requests before and after it. */
+void bucket_double_settle(struct bucket_double *d);
+
 /* All before the requests that they are for. */
 void bucket_double_version(struct bucket_double *d, const char *key, const char *version, bool marker, unsigned bytes);
 void bucket_double_upload(struct bucket_double *d, const char *key, const char *id);
