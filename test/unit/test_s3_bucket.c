@@ -153,6 +153,10 @@ static void test_one_wrong(void **state)
 		{"HEAD", "object", 200, "", "erase", DRIVER_WARNING, "still there"},
 		{"GET", "publicAccessBlock", 404, DOUBLE_ERROR("NoSuchPublicAccessBlockConfiguration"), "public_access",
 			DRIVER_NOTE, "nothing is public now"},
+		{"GET", "publicAccessBlock", 200,
+			"<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></"
+			"PublicAccessBlockConfiguration>",
+			"public_access", DRIVER_NOTE, "nothing is public now"},
 		{"GET", "publicAccessBlock", 403, DENIED, "public_access", DRIVER_NOTE, "not known"},
 		{"GET", "policy", 404, DOUBLE_ERROR("NoSuchBucketPolicy"), "tls_only", DRIVER_WARNING, "BoolIfExists"},
 		{"GET", "policy", 200, "{\"Statement\":[]}", "tls_only", DRIVER_WARNING, "does not deny plain http"},
