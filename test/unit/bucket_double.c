@@ -176,7 +176,9 @@ static void lifecycle(struct bucket_double *d, struct http_request *rq, bool put
 	size_t n;
 	const void *body = http_request_body(rq, &n);
 
-	if (put) {
+	if (put && !http_request_header(rq, "Content-MD5")) { /* as AWS */
+		http_reply_text(rq, 400, "application/xml", DOUBLE_ERROR("InvalidRequest"));
+	} else if (put) {
 		snprintf(d->lifecycle, sizeof(d->lifecycle), "%.*s", (int)n, (const char *)body);
 		http_reply_empty(rq, 200);
 	} else if (d->lifecycle[0]) {
