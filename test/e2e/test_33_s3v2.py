@@ -2,6 +2,7 @@
 
 What the server does not do (lie about what it has) is in test/unit/test_driver_s3v2_lies.c.
 """
+import pathlib
 import re
 import subprocess
 import urllib.parse
@@ -46,6 +47,14 @@ def curl(url, *args):
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     return int(lines[0].split()[1]), {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:])}, body
+
+
+def test_one_libcurl(v2_fleet):
+    """Debian's shared libs3 would bring a second one, of another TLS library, and past the wrapper."""
+    maps = pathlib.Path(f"/proc/{v2_fleet().gateway.process.pid}/maps").read_text()
+    libraries = set(re.findall(r"[^/\s]+\.so[.0-9]*$", maps, re.MULTILINE))
+    found = [name for name in libraries if "curl" in name or name.startswith("libs3")]
+    assert len(found) == 1 and found[0].startswith("libcurl.so"), found
 
 
 def test_object_is_put_whole_at_the_end(v2_fleet, store_proxy, bucket):

@@ -161,9 +161,14 @@ static void do_get(struct lying_store *s, int fd, const char *head)
 {
 	const char *range = strcasestr(head, "\r\nRange: bytes=");
 	size_t first = 0, last = 0, n;
+	char *dash;
 	uint8_t other;
 
-	if (!s->there || !range || sscanf(range, "\r\nRange: bytes=%zu-%zu", &first, &last) != 2) {
+	if (range) {
+		first = strtoull(strchr(range, '=') + 1, &dash, 10);
+		last = strtoull(dash + 1, NULL, 10);
+	}
+	if (!s->there || !range) {
 		answer(fd, "404 Not Found", "<Error><Code>NoSuchKey</Code></Error>");
 		return;
 	}
@@ -246,7 +251,7 @@ static bool read_body(struct lying_store *s, int fd, const char *head, uint8_t *
 
 static void converse(struct lying_store *s, int fd, uint8_t *body)
 {
-	char head[LYING_REQUEST_MAX], method[8] = "", path[2048] = "", *key, *query;
+	char head[LYING_REQUEST_MAX], line[LYING_REQUEST_MAX], *method, *path, *key, *query, *rest;
 	size_t got = 0, head_n = read_head(fd, head, sizeof(head), &got), n = 0;
 	const char *length;
 
@@ -255,9 +260,11 @@ static void converse(struct lying_store *s, int fd, uint8_t *body)
 	memcpy(body, head + head_n, got - head_n);
 	head[head_n] = '\0';
 	if ((length = strcasestr(head, "\r\nContent-Length:")))
-		sscanf(length, "\r\n%*[^:]: %zu", &n);
-	if (sscanf(head, "%7s %2047s", method, path) != 2 || n > LYING_OBJECT_MAX ||
-		!read_body(s, fd, head, body, got - head_n, n))
+		n = strtoull(length + strlen("\r\nContent-Length:"), NULL, 10);
+	memcpy(line, head, head_n + 1);
+	method = strtok_r(line, " ", &rest);
+	path = strtok_r(NULL, " ", &rest);
+	if (!path || n > LYING_OBJECT_MAX || !read_body(s, fd, head, body, got - head_n, n))
 		return;
 	query = strchr(path, '?');
 	if (query)
