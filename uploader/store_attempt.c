@@ -18,7 +18,7 @@ struct pace {
 	bool counts;       /* the job is being finished: the budget counts */
 	unsigned waits;    /* that the back-off has grown by */
 	unsigned tries;    /* of the budget */
-	uint64_t first_ns; /* when it failed first, later: from when the budget counts */
+	uint64_t since_ns; /* that: from the first failure, or from the beginning of the end */
 };
 
 static void tell(struct store_job *j, const char *type, const char *what, const char *text)
@@ -47,7 +47,6 @@ static void outage_note(struct store_job *j, const char *what, const struct err 
 	pthread_mutex_lock(&j->lock);
 	if (!p->failed) {
 		p->failed = true;
-		p->first_ns = clock_mono_ns();
 		begins = j->failing++ == 0;
 	}
 	outage_set(j, why);
@@ -110,11 +109,24 @@ static uint64_t wait_ms(const struct store_retry *r, unsigned waits)
 	return ms - ms / 2 * random / UINT16_MAX;
 }
 
+/* The last wait ends with the budget's time. */
+static uint64_t next_wait_ms(const struct store_job *j, struct pace *p)
+{
+	uint64_t ms = wait_ms(&j->store->retry, p->waits++), gone;
+
+	if (!p->counts)
+		return ms;
+	gone = (clock_mono_ns() - p->since_ns) / CLOCK_NS_PER_MS;
+	if (gone >= j->store->retry.total_ms)
+		return 0;
+	return ms < j->store->retry.total_ms - gone ? ms : j->store->retry.total_ms - gone;
+}
+
 /* Waits; also until the job begins to be finished, so that nobody who stops a capture waits out a long back-off.  false: cancelled or
  * given up meanwhile. */
 static bool wait_again(struct store_job *j, struct pace *p)
 {
-	struct timespec until = clock_deadline(wait_ms(&j->store->retry, p->waits++));
+	struct timespec until = clock_deadline(next_wait_ms(j, p));
 	bool go_on;
 	int rc = 0;
 
@@ -135,13 +147,12 @@ static bool used_up(struct store_job *j, struct pace *p)
 	if (j->ended && !p->counts) {
 		p->counts = true;
 		p->waits = 0;
-		if (!p->failed || p->first_ns < j->ended_ns)
-			p->first_ns = j->ended_ns;
+		p->since_ns = p->failed ? j->ended_ns : clock_mono_ns();
 	}
 	pthread_mutex_unlock(&j->lock);
 	if (!p->counts)
 		return false;
-	return ++p->tries >= r->tries || clock_mono_ns() - p->first_ns >= r->total_ms * CLOCK_NS_PER_MS;
+	return ++p->tries >= r->tries || clock_mono_ns() - p->since_ns >= r->total_ms * CLOCK_NS_PER_MS;
 }
 
 static bool is_stopped(struct store_job *j)

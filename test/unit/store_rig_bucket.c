@@ -152,19 +152,23 @@ static void *bucket_begin(
 static int bucket_upload_open(void *upload, struct err *err)
 {
 	struct bucket_upload *u = upload;
-	char path[PATH_ROOM];
+	char made[PATH_ROOM], path[PATH_ROOM];
 	int fd;
 
 	uploads_remove(u->b->root, u->key, NULL);
 	id_new(u->id);
-	upload_path(u->b->root, u->id, "", path);
-	if (fs_mkdir_p(path, 0700, err) < 0)
+	snprintf(made, sizeof(made), "%s/" FOLDER "/new-%s", u->b->root, u->id);
+	if (fs_mkdir_p(made, 0700, err) < 0)
 		return -1;
-	upload_path(u->b->root, u->id, "key", path);
+	snprintf(path, sizeof(path), "%s/" FOLDER "/new-%s/key", u->b->root, u->id);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, u->key, strlen(u->key)) != (ssize_t)strlen(u->key))
 		abort();
 	fs_close(fd);
+	/* It is there as a whole or not at all, whenever the process dies. */
+	upload_path(u->b->root, u->id, "", path);
+	if (rename(made, path) < 0)
+		abort();
 	return 0;
 }
 

@@ -2,6 +2,8 @@
  * what was written up to some whole block, holds everything that store_write had taken, and ends with the notes of recovery. */
 #include "test/unit/store_rig.h"
 
+#include "test/unit/store_rig_bucket.h"
+
 #include "common/fs.h"
 #include "schema/pcapng.h"
 
@@ -26,6 +28,7 @@ struct plan {
 	enum store_rig_point die_at;
 	unsigned die_after;
 	size_t kill_after; /* this many writes: SIGKILL; NO_KILL: go on to the end and finish */
+	unsigned kill_us;  /* after so long: SIGKILL, wherever its threads are; 0: not */
 	bool recover;      /* recover instead of writing */
 };
 
@@ -51,14 +54,26 @@ static void child_write(struct store_rig *r, const struct store_rig_stream *s, s
 		_exit(4);
 }
 
+static void *killer(void *arg)
+{
+	const struct plan *p = arg;
+
+	usleep(p->kill_us);
+	raise(SIGKILL);
+	return NULL;
+}
+
 static void child_main(struct store_rig *r, const struct store_rig_stream *s, const struct plan *p)
 {
 	struct driver_tags tags = store_rig_tags(r);
 	struct driver_object o;
+	pthread_t thread;
 
 	r->die_at = p->die_at;
 	r->die_after = p->die_after;
 	store_rig_open(r);
+	if (p->kill_us > 0 && pthread_create(&thread, NULL, killer, (void *)p) != 0)
+		_exit(6);
 	if (!p->recover)
 		child_write(r, s, p->kill_after);
 	else if (store_recover(r->store, r->job, r->key, &tags, store_rig_tail, NULL, &o, NULL) < 0)
@@ -141,6 +156,7 @@ static void assert_clean(struct store_rig *r)
 	assert_int_equal(job_db_chunks(r->db, r->job, &chunks, &n, NULL), 0);
 	job_db_chunks_free(chunks, n);
 	assert_int_equal(n, 0);
+	assert_int_equal(store_rig_bucket_uploads(r->root), 0);
 }
 
 static int recover(struct store_rig *r, struct driver_object *ret, struct err *err)
@@ -546,6 +562,193 @@ static void test_tails(void **state)
 	store_rig_stream_done(&s);
 }
 
+/* ---- a bucket ---- */
+
+/* The stored records and the files of the spool, as a text: "+" stored, "." in the spool, "o" open. */
+static void spool_picture(struct store_rig *r, char ret[64])
+{
+	struct spool *sp = spool_open(r->spool, r->job, NULL);
+	struct job_chunk *chunks;
+	struct spool_file *files;
+	size_t n, files_n;
+
+	assert_non_null(sp);
+	assert_int_equal(job_db_chunks(r->db, r->job, &chunks, &n, NULL), 0);
+	assert_int_equal(spool_scan(sp, &files, &files_n, NULL), 0);
+	memset(ret, 0, 64);
+	for (size_t i = 0; i < files_n; i++)
+		if (files[i].seq < 63)
+			ret[files[i].seq - 1] = files[i].kind == SPOOL_OPEN ? 'o' : '.';
+	for (size_t i = 0; i < n; i++)
+		if (chunks[i].seq < 63 && chunks[i].stored)
+			ret[chunks[i].seq - 1] = '+';
+	job_db_chunks_free(chunks, n);
+	free(files);
+	spool_close(sp);
+}
+
+/* The first part never arrives, later ones do: seven chunks of one write each. */
+static void hole_make(struct store_rig *r, struct store_rig_stream *s, char picture[64])
+{
+	struct plan plan = {.die_at = STORE_RIG_AFTER_PART, .die_after = 4, .kill_after = NO_KILL};
+
+	r->parallel = 3;
+	r->chunk_bytes = 1;
+	r->job_bytes_max = 1000000;
+	r->hold_seq = 1;
+	r->hold_until = 100;
+	store_rig_stream_make(s, FRAME_PCAPNG, 31, 7);
+	assert_true(run_child(r, s, &plan));
+	r->hold_seq = 0;
+	store_rig_open(r);
+	spool_picture(r, picture);
+}
+
+static void test_parts_out_of_order(void **state)
+{
+	struct store_rig *r = *state;
+	struct store_rig_stream s;
+	struct driver_object o;
+	char picture[64];
+
+	hole_make(r, &s, picture);
+	print_message("  %s\n", picture);
+	assert_int_equal(picture[0], '.');
+	assert_non_null(strchr(picture, '+'));
+	recover_well(r, &o);
+	assert_prefix(r, &s, &o, *taken, o.bytes == s.n ? 0 : 1);
+	assert_clean(r);
+	assert_int_equal(atomic_load(&r->store->spool_bytes), 0);
+	assert_int_equal(r->opens, 0); /* the upload was gone on with */
+	store_rig_stream_done(&s);
+}
+
+/* The same, and the file of the part that never arrived is damaged or gone: what is stored behind it is of no use. */
+static void test_hole(void **state)
+{
+	struct store_rig *r = *state;
+	struct store_rig_stream s;
+	struct driver_object o;
+	struct err err = {0};
+	char path[TEMP_FILE_PATH_MAX + 64], picture[64];
+
+	hole_make(r, &s, picture);
+	chunk_path(r, "000001.chunk", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(recover(r, &o, &err), -1);
+	assert_int_equal(err.code, ERR_IO);
+	assert_non_null(strstr(err.msg, "chunk 1: it is missing"));
+	assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
+	assert_clean(r);
+	store_rig_stream_done(&s);
+}
+
+/* While the process was down the bucket has aborted the upload. */
+static void test_upload_is_forgotten(void **state)
+{
+	static const struct {
+		const char *what;
+		struct plan plan;
+		bool lost;
+	} cases[] = {
+		{"before a part arrived", {.die_at = STORE_RIG_BEFORE_PART, .kill_after = NO_KILL}, false},
+		{"parts arrived, none was recorded", {.die_at = STORE_RIG_AFTER_PART, .kill_after = NO_KILL}, false},
+		{"parts were recorded", {.die_at = STORE_RIG_AFTER_PART, .die_after = 9, .kill_after = NO_KILL}, true},
+		{"all parts were recorded", {.die_at = STORE_RIG_BEFORE_COMPLETE, .kill_after = NO_KILL}, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct store_rig_stream s;
+		struct driver_object o;
+		struct err err = {0};
+		struct store_rig r;
+
+		print_message("  %s\n", cases[i].what);
+		store_rig_init(&r);
+		*taken = 0;
+		r.parallel = cases[i].lost ? 3 : 1;
+		store_rig_stream_make(&s, FRAME_PCAPNG, (unsigned)i, 40);
+		assert_true(run_child(&r, &s, &cases[i].plan));
+		assert_int_equal(store_rig_bucket_uploads(r.root), 1);
+		store_rig_bucket_forget(r.root);
+		store_rig_open(&r);
+		if (cases[i].lost) {
+			assert_int_equal(recover(&r, &o, &err), -1);
+			assert_int_equal(err.code, ERR_IO);
+			assert_string_equal(err.detail, "storage_lost");
+			assert_int_equal(store_erase(r.store, r.job, r.key, NULL, &err), 0);
+		} else {
+			recover_well(&r, &o);
+			assert_prefix(&r, &s, &o, *taken, o.bytes == s.n ? 0 : 1);
+			assert_int_equal(r.opens, 1);
+		}
+		assert_clean(&r);
+		store_rig_stream_done(&s);
+		store_rig_done(&r);
+	}
+}
+
+/* Died with the upload opened and nobody told: another one is opened, the first does not stay. */
+static void test_opening_unrecorded(void **state)
+{
+	struct store_rig *r = *state;
+	struct plan plan = {.die_at = STORE_RIG_AFTER_OPEN, .kill_after = NO_KILL};
+	struct store_rig_stream s;
+	struct driver_object o;
+
+	r->parallel = 2;
+	store_rig_stream_make(&s, FRAME_PCAPNG, 32, 40);
+	assert_true(run_child(r, &s, &plan));
+	assert_int_equal(store_rig_bucket_uploads(r->root), 1);
+	store_rig_open(r);
+	recover_well(r, &o);
+	assert_prefix(r, &s, &o, *taken, o.bytes == s.n ? 0 : 1);
+	assert_clean(r);
+	store_rig_stream_done(&s);
+}
+
+/* A bucket takes no small part but the last (the rig's refuses the object).  Of a chunk that was cut, and of whole ones with nothing behind them, the tail
+ * makes no small one in the middle. */
+static void test_no_small_parts(void **state)
+{
+	(void)state;
+	for (size_t cut = 0; cut < 3; cut++) {
+		struct plan plan = {.kill_after = 30};
+		char path[TEMP_FILE_PATH_MAX + 64];
+		struct store_rig_stream s;
+		struct spool_file *files;
+		struct driver_object o;
+		struct store_rig r;
+		struct spool *sp;
+		size_t n;
+
+		store_rig_init(&r);
+		*taken = 0;
+		r.parallel = 2;
+		r.chunk_bytes = 6000;
+		store_rig_stream_make(&s, FRAME_PCAPNG, 33, 40);
+		assert_true(run_child(&r, &s, &plan));
+		store_rig_open(&r);
+		sp = spool_open(r.spool, r.job, NULL);
+		assert_int_equal(spool_scan(sp, &files, &n, NULL), 0);
+		assert_true(n > 0 && files[n - 1].kind == SPOOL_OPEN);
+		snprintf(path, sizeof(path), "%s/%s/%06u.open", r.spool, r.job, (unsigned)files[n - 1].seq);
+		/* As it is; cut within a block; cut to nothing. */
+		if (cut > 0)
+			assert_int_equal(truncate(path, cut == 1 ? (off_t)files[n - 1].bytes - 5 : 5), 0);
+		free(files);
+		spool_close(sp);
+		store_rig_close(&r);
+		store_rig_open(&r);
+		recover_well(&r, &o);
+		assert_prefix(&r, &s, &o, cut ? 0 : *taken, 1);
+		assert_clean(&r);
+		store_rig_stream_done(&s);
+		store_rig_done(&r);
+	}
+}
+
 /* ---- random points ---- */
 
 /* The same numbers for the same seed, everywhere. */
@@ -559,10 +762,10 @@ static unsigned random_below(unsigned n)
 
 static enum store_rig_point random_point(void)
 {
-	static const enum store_rig_point points[] = {STORE_RIG_NEVER, STORE_RIG_BEFORE_PART, STORE_RIG_AFTER_PART,
-		STORE_RIG_BEFORE_COMPLETE, STORE_RIG_AFTER_COMPLETE};
+	static const enum store_rig_point points[] = {STORE_RIG_NEVER, STORE_RIG_BEFORE_OPEN, STORE_RIG_AFTER_OPEN,
+		STORE_RIG_BEFORE_PART, STORE_RIG_AFTER_PART, STORE_RIG_BEFORE_COMPLETE, STORE_RIG_AFTER_COMPLETE};
 
-	return points[random_below(5)];
+	return points[random_below(sizeof(points) / sizeof(points[0]))];
 }
 
 /* How many tails are there: none, when the job had come to its end; else one, and one more for each recovery that died. */
@@ -584,7 +787,7 @@ static size_t count_tails(struct store_rig *r, const struct store_rig_stream *s)
 static void test_random(void **state)
 {
 	(void)state;
-	for (unsigned seed = 1; seed <= 120; seed++) {
+	for (unsigned seed = 1; seed <= 200; seed++) {
 		struct plan plan = {.kill_after = NO_KILL};
 		struct store_rig_stream s;
 		struct driver_object o;
@@ -599,15 +802,22 @@ static void test_random(void **state)
 		*taken = 0;
 		r.chunk_bytes = 1 + random_below(6000);
 		r.job_bytes_max = 1000000;
+		r.parallel = seed % 2 ? 0 : 1 + random_below(4);
+		r.slow_us = r.parallel * random_below(2000);
 		writes = 1 + random_below(30);
 		store_rig_stream_make(&s, random_below(4) ? FRAME_PCAPNG : FRAME_PCAP, seed, writes);
 		plan.die_at = random_point();
 		plan.die_after = random_below(6);
 		if (random_below(2))
 			plan.kill_after = random_below((unsigned)writes + 1);
+		else
+			plan.kill_us = random_below(2) * (1 + random_below(20000));
 		died = run_child(&r, &s, &plan);
 		for (unsigned i = 0; died && i < 3; i++) {
-			struct plan again = {.die_at = random_point(), .die_after = random_below(3), .recover = true};
+			struct plan again = {.die_at = random_point(),
+				.die_after = random_below(3),
+				.kill_us = random_below(2) * (1 + random_below(5000)),
+				.recover = true};
 
 			if (*taken == 0)
 				break;
@@ -626,6 +836,7 @@ static void test_random(void **state)
 			assert_prefix(&r, &s, &o, *taken, tails);
 		}
 		assert_clean(&r);
+		assert_int_equal(atomic_load(&r.store->spool_bytes), 0);
 		store_rig_stream_done(&s);
 		store_rig_done(&r);
 	}
@@ -654,6 +865,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_store_lost_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_object, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_parts_out_of_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hole, setup, teardown),
+		cmocka_unit_test(test_upload_is_forgotten),
+		cmocka_unit_test_setup_teardown(test_opening_unrecorded, setup, teardown),
+		cmocka_unit_test(test_no_small_parts),
 		cmocka_unit_test(test_random),
 	};
 

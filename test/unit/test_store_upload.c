@@ -315,13 +315,13 @@ static void test_outage_at_the_end(void **state)
 
 static bool all_have_failed(struct store_rig *r, struct store_job *j)
 {
-	unsigned left;
+	unsigned failing;
 
-	(void)j;
-	pthread_mutex_lock(&r->lock);
-	left = r->fail_parts;
-	pthread_mutex_unlock(&r->lock);
-	return left == 0;
+	(void)r;
+	pthread_mutex_lock(&j->lock);
+	failing = j->failing;
+	pthread_mutex_unlock(&j->lock);
+	return failing == 4;
 }
 
 /* A long back-off is cut short when the capture is stopped. */
