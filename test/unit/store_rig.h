@@ -45,6 +45,7 @@ struct store_rig {
 	bool forget_at_complete;
 
 	/* what the fake saw */
+	bool cancelled; /* upload_cancel was called */
 	unsigned opens, alones, parts_done;
 	unsigned in_flight, in_flight_max;
 	unsigned overtaken; /* parts that were stored after one with a larger seq */

@@ -106,19 +106,19 @@ static bool is_recorded(const struct fake_upload *u)
 	return good;
 }
 
-/* A part is held until others are done, or for good. */
-static void hold(struct store_rig *r, uint32_t seq)
+/* A part is held until others are done, or the upload is cancelled: then -1. */
+static int hold(struct store_rig *r, uint32_t seq, struct err *err)
 {
-	unsigned done;
+	bool cancelled = false, done = false;
 
-	for (unsigned ms = 0; seq == r->hold_seq && ms < HOLD_MS_MAX; ms++) {
-		pthread_mutex_lock(&r->lock);
-		done = r->parts_done;
-		pthread_mutex_unlock(&r->lock);
-		if (done >= r->hold_until)
-			break;
+	for (unsigned ms = 0; seq == r->hold_seq && !done && !cancelled && ms < HOLD_MS_MAX; ms++) {
 		usleep(1000);
+		pthread_mutex_lock(&r->lock);
+		done = r->parts_done >= r->hold_until;
+		cancelled = r->cancelled;
+		pthread_mutex_unlock(&r->lock);
 	}
+	return cancelled ? err_set(err, ERR_CANCELLED, "cancelled") : 0;
 }
 
 static void delay(struct store_rig *r)
@@ -166,9 +166,10 @@ static int fake_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t by
 
 	die_maybe(r, STORE_RIG_BEFORE_PART);
 	part_comes(u, alone, r);
-	hold(r, seq);
+	rc = hold(r, seq, err);
 	delay(r);
-	rc = fail_maybe(r, &r->fail_parts, err);
+	if (rc == 0)
+		rc = fail_maybe(r, &r->fail_parts, err);
 	if (rc == 0)
 		rc = u->fake->real->ops->upload_part(u->real, seq, alone, fd, bytes, sha256, ret_part, err);
 	part_goes(r, seq, rc == 0);
@@ -191,6 +192,15 @@ static int fake_complete(
 		return -1;
 	die_maybe(r, STORE_RIG_AFTER_COMPLETE);
 	return 0;
+}
+
+static void fake_cancel(void *upload)
+{
+	const struct fake_upload *u = upload;
+
+	pthread_mutex_lock(&u->fake->rig->lock);
+	u->fake->rig->cancelled = true;
+	pthread_mutex_unlock(&u->fake->rig->lock);
 }
 
 static int fake_abort(void *upload, struct err *err)
@@ -261,6 +271,7 @@ static const struct driver_ops fake_ops = {
 	.upload_state = fake_state,
 	.upload_part = fake_part,
 	.upload_complete = fake_complete,
+	.upload_cancel = fake_cancel,
 	.upload_abort = fake_abort,
 	.upload_free = fake_upload_free,
 	.open = fake_open,
@@ -278,6 +289,7 @@ static const struct driver_ops fake_bucket_ops = {
 	.upload_state = fake_state,
 	.upload_part = fake_part,
 	.upload_complete = fake_complete,
+	.upload_cancel = fake_cancel,
 	.upload_abort = fake_abort,
 	.upload_free = fake_upload_free,
 	.read = fake_read,

@@ -202,7 +202,10 @@ static void test_erase(void **state)
 	whole_object(f);
 	snprintf(path, sizeof(path), "%s/captures/acme/notes", f->root);
 	close(open(path, O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(f->erased.objects, 0);
 	assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), 0);
+	assert_int_equal(f->erased.objects, 1);
+	assert_int_equal(f->erased.bytes, f->whole.bytes);
 	assert_object(f, false);
 	assert_false(in_root(f, ".meta", KEY));
 	assert_false(in_root(f, "", "captures/acme/2026"));
@@ -214,6 +217,9 @@ static void test_erase(void **state)
 	assert_false(in_root(f, "", "captures"));
 	assert_true(in_root(f, "", ".uploads"));
 	assert_int_equal(f->d->ops->erase(f->d, KEY, &f->erased, &err), 0);
+	assert_int_equal(f->erased.objects, 2); /* it adds */
+	assert_int_equal(f->erased.bytes, 2 * f->whole.bytes);
+	assert_int_equal(f->d->ops->parallel(f->d), 1);
 }
 
 static void test_never_overwrites(void **state)

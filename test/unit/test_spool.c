@@ -271,6 +271,60 @@ static void test_measure_long(void **state)
 	spool_close(sp);
 }
 
+/* What lies in chunk files counts, whatever else is in the folder. */
+static void test_bytes(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t bytes = 9;
+	struct err err = {0};
+
+	assert_int_equal(spool_bytes(f->folder.dir, "job", &bytes, &err), 0);
+	assert_int_equal(bytes, 0);
+	struct spool *sp = spool_begin(f->folder.dir, "job", &err);
+	assert_non_null(sp);
+	assert_int_equal(spool_key_put(sp, "a/job.pcapng", &err), 0);
+	file_make(f, "000001.chunk", f->s.bytes, 100);
+	file_make(f, "000002.bad", f->s.bytes, 20);
+	file_make(f, "000003.open", f->s.bytes, 3);
+	file_make(f, "00004.open", f->s.bytes, 50);
+	file_make(f, "000000.open", f->s.bytes, 50);
+	file_make(f, "notes", f->s.bytes, 50);
+	assert_int_equal(spool_bytes(f->folder.dir, "job", &bytes, &err), 0);
+	assert_int_equal(bytes, 123);
+	spool_close(sp);
+}
+
+static void test_key(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+	struct spool *sp = spool_begin(f->folder.dir, "job", &err);
+	char text[SPOOL_KEY_MAX + 1];
+	char *key;
+
+	assert_non_null(sp);
+	assert_null(spool_key_get(sp, &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(spool_key_put(sp, "long/long/ago/job.pcapng", &err), 0);
+	assert_int_equal(spool_key_put(sp, "a/job.pcapng", &err), 0);
+	assert_non_null(key = spool_key_get(sp, &err));
+	assert_string_equal(key, "a/job.pcapng");
+	free(key);
+	memset(text, 'k', sizeof(text));
+	file_make(f, "key", text, SPOOL_KEY_MAX);
+	assert_non_null(key = spool_key_get(sp, &err));
+	assert_int_equal(strlen(key), SPOOL_KEY_MAX);
+	free(key);
+	file_make(f, "key", text, sizeof(text));
+	assert_null(spool_key_get(sp, &err));
+	file_make(f, "key", "a\0b", 3);
+	assert_null(spool_key_get(sp, &err));
+	file_make(f, "key", "", 0);
+	assert_null(spool_key_get(sp, &err));
+	assert_int_equal(err.code, ERR_IO);
+	spool_close(sp);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +334,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_scan, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_measure_every_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_measure_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_key, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

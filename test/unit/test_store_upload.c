@@ -381,25 +381,30 @@ static void test_never(void **state)
 	store_rig_stream_done(&s);
 }
 
-/* Nobody who drops a job waits for the store: neither for a back-off nor for the opening. */
+/* Nobody who drops a job waits for the store: neither for a back-off, nor for the opening, nor for a part that hangs. */
 static void test_drop(void **state)
 {
 	struct store_rig *r = *state;
 	struct store_rig_stream s;
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		store_rig_stream_make(&s, FRAME_PCAPNG, 10, 60);
-		*(i ? &r->fail_parts : &r->fail_open) = 1000000;
+		r->fail_open = i == 0 ? 1000000 : 0;
+		r->fail_parts = i == 1 ? 1000000 : 0;
+		r->hold_seq = i == 2 ? 2 : 0;
+		r->hold_until = 1000000;
+		r->cancelled = false;
 		store_rig_open(r);
 		r->store->retry =
 			(struct store_retry){.tries = 4, .first_ms = 3600000, .cap_ms = 3600000, .total_ms = 1};
 		struct store_job *j = store_rig_begin(r);
 		write_all(j, &s);
 		store_job_drop(j);
+		assert_true(r->cancelled);
+		assert_int_equal(r->failures, 0);
 		assert_clean(r);
 		assert_no_object(r);
 		store_rig_close(r);
-		r->fail_open = r->fail_parts = 0;
 		store_rig_stream_done(&s);
 	}
 }
