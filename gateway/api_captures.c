@@ -134,12 +134,28 @@ static int resolve(struct api_call *a, const struct start_request *r, struct tar
 	return s->ops->resolve(s, &a->who, r->target, a->gw->config.limit_instances, ret, err);
 }
 
+static struct capture *start_as(struct api_call *a, const struct start_request *r, enum job_mode mode,
+	const struct target_set *targets, const struct own_ends *own, struct err *err)
+{
+	struct job *j = make_job(a, r, mode, targets->n, err);
+
+	if (!j)
+		return NULL;
+	if (jobs_reserve(a->gw->jobs, a->who.user_id, err) < 0) {
+		job_free(j);
+		return NULL;
+	}
+	log_event(LOG_LEVEL_INFO, "capture.start",
+		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who.user_id, "org", a->who.org, "mode",
+			job_mode_name(mode), "instances", (json_int_t)targets->n));
+	return capture_start(a->gw, j, targets->instances, own->ends, own->n, err);
+}
+
 static struct capture *start(struct api_call *a, const struct start_request *r, struct err *err)
 {
 	struct own_ends *own = calloc(1, sizeof(*own));
 	struct target_set targets = {0};
 	struct capture *c = NULL;
-	struct job *j = NULL;
 	enum job_mode mode = JOB_LIVE;
 	const char *local;
 	uint16_t port;
@@ -148,20 +164,17 @@ static struct capture *start(struct api_call *a, const struct start_request *r, 
 		err_nomem(err);
 		goto out;
 	}
-	if (choose_mode(a, r, &mode, err) < 0 || resolve(a, r, &targets, err) < 0 ||
-		!(j = make_job(a, r, mode, targets.n, err)))
+	if (choose_mode(a, r, &mode, err) < 0 || resolve(a, r, &targets, err) < 0)
 		goto out;
-	if (jobs_reserve(a->gw->jobs, a->who.user_id, err) < 0)
-		goto out;
-	log_event(LOG_LEVEL_INFO, "capture.start",
-		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who.user_id, "org", a->who.org, "mode",
-			job_mode_name(mode), "instances", (json_int_t)targets.n));
 	local = http_request_local(a->rq, &port);
 	own_ends_collect(a->gw->config.listen_address, local, port, &targets, a->gw->targets, own);
-	c = capture_start(a->gw, j, targets.instances, own->ends, own->n, err);
-	j = NULL;
+	c = start_as(a, r, mode, &targets, own, err);
+	/* The store was well a moment ago, and then would not have it. */
+	if (!c && r->mode == START_AUTO && mode == JOB_STORE && strcmp(err->detail, CAPTURE_NOT_STORED) == 0) {
+		*err = (struct err){0};
+		c = start_as(a, r, JOB_LIVE, &targets, own, err);
+	}
 out:
-	job_free(j);
 	target_set_done(&targets);
 	free(own);
 	return c;

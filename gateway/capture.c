@@ -25,6 +25,20 @@ static void capture_free(struct capture *c)
 	free(c);
 }
 
+/* Whatever the store says against a new object is no mistake of who asked for it. */
+static int begin_store(struct capture *c, struct err *err)
+{
+	const struct job *j = c->job;
+	struct driver_tags tags = {
+		.job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
+
+	if ((c->store = store_job_begin(c->gw->store, j->object_key, &tags, err)))
+		return 0;
+	if (err && err->code != ERR_FULL)
+		err->code = ERR_UNAVAILABLE;
+	return err_detail(err, CAPTURE_NOT_STORED);
+}
+
 static int begin_sinks(struct capture *c, struct err *err)
 {
 	const struct job *j = c->job;
@@ -39,13 +53,11 @@ static int begin_sinks(struct capture *c, struct err *err)
 		.max_bytes = j->options.max_bytes,
 		.snaplen = j->options.snaplen,
 	};
-	struct driver_tags tags = {
-		.job = j->id, .user = j->owner_user_id, .org = j->org, .space = j->space, .source = "pcapline"};
 
 	note_section(j, comment);
 	if (j->mode == JOB_LIVE && !(live = live_new(c->gw->config.live_backlog_bytes, j->format, err)))
 		return -1;
-	if (j->mode == JOB_STORE && !(c->store = store_job_begin(c->gw->store, j->object_key, &tags, err)))
+	if (j->mode == JOB_STORE && begin_store(c, err) < 0)
 		return -1;
 	o.live = live;
 	o.store = c->store;

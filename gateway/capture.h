@@ -20,7 +20,9 @@ struct capture;
 
 /* capture_start: job (taken over also on failure) is filled but for state and times; its instances match targets one by one.  The place under the limits that
  * was reserved for it (jobs_reserve) is taken over too, and given back when the capture ends or here on failure.
- * excludes: ends of the platform's own connections, see capture_request.h.  Returns a reference. */
+ * excludes: ends of the platform's own connections, see capture_request.h.  Returns a reference.
+ * Detail CAPTURE_NOT_STORED (ERR_UNAVAILABLE, ERR_FULL): the store did not let it begin. */
+#define CAPTURE_NOT_STORED "storage_unavailable"
 struct capture *capture_start(struct gateway *gw, struct job *job, const struct target_instance *targets,
 	const struct capture_exclude *excludes, size_t excludes_n, struct err *err);
 

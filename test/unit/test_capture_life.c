@@ -153,7 +153,7 @@ static void test_an_outage_is_told(void **state)
 			&bytes, "unreachable_since", &since, "error", &error);
 	}
 	assert_non_null(since);
-	assert_int_equal(parts, 1);
+	assert_true(parts > 0);
 	assert_true(bytes > 0);
 	assert_non_null(strstr(error, "the fake fails as told"));
 	json_decref(j);
