@@ -11,7 +11,7 @@
 #define CHECK           "lifecycle"
 #define RULES_BYTES_MAX ((size_t)2 * 1024 * 1024)
 #define MS_PER_DAY      UINT64_C(86400000)
-#define ABORT_DAYS      2u
+#define ABORT_DAYS      9u /* no capture runs for more than 7 (limits.duration), and an outage may follow */
 #define NONCURRENT_DAYS 1u
 #define DAYS_MAX        36500u
 #define RULE_WORDS_MAX  512
