@@ -239,6 +239,10 @@ static void strict_refuses_until_all_is_good(void **state)
 	assert_non_null(strstr(err.msg, "public_access, encryption;"));
 	assert_null(strstr(err.msg, "versioning"));
 	atomic_store(&fake.open, false);
+	while (storage_usable(&gw, WAIT_MS, &err) < 0 && strstr(err.msg, "public_access"))
+		nap();
+	assert_int_equal(storage_usable(&gw, WAIT_MS, &err), -1); /* a warning is enough */
+	assert_non_null(strstr(err.msg, ": encryption;"));
 	atomic_store(&fake.bad, false);
 	while (storage_usable(&gw, WAIT_MS, &err) < 0)
 		nap();
