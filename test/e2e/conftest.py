@@ -10,6 +10,7 @@ from rig import Agent, Bucket, Cli, FaultProxy, Fleet, Gateway, Net, Pki, Proxy,
 from rig.fake_agent import FakeAgent
 from rig.net import remove_stale
 from rig.rgw import missing
+from rig.s3 import examined
 from rig.wait import SANITIZED, SLOW
 
 _session = {}
@@ -242,3 +243,15 @@ def store_proxy(rgw):
     proxy = FaultProxy(("127.0.0.1", rgw.port))
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def s3_fleet(bucket, store_proxy, fleet):
+    """s3_fleet(n, endpoint, storage, **s3): a Fleet that stores in `bucket`; arguments as of Bucket.config, `gateway` for the Fleet's own.
+
+    Bucket and proxy are named so that they are there for as long as the gateway runs; the examination of the bucket is over."""
+    def make(n=1, endpoint=None, storage=None, gateway=None, **s3):
+        f = fleet(n, config=bucket.config(endpoint, storage, **s3), **(gateway or {}))
+        examined(f.gateway)
+        return f
+    return make

@@ -8,6 +8,7 @@ Requests reach the store byte for byte but for `Expect` and `Connection`, so tha
 """
 import http.client
 import socket
+import ssl
 import struct
 import threading
 import urllib.parse
@@ -51,25 +52,34 @@ class Cut(Exception):
 class FaultProxy:
     """Listens on 127.0.0.1:port and passes on to the store's address.  Any thread; close() ends everything.
 
+    identity     certificate (IP:127.0.0.1) to speak TLS with on both sides, ca: who signed the store's; None: plain
     seen         every request, in the order in which they came
     complaints   what should not have happened here; close() fails with it
     """
 
-    def __init__(self, address):
+    def __init__(self, address, identity=None, ca=None):
         self.address, self.seen, self.complaints = address, [], []
-        self._rules, self._lock = [], threading.Lock()
+        self._server = self._client = None
+        if identity:
+            self._server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._server.load_cert_chain(identity.cert, identity.key)
+            self._client = ssl.create_default_context(cafile=ca)
+        self._rules, self._lock = [], threading.RLock()
         self._sockets, self._threads = set(), []
         self._closing = threading.Event()
         self._released = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if identity else 'http'}://127.0.0.1:{self.port}"
         self._spawn(self._accept)
 
-    def fault(self, fault, op=None, part=None, times=1, skip=0, match=None):
-        """The next `times` requests (None: all) of this kind meet fault, after `skip` of them have passed.  match: more, a function of a Seen."""
+    def fault(self, fault, op=None, part=None, of="", times=1, skip=0, match=None):
+        """The next `times` requests (None: all) of this kind meet fault, after `skip` of them have passed.
+
+        of      text in the path, a job's id for example;  match: whatever else, a function of a Seen
+        """
         with self._lock:
-            self._rules.append([fault, op, part, times, skip, match])
+            self._rules.append([fault, op, part, of, times, skip, match])
         return self
 
     def heal(self):
@@ -84,9 +94,10 @@ class FaultProxy:
         with self._lock:
             return [s.op for s in self.seen]
 
-    def of(self, op):
+    def of(self, op=None, of=""):
+        """What was seen of this op and with this text in its path."""
         with self._lock:
-            return [s for s in self.seen if s.op == op]
+            return [s for s in self.seen if op in (None, s.op) and of in s.path]
 
     def met(self):
         """The requests that met a fault."""
@@ -124,9 +135,17 @@ class FaultProxy:
             self._sockets.add(s)
             self._spawn(self._serve, s)
 
+    def connect(self):
+        """To the store."""
+        if self._client:
+            return http.client.HTTPSConnection(*self.address, timeout=60, context=self._client)
+        return http.client.HTTPConnection(*self.address, timeout=60)
+
     def _serve(self, s):
-        reader = s.makefile("rb")
+        reader = None
         try:
+            s = self._server.wrap_socket(s, server_side=True) if self._server else s
+            reader = s.makefile("rb")
             while self._exchange(s, reader):
                 pass
         except Cut:
@@ -137,7 +156,8 @@ class FaultProxy:
             self.complaints.append(repr(e))
         finally:
             self._sockets.discard(s)
-            reader.close()
+            if reader:
+                reader.close()
             s.close()
 
     def _exchange(self, s, reader):
@@ -163,14 +183,14 @@ class FaultProxy:
 
     def _fault_for(self, seen):
         for rule in self._rules:
-            fault, op, part, times, skip, match = rule
-            if (op and op != seen.op) or (part and part != seen.part) or (match and not match(seen)) or times == 0:
+            fault, op, part, of, times, skip, match = rule
+            if (op and op != seen.op) or (part and part != seen.part) or of not in seen.path or times == 0 or (match and not match(seen)):
                 continue
             if skip:
-                rule[4] -= 1
+                rule[5] -= 1
                 continue
             if times is not None:
-                rule[3] -= 1
+                rule[4] -= 1
             return fault
         return None
 
@@ -206,7 +226,7 @@ class Call:
 
     def upstream(self, pieces=None):
         """Asks the store: (status, headers, body)."""
-        connection = http.client.HTTPConnection(*self.proxy.address, timeout=60)
+        connection = self.proxy.connect()
         try:
             connection.putrequest(self.seen.method, self.seen.target, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers:

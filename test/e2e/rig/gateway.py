@@ -90,6 +90,7 @@ class Gateway(Daemon):
         return self.ns.command(argv) if self.ns else argv
 
     def start(self, wait=True):
+        self.config_path.touch(0o600)  # it may hold keys of a store
         self.config_path.write_text(yaml.safe_dump(self.config))
         self.launch(self.argv())
         if wait:

@@ -183,9 +183,9 @@ class Rgw:
     def drop_keys(self, access_key):
         self.admin("key", "rm", "--uid=tests", "--key-type=s3", f"--access-key={access_key}")
 
-    def other_user(self):
+    def other_user(self, name=None):
         """The keys of somebody who has no rights in the user's buckets."""
-        keys, name = self._new_pair(), f"u{uuid.uuid4().hex[:8]}"
+        keys, name = self._new_pair(), name or f"u{uuid.uuid4().hex[:8]}"
         self.admin("user", "create", f"--uid={name}", f"--display-name={name}", f"--access-key={keys[0]}", f"--secret-key={keys[1]}")
         return keys
 

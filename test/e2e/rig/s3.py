@@ -1,7 +1,10 @@
 """A bucket of a test's own, and boto3's view of it: what a store holds is not judged by the code that put it there."""
 import contextlib
 import functools
+import hashlib
 import uuid
+
+from .wait import wait_for
 
 
 class Stored:
@@ -38,6 +41,14 @@ def client_of(rgw, keys=None, service="s3", tls_ca=None, read_timeout=60, url=No
     return client
 
 
+def examined(gateway):
+    """What a gateway found out about its bucket, {check: finding}: its probes are in the way of nobody then."""
+    def look():
+        storage = gateway.api("GET", "/v1/info", user="olga").json["storage"]
+        return {x["check"]: x for x in storage["findings"]}
+    return wait_for(look, "the bucket to be examined")
+
+
 class Bucket:
     """A bucket of rgw with a name of its own; made by the constructor, remove() empties and removes it."""
 
@@ -55,8 +66,8 @@ class Bucket:
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [o["Key"] for page in pages for o in page.get("Contents", [])]
 
-    def get(self, key):
-        client = self.client()
+    def get(self, key, keys=None):
+        client = self.client(keys=keys)
         tags = client.get_object_tagging(Bucket=self.name, Key=key).get("TagSet", [])
         return Stored(client.get_object(Bucket=self.name, Key=key), {t["Key"]: t["Value"] for t in tags})
 
@@ -70,6 +81,14 @@ class Bucket:
         """[(key, version id)], delete markers among them."""
         pages = self.client().get_paginator("list_object_versions").paginate(Bucket=self.name)
         return [(v["Key"], v["VersionId"]) for page in pages for kind in ("Versions", "DeleteMarkers") for v in page.get(kind, [])]
+
+    def object_of(self, job, keys=None):
+        """The object of a job that is ready: as long as the job says, with the SHA-256 that it says.  keys: of who may read it."""
+        assert job["state"] == "ready", job
+        stored = self.get(job["object"]["key"], keys)
+        assert len(stored.data) == job["object"]["size_bytes"], f"{len(stored.data)} bytes are there: {job}"
+        assert hashlib.sha256(stored.data).hexdigest() == job["object"]["sha256"], job
+        return stored
 
     def is_empty(self):
         return not self.versions() and not self.uploads()
@@ -97,5 +116,5 @@ class Bucket:
         }
         if endpoint.startswith("http:"):
             section.setdefault("allow_http", True)
-        return {"storage": {"driver": "s3", "chunk": "64KiB", "sweep_interval": "200ms", **(storage or {})},
+        return {"storage": {"driver": "s3", "chunk": "64KiB", "job_max": "512MiB", "sweep_interval": "200ms", **(storage or {})},
                 "s3": {k: v for k, v in section.items() if v is not None}}

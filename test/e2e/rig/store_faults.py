@@ -84,12 +84,14 @@ def hang_after(call):
 
 
 def drip(call):
-    """The answer comes byte by byte, a few in a second."""
+    """The answer comes byte by byte, at least the beginning of it."""
     status, headers, body = call.upstream()
-    for byte in call.head(status, headers, len(body)) + (b"" if call.seen.method == "HEAD" else body):
+    data = call.head(status, headers, len(body)) + (b"" if call.seen.method == "HEAD" else body)
+    for byte in data[:200]:
         call.socket.sendall(bytes([byte]))
         if call.released.wait(0.005):
             raise Cut
+    call.socket.sendall(data[200:])
 
 
 def wrong_etag(call):
@@ -133,9 +135,9 @@ def error_in_200(call):
     call.answer(200, [("Content-Type", "application/xml")], error("InternalError", "We encountered an internal error. Please try again."))
 
 
+html_200, html_404, html_502 = page(200), page(404), page(502)
 slow_down = refusal(503, "SlowDown", "Please reduce your request rate.")
 internal_error = refusal(500, "InternalError")
 expired_token = refusal(403, "ExpiredToken", "The provided token has expired.")
 skewed = refusal(403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.")
 no_rights = refusal(403, "AccessDenied")
-html_200, html_502 = page(200), page(502)
