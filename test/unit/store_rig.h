@@ -36,6 +36,7 @@ struct store_rig {
 	unsigned die_after;     /* calls of that kind that are let pass */
 	unsigned fail_open;     /* so many calls of upload_open fail */
 	unsigned fail_parts;    /* so many of upload_part */
+	unsigned fail_state;    /* so many of upload_state */
 	unsigned fail_complete; /* so many of upload_complete */
 	enum err_code fail_code;
 	unsigned slow_us;        /* a part takes up to so long */
@@ -43,9 +44,12 @@ struct store_rig {
 	unsigned hold_until;     /* ... so many others are stored */
 	unsigned forget_at_part; /* as this call of upload_part comes, all open uploads are forgotten; 0: never */
 	bool forget_at_complete;
+	uint32_t
+		late_seq; /* this part is stored in a forgotten upload: once another call has found that out, it says all is well */
 
 	/* what the fake saw */
 	bool cancelled; /* upload_cancel was called */
+	unsigned gone;  /* parts that found the upload forgotten */
 	unsigned opens, alones, parts_done;
 	unsigned in_flight, in_flight_max;
 	unsigned overtaken; /* parts that were stored after one with a larger seq */

@@ -90,7 +90,10 @@ static int fake_upload_open(void *upload, struct err *err)
 static char *fake_state(void *upload, struct err *err)
 {
 	struct fake_upload *u = upload;
+	struct store_rig *r = u->fake->rig;
 
+	if (fail_maybe(r, &r->fail_state, err) < 0)
+		return NULL;
 	return u->fake->real->ops->upload_state(u->real, err);
 }
 
@@ -121,6 +124,24 @@ static int hold(struct store_rig *r, uint32_t seq, struct err *err)
 	return cancelled ? err_set(err, ERR_CANCELLED, "cancelled") : 0;
 }
 
+/* Stored where nobody will look: true when it came to that. */
+static bool is_late(struct store_rig *r, uint32_t seq)
+{
+	bool mine = true, late = false;
+
+	for (unsigned ms = 0; mine && !late && ms < HOLD_MS_MAX; ms++) {
+		pthread_mutex_lock(&r->lock);
+		mine = seq == r->late_seq;
+		late = mine && r->gone > 0;
+		if (late)
+			r->late_seq = 0;
+		pthread_mutex_unlock(&r->lock);
+		if (mine && !late)
+			usleep(1000);
+	}
+	return late;
+}
+
 static void delay(struct store_rig *r)
 {
 	uint16_t random;
@@ -145,9 +166,10 @@ static void part_comes(struct fake_upload *u, bool alone, struct store_rig *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void part_goes(struct store_rig *r, uint32_t seq, bool stored)
+static void part_goes(struct store_rig *r, uint32_t seq, bool stored, bool gone)
 {
 	pthread_mutex_lock(&r->lock);
+	r->gone += gone;
 	r->in_flight--;
 	if (stored) {
 		r->parts_done++;
@@ -162,6 +184,7 @@ static int fake_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t by
 {
 	struct fake_upload *u = upload;
 	struct store_rig *r = u->fake->rig;
+	struct err why = {0};
 	int rc;
 
 	die_maybe(r, STORE_RIG_BEFORE_PART);
@@ -170,9 +193,13 @@ static int fake_part(void *upload, uint32_t seq, bool alone, int fd, uint64_t by
 	delay(r);
 	if (rc == 0)
 		rc = fail_maybe(r, &r->fail_parts, err);
-	if (rc == 0)
-		rc = u->fake->real->ops->upload_part(u->real, seq, alone, fd, bytes, sha256, ret_part, err);
-	part_goes(r, seq, rc == 0);
+	if (rc == 0 && is_late(r, seq))
+		*ret_part = strdup("late");
+	else if (rc == 0)
+		rc = u->fake->real->ops->upload_part(u->real, seq, alone, fd, bytes, sha256, ret_part, &why);
+	if (rc < 0 && why.code != ERR_NONE && err)
+		*err = why;
+	part_goes(r, seq, rc == 0, why.code == ERR_NOT_FOUND);
 	if (rc == 0)
 		die_maybe(r, STORE_RIG_AFTER_PART);
 	return rc;

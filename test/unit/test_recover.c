@@ -744,6 +744,7 @@ static void test_no_small_parts(void **state)
 		recover_well(&r, &o);
 		assert_prefix(&r, &s, &o, cut ? 0 : *taken, 1);
 		assert_clean(&r);
+		assert_int_equal(atomic_load(&r.store->spool_bytes), 0);
 		store_rig_stream_done(&s);
 		store_rig_done(&r);
 	}

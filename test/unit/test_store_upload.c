@@ -196,7 +196,24 @@ static void test_open_fails_first(void **state)
 	store_rig_stream_done(&s);
 }
 
-/* The database fails between the driver's opening and its record: the upload is not opened twice. */
+/* What comes between the driver's opening and its record fails: the upload is not opened twice. */
+static void test_state_fails(void **state)
+{
+	struct store_rig *r = *state;
+	struct store_rig_stream s;
+
+	store_rig_stream_make(&s, FRAME_PCAPNG, 17, 60);
+	store_rig_open(r);
+	struct store_job *j = store_rig_begin(r);
+	r->fail_state = 3;
+	write_all(j, &s);
+	finish_well(r, j, &s);
+	assert_int_equal(r->opens, 1);
+	assert_int_equal(r->retries, 1);
+	store_rig_stream_done(&s);
+}
+
+/* The database fails for good between the driver's opening and its record: no part is sent. */
 static void test_record_fails(void **state)
 {
 	struct store_rig *r = *state;
@@ -434,6 +451,24 @@ static void test_forgotten_before_anything(void **state)
 	}
 }
 
+/* A part that was stored in the upload which another one finds forgotten: it is not believed. */
+static void test_late_part(void **state)
+{
+	struct store_rig *r = *state;
+	struct store_rig_stream s;
+
+	store_rig_stream_make(&s, FRAME_PCAPNG, 18, 60);
+	r->forget_at_part = 1;
+	r->late_seq = 1;
+	store_rig_open(r);
+	struct store_job *j = store_rig_begin(r);
+	write_all(j, &s);
+	finish_well(r, j, &s);
+	assert_int_equal(r->opens, 2);
+	assert_int_equal(r->late_seq, 0);
+	store_rig_stream_done(&s);
+}
+
 static bool is_lost(struct store_rig *r, struct store_job *j)
 {
 	(void)r;
@@ -616,6 +651,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_open_fails_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_record_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outage_at_the_end, setup, teardown),
@@ -623,6 +659,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_never, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forgotten_before_anything, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_part, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forgotten_after_confirmed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forgotten_at_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_erase_counts, setup, teardown),
