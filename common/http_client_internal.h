@@ -34,7 +34,7 @@ struct http_call {
 	CURL *easy;
 	struct curl_slist *headers; /* may hold a token: wiped */
 	struct curl_slist *connect_to;
-	char *host; /* of the URL, for messages */
+	char *host;                 /* of the URL, for messages */
 	struct http_body_file file; /* fd -1: none */
 	bool is_head;
 	unsigned answer_timeout_ms, total_timeout_ms, idle_timeout_ms, gather_ms;

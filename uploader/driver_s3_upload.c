@@ -132,17 +132,12 @@ static int not_forgotten(struct err *err)
 }
 
 /* The bytes go with the SHA-256 that they had when they were written, and the store refuses any others. */
-static int put(struct s3_object_upload *u, struct s3_request *rq, int fd, uint64_t bytes, const char *sha256,
-	const char *word, char **ret_part, struct err *err)
+static int put(
+	struct s3_object_upload *u, const struct s3_request *rq, const char *word, char **ret_part, struct err *err)
 {
-	const struct http_body_file file = {.fd = fd, .bytes = bytes};
 	char etag[S3_ETAG_MAX];
 	struct s3_answer a;
 
-	rq->method = "PUT";
-	rq->key = u->key;
-	rq->file = &file;
-	rq->sha256 = sha256;
 	if (s3_call(u->d->client, rq, &a, err) < 0)
 		return not_forgotten(err);
 	s3_answer_etag(&a, etag);
@@ -158,22 +153,23 @@ int driver_s3_upload_part(void *upload, uint32_t seq, bool alone, int fd, uint64
 	char **ret_part, struct err *err)
 {
 	struct s3_object_upload *u = upload;
+	const struct http_body_file file = {.fd = fd, .bytes = bytes};
 	struct s3_pair headers[HEADERS_MAX];
 	char number[16];
 	const struct s3_pair query[] = {{"partNumber", number}, {"uploadId", u->id}};
-	struct s3_request rq = {.cancel = u->cancel};
+	struct s3_request rq = {.method = "PUT", .key = u->key, .file = &file, .sha256 = sha256, .cancel = u->cancel};
 	struct err why = {0};
 	int rc;
 
 	if (alone && !u->id[0]) {
 		rq.headers = headers;
 		rq.headers_n = object_headers(u, headers);
-		rc = put(u, &rq, fd, bytes, sha256, DRIVER_S3_WHOLE, ret_part, &why);
+		rc = put(u, &rq, DRIVER_S3_WHOLE, ret_part, &why);
 	} else {
 		snprintf(number, sizeof(number), "%" PRIu32, seq);
 		rq.query = query;
 		rq.query_n = 2;
-		rc = put(u, &rq, fd, bytes, sha256, "", ret_part, &why);
+		rc = put(u, &rq, "", ret_part, &why);
 	}
 	if (rc < 0 && err)
 		*err = why;

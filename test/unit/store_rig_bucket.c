@@ -199,7 +199,7 @@ static int object_make(struct bucket_upload *u, const int *fds, const uint64_t *
 	const struct driver_tags tags = {.job = u->job};
 	struct driver *o = u->b->objects;
 	void *real = o->ops->upload_begin(o, u->key, &tags, "", err);
-	char **texts = calloc(n, sizeof(*texts)), sha256[DIGEST_SHA256_HEX_MAX];
+	char **texts = calloc(n + 1u, sizeof(*texts)), sha256[DIGEST_SHA256_HEX_MAX];
 	int rc = real ? 0 : -1;
 
 	if (!texts)
