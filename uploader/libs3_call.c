@@ -543,7 +543,7 @@ static void put_name(const char *name, char ret[URL_NAME_MAX + 1])
 {
 	size_t n = 0;
 
-	for (; name[n] && n < URL_NAME_MAX; n++)
+	for (; n < URL_NAME_MAX && name[n]; n++)
 		ret[n] = (char)(name[n] <= ' ' || name[n] > '~' || strchr("\"\\&;%?#+", name[n]) ? '_' : name[n]);
 	ret[n] = '\0';
 }
