@@ -71,7 +71,6 @@ static struct driver *s3_driver(const struct config_gateway *c, const char *spoo
 		.encryption = s3_encryption_of(s->encryption),
 		.kms_key_id = s->kms_key_id,
 		.prefix = c->storage_prefix,
-		.part_bytes_min = s->part_min_bytes,
 		.parallel = (unsigned)s->parallel,
 		.connections_max = (unsigned)s->connections,
 		.connect_timeout_ms = (unsigned)s->connect_timeout_ms,

@@ -18,7 +18,6 @@ struct driver_s3_options {
 	enum s3_encryption encryption;
 	const char *kms_key_id;  /* S3_SSE_KMS; "" : the bucket's */
 	const char *prefix;      /* of all keys: lifecycle rule and examination are for it */
-	uint64_t part_bytes_min; /* the smallest part that the store takes, but for the last: 5 MiB on AWS */
 	unsigned parallel;       /* parts of one upload in flight at once */
 	unsigned connections_max;
 	unsigned connect_timeout_ms, idle_timeout_ms;
@@ -32,5 +31,10 @@ struct driver *driver_s3_new(const struct driver_s3_options *o, struct err *err)
 
 /* Signature version 2 over libs3, for older stores: the whole object at the end, at most 5 GiB, no tags, no encryption, no lifecycle. */
 struct driver *driver_s3v2_new(const struct driver_s3_options *o, struct err *err);
+
+struct s3_client_options;
+
+/* driver_s3_client_options: how both reach the bucket; makes the credentials.  -1: they cannot be had. */
+int driver_s3_client_options(const struct driver_s3_options *o, struct s3_client_options *ret, struct err *err);
 
 #endif

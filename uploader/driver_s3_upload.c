@@ -3,6 +3,7 @@
 #include "uploader/driver_s3_internal.h"
 
 #include "common/fs.h"
+#include "uploader/s3_cancel.h"
 #include "uploader/s3_erase.h"
 
 #include <inttypes.h>

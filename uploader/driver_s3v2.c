@@ -206,20 +206,9 @@ static int open_staging(struct driver_s3v2 *d, struct err *err)
 
 static struct libs3_client *make_client(const struct driver_s3_options *o, struct err *err)
 {
-	struct s3_client_options c = {
-		.endpoint = o->endpoint,
-		.bucket = o->bucket,
-		.region = o->region,
-		.path_style = o->path_style,
-		.ca_file = o->ca_file,
-		.connect_timeout_ms = o->connect_timeout_ms,
-		.idle_timeout_ms = o->idle_timeout_ms,
-		.connections_max = o->connections_max,
-	};
+	struct s3_client_options c;
 
-	if (!(c.credentials = s3_credentials_new(&o->credentials, err)))
-		return NULL;
-	return libs3_client_new(&c, err);
+	return driver_s3_client_options(o, &c, err) < 0 ? NULL : libs3_client_new(&c, err);
 }
 
 struct driver *driver_s3v2_new(const struct driver_s3_options *o, struct err *err)

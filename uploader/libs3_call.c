@@ -15,13 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECTIONS_MAX    16u
-#define CONNECT_TIMEOUT_MS 10000u
-#define IDLE_TIMEOUT_MS    30000u
-#define KEY_MAX            1024u
-#define METADATA_MAX       8u
-#define URL_NAME_MAX       200u
-#define URL_BYTES_MAX      16384u
+#define KEY_MAX       1024u
+#define METADATA_MAX  8u
+#define URL_NAME_MAX  200u
+#define URL_BYTES_MAX 16384u
 
 /* libs3's buffers; it cuts the first off without a word. */
 #define ACCESS_KEY_MAX 79u       /* in the Authorization header */
@@ -29,16 +26,7 @@
 #define EXPIRES_MAX    INT32_MAX /* and older stores' */
 
 struct libs3_client {
-	char *host; /* with port, without bucket */
-	char *bucket;
-	bool path_style, is_tls;
-	struct tls_files tls;
-	unsigned connect_timeout_ms, idle_timeout_ms;
-	struct s3_credentials *credentials;
-
-	pthread_mutex_t lock;
-	pthread_cond_t freed;
-	unsigned connections, connections_max;
+	struct s3_endpoint at;
 };
 
 /* ---- birth and death ---- */
@@ -49,33 +37,6 @@ static S3Status libs3_status;
 static void libs3_init(void)
 {
 	libs3_status = S3_initialize("pcapline", S3_INIT_ALL, NULL);
-}
-
-/* "https://host[:port]" apart. */
-static int take_endpoint(struct libs3_client *c, const char *endpoint, struct err *err)
-{
-	bool tls = strncmp(endpoint, "https://", 8) == 0;
-	const char *at = tls ? endpoint + 8 : endpoint + 7;
-	char host[256], where[300];
-	uint16_t port, own = tls ? 443 : 80;
-
-	if (!tls && strncmp(endpoint, "http://", 7) != 0)
-		return err_set(
-			err, ERR_INPUT, "endpoint \"%s\": it begins with neither https:// nor http://", endpoint);
-	if (strpbrk(at, "/?#@ "))
-		return err_set(
-			err, ERR_INPUT, "endpoint \"%s\": nothing but host and port may follow the scheme", endpoint);
-	if (parse_host_port(at, own, host, &port, err) < 0)
-		return err_in(err, "endpoint \"%s\"", endpoint);
-	if (port != own)
-		parse_join_host_port(host, port, where, sizeof(where));
-	else
-		snprintf(where, sizeof(where), strchr(host, ':') ? "[%s]" : "%s", host);
-	if (strlen(where) >= S3_MAX_HOSTNAME_SIZE)
-		return err_set(err, ERR_INPUT, "endpoint \"%s\": the host's name is too long", endpoint);
-	c->is_tls = tls;
-	c->host = strdup(where);
-	return c->host ? 0 : err_nomem(err);
 }
 
 static bool is_graph(const char *text)
@@ -90,7 +51,7 @@ static bool is_graph(const char *text)
 /* The keys of this moment, if version 2 can sign with them. */
 static int take_keys(struct libs3_client *c, struct s3_keys *ret, struct err *err)
 {
-	if (s3_credentials_get(c->credentials, ret, err) < 0)
+	if (s3_credentials_get(c->at.credentials, ret, err) < 0)
 		return -1;
 	if (ret->token[0])
 		return err_set(err, ERR_INPUT,
@@ -111,27 +72,19 @@ static int check_keys(struct libs3_client *c, struct err *err)
 	return rc;
 }
 
-static int configure(struct libs3_client *c, const struct s3_client_options *o, struct err *err)
+static int check(struct libs3_client *c, struct err *err)
 {
-	S3UriStyle style = o->path_style ? S3UriStylePath : S3UriStyleVirtualHost;
+	S3UriStyle style = c->at.path_style ? S3UriStylePath : S3UriStyleVirtualHost;
 	S3Status status;
 
-	c->path_style = o->path_style;
-	c->connections_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX;
-	c->connect_timeout_ms = o->connect_timeout_ms ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
-	c->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : IDLE_TIMEOUT_MS;
 	if (pthread_once(&libs3_once, libs3_init) != 0 || libs3_status != S3StatusOK)
 		return err_set(err, ERR_INTERNAL, "libs3 does not start: %s", S3_get_status_name(libs3_status));
-	if (take_endpoint(c, o->endpoint, err) < 0)
-		return -1;
-	status = S3_validate_bucket_name(o->bucket, style);
-	if (status != S3StatusOK || !is_graph(o->bucket))
-		return err_set(
-			err, ERR_INPUT, "bucket \"%s\" is no bucket's name: %s", o->bucket, S3_get_status_name(status));
-	if (!(c->bucket = strdup(o->bucket)))
-		return err_nomem(err);
-	if (o->ca_file && o->ca_file[0] && tls_files_load(&c->tls, NULL, NULL, o->ca_file, err) < 0)
-		return -1;
+	if (strlen(c->at.host) >= S3_MAX_HOSTNAME_SIZE)
+		return err_set(err, ERR_INPUT, "endpoint \"%s\": the host's name is too long", c->at.url);
+	status = S3_validate_bucket_name(c->at.bucket, style);
+	if (status != S3StatusOK || !is_graph(c->at.bucket))
+		return err_set(err, ERR_INPUT, "bucket \"%s\" is no bucket's name: %s", c->at.bucket,
+			S3_get_status_name(status));
 	return check_keys(c, err);
 }
 
@@ -144,41 +97,28 @@ struct libs3_client *libs3_client_new(const struct s3_client_options *o, struct 
 		err_nomem(err);
 		return NULL;
 	}
-	c->credentials = o->credentials;
-	if (pthread_mutex_init(&c->lock, NULL) != 0)
-		goto fail_lock;
-	if (pthread_cond_init(&c->freed, NULL) != 0)
-		goto fail_cond;
-	if (configure(c, o, err) < 0) {
+	if (s3_endpoint_init(&c->at, o, err) < 0) {
+		free(c);
+		return NULL;
+	}
+	if (check(c, err) < 0) {
 		libs3_client_free(c);
 		return NULL;
 	}
 	return c;
-fail_cond:
-	pthread_mutex_destroy(&c->lock);
-fail_lock:
-	s3_credentials_free(c->credentials);
-	free(c);
-	err_nomem(err);
-	return NULL;
 }
 
 void libs3_client_free(struct libs3_client *c)
 {
 	if (!c)
 		return;
-	s3_credentials_free(c->credentials);
-	tls_files_done(&c->tls);
-	pthread_cond_destroy(&c->freed);
-	pthread_mutex_destroy(&c->lock);
-	free(c->host);
-	free(c->bucket);
+	s3_endpoint_done(&c->at);
 	free(c);
 }
 
 bool libs3_client_is_tls(const struct libs3_client *c)
 {
-	return c->is_tls;
+	return c->at.is_tls;
 }
 
 /* ---- any request ---- */
@@ -204,30 +144,13 @@ static int check_key(const char *key, struct err *err)
 	return 0;
 }
 
-static void slot_take(struct libs3_client *c)
-{
-	pthread_mutex_lock(&c->lock);
-	while (c->connections >= c->connections_max)
-		pthread_cond_wait(&c->freed, &c->lock);
-	c->connections++;
-	pthread_mutex_unlock(&c->lock);
-}
-
-static void slot_give(struct libs3_client *c)
-{
-	pthread_mutex_lock(&c->lock);
-	c->connections--;
-	pthread_cond_signal(&c->freed);
-	pthread_mutex_unlock(&c->lock);
-}
-
 static void bucket_of(const struct libs3_client *c, const struct s3_keys *keys, S3BucketContext *ret)
 {
 	*ret = (S3BucketContext){
-		.hostName = c->host,
-		.bucketName = c->bucket,
-		.protocol = c->is_tls ? S3ProtocolHTTPS : S3ProtocolHTTP,
-		.uriStyle = c->path_style ? S3UriStylePath : S3UriStyleVirtualHost,
+		.hostName = c->at.host,
+		.bucketName = c->at.bucket,
+		.protocol = c->at.is_tls ? S3ProtocolHTTPS : S3ProtocolHTTP,
+		.uriStyle = c->at.path_style ? S3UriStylePath : S3UriStyleVirtualHost,
 		.accessKeyId = keys->access,
 		.secretAccessKey = keys->secret,
 	};
@@ -239,14 +162,14 @@ static int request_begin(
 {
 	*rq = (struct request){.c = c, .method = method, .key = key, .status = S3StatusInternalError};
 	rq->t.send_fd = -1;
-	rq->t.ca_pem = c->tls.ca_pem;
-	rq->t.connect_timeout_ms = c->connect_timeout_ms;
-	rq->t.idle_timeout_ms = c->idle_timeout_ms;
+	rq->t.ca_pem = c->at.tls.ca_pem;
+	rq->t.connect_timeout_ms = c->at.connect_timeout_ms;
+	rq->t.idle_timeout_ms = c->at.idle_timeout_ms;
 	if (check_key(key, err) < 0)
 		return -1;
-	slot_take(c);
+	s3_endpoint_enter(&c->at);
 	if (take_keys(c, &rq->keys, err) < 0) {
-		slot_give(c);
+		s3_endpoint_leave(&c->at);
 		return -1;
 	}
 	bucket_of(c, &rq->keys, &rq->bucket);
@@ -265,7 +188,7 @@ static int judge_status(struct request *rq, struct err *err)
 		snprintf(e.region, sizeof(e.region), "%s", rq->t.region);
 	s3_fault_judge(rq->t.status, &e, rq->t.date, &keys_refused, err);
 	if (keys_refused)
-		s3_credentials_refused(rq->c->credentials);
+		s3_credentials_refused(rq->c->at.credentials);
 	return -1;
 }
 
@@ -289,9 +212,9 @@ static int request_end(struct request *rq, struct err *err)
 	int rc;
 
 	digest_wipe(&rq->keys, sizeof(rq->keys));
-	slot_give(rq->c);
+	s3_endpoint_leave(&rq->c->at);
 	if ((rc = judge(rq, err)) < 0)
-		err_in(err, "%s %s/%s", rq->method, rq->c->bucket, rq->key);
+		err_in(err, "%s %s/%s", rq->method, rq->c->at.bucket, rq->key);
 	return rc;
 }
 
@@ -398,7 +321,8 @@ int libs3_put(struct libs3_client *c, const char *key, const struct libs3_body *
 	libs3_transfer_end(&rq.t);
 	rc = request_end(&rq, err);
 	if (rc == 0 && rq.t.status != 200)
-		rc = err_set(err, ERR_NET, "PUT %s/%s: HTTP %d is no answer to an upload", c->bucket, key, rq.t.status);
+		rc = err_set(
+			err, ERR_NET, "PUT %s/%s: HTTP %d is no answer to an upload", c->at.bucket, key, rq.t.status);
 	request_done(&rq);
 	return rc;
 }
@@ -417,7 +341,7 @@ int libs3_head(struct libs3_client *c, const char *key, const atomic_bool *cance
 	libs3_transfer_end(&rq.t);
 	rc = request_end(&rq, err);
 	if (rc == 0 && (rq.t.status != 200 || rq.t.length < 0))
-		rc = err_set(err, ERR_NET, "HEAD %s/%s: HTTP %d without a length", c->bucket, key, rq.t.status);
+		rc = err_set(err, ERR_NET, "HEAD %s/%s: HTTP %d without a length", c->at.bucket, key, rq.t.status);
 	if (rc == 0) {
 		ret->bytes = (uint64_t)rq.t.length;
 		memcpy(ret->etag, rq.t.etag, sizeof(ret->etag));
@@ -466,7 +390,7 @@ int libs3_get(struct libs3_client *c, const char *key, uint64_t offset, void *ds
 	libs3_transfer_end(&rq.t);
 	rc = request_end(&rq, err);
 	if (rc == 0 && check_range(&rq.t, offset, n, err) < 0)
-		rc = err_in(err, "GET %s/%s", c->bucket, key);
+		rc = err_in(err, "GET %s/%s", c->at.bucket, key);
 	request_done(&rq);
 	return rc;
 }
@@ -502,7 +426,7 @@ int libs3_list(struct libs3_client *c, const char *prefix, unsigned max, unsigne
 	libs3_transfer_end(&rq.t);
 	rc = request_end(&rq, err);
 	if (rc == 0 && s3_xml_versions(rq.t.body.data, rq.t.body.len, ret, err) < 0)
-		rc = err_in(err, "list of %s/%s", c->bucket, prefix);
+		rc = err_in(err, "list of %s/%s", c->at.bucket, prefix);
 	request_done(&rq);
 	return rc;
 }

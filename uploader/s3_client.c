@@ -4,64 +4,24 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/fs.h"
-#include "common/parse.h"
+#include "uploader/s3_cancel.h"
 #include "uploader/s3_fault.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECTIONS_MAX    16u
-#define CONNECT_TIMEOUT_MS 10000u
-#define IDLE_TIMEOUT_MS    30000u
-#define PATH_BYTES_MAX     8192u
-#define QUERY_BYTES_MAX    16384u
-#define CANCEL_CALLS_MAX   64u
-#define MD5_TEXT_MAX       25 /* base64 of 16 bytes */
+#define PATH_BYTES_MAX  8192u
+#define QUERY_BYTES_MAX 16384u
+#define MD5_TEXT_MAX    25 /* base64 of 16 bytes */
 
 struct s3_client {
-	char *scheme; /* "https" */
-	char *host;   /* as the Host header says it; with the bucket when not path style */
-	char *endpoint, *bucket, *region;
-	bool path_style, is_tls, has_ca;
-	struct tls_files tls;
-	unsigned connect_timeout_ms, idle_timeout_ms;
-	struct s3_credentials *credentials;
-
-	pthread_mutex_t lock;
-	pthread_cond_t freed;
-	unsigned connections, connections_max;
+	struct s3_endpoint at;
+	char *host; /* as the Host header says it; with the bucket when not path style */
+	char *region;
 };
 
 /* ---- birth and death ---- */
-
-/* "https://host[:port]" apart; the port goes when it is the scheme's own, as libcurl leaves it out of Host. */
-static int take_endpoint(struct s3_client *c, const char *endpoint, struct err *err)
-{
-	const char *at = strstr(endpoint, "://");
-	char host[256], where[300];
-	uint16_t port, own;
-
-	if (!at || (strncmp(endpoint, "http://", 7) != 0 && strncmp(endpoint, "https://", 8) != 0))
-		return err_set(
-			err, ERR_INPUT, "endpoint \"%s\": it begins with neither https:// nor http://", endpoint);
-	c->is_tls = endpoint[4] == 's';
-	own = c->is_tls ? 443 : 80;
-	if (strpbrk(at + 3, "/?#@ "))
-		return err_set(
-			err, ERR_INPUT, "endpoint \"%s\": nothing but host and port may follow the scheme", endpoint);
-	if (parse_host_port(at + 3, own, host, &port, err) < 0)
-		return err_in(err, "endpoint \"%s\"", endpoint);
-	if (port != own)
-		parse_join_host_port(host, port, where, sizeof(where));
-	else
-		snprintf(where, sizeof(where), strchr(host, ':') ? "[%s]" : "%s", host);
-	c->scheme = strdup(c->is_tls ? "https" : "http");
-	c->endpoint = strdup(endpoint);
-	c->host = c->path_style ? strdup(where) : fs_path("%s.%s", c->bucket, where);
-	return c->scheme && c->endpoint && c->host ? 0 : err_nomem(err);
-}
 
 struct s3_client *s3_client_new(const struct s3_client_options *o, struct err *err)
 {
@@ -72,33 +32,15 @@ struct s3_client *s3_client_new(const struct s3_client_options *o, struct err *e
 		err_nomem(err);
 		return NULL;
 	}
-	c->credentials = o->credentials;
-	if (pthread_mutex_init(&c->lock, NULL) != 0)
-		goto fail_lock;
-	if (pthread_cond_init(&c->freed, NULL) != 0)
-		goto fail_cond;
-	c->path_style = o->path_style;
-	c->connections_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX;
-	c->connect_timeout_ms = o->connect_timeout_ms ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
-	c->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : IDLE_TIMEOUT_MS;
-	if (!(c->bucket = strdup(o->bucket)) || !(c->region = strdup(o->region))) {
-		err_nomem(err);
-		goto fail;
+	if (s3_endpoint_init(&c->at, o, err) < 0) {
+		free(c);
+		return NULL;
 	}
-	if (take_endpoint(c, o->endpoint, err) < 0)
-		goto fail;
-	c->has_ca = o->ca_file && o->ca_file[0];
-	if (c->has_ca && tls_files_load(&c->tls, NULL, NULL, o->ca_file, err) < 0)
-		goto fail;
-	return c;
-fail:
+	c->region = strdup(o->region);
+	c->host = o->path_style ? strdup(c->at.host) : fs_path("%s.%s", o->bucket, c->at.host);
+	if (c->region && c->host)
+		return c;
 	s3_client_free(c);
-	return NULL;
-fail_cond:
-	pthread_mutex_destroy(&c->lock);
-fail_lock:
-	s3_credentials_free(c->credentials);
-	free(c);
 	err_nomem(err);
 	return NULL;
 }
@@ -107,95 +49,25 @@ void s3_client_free(struct s3_client *c)
 {
 	if (!c)
 		return;
-	s3_credentials_free(c->credentials);
-	tls_files_done(&c->tls);
-	pthread_cond_destroy(&c->freed);
-	pthread_mutex_destroy(&c->lock);
-	free(c->scheme);
+	s3_endpoint_done(&c->at);
 	free(c->host);
-	free(c->endpoint);
-	free(c->bucket);
 	free(c->region);
 	free(c);
 }
 
 const char *s3_client_bucket(const struct s3_client *c)
 {
-	return c->bucket;
+	return c->at.bucket;
 }
 
 const char *s3_client_endpoint(const struct s3_client *c)
 {
-	return c->endpoint;
+	return c->at.url;
 }
 
 bool s3_client_is_tls(const struct s3_client *c)
 {
-	return c->is_tls;
-}
-
-/* ---- giving up ---- */
-
-struct s3_cancel {
-	pthread_mutex_t lock;
-	bool cancelled;
-	struct http_call *calls[CANCEL_CALLS_MAX]; /* under way; NULL: free */
-};
-
-struct s3_cancel *s3_cancel_new(struct err *err)
-{
-	struct s3_cancel *x = calloc(1, sizeof(*x));
-
-	if (x && pthread_mutex_init(&x->lock, NULL) == 0)
-		return x;
-	free(x);
-	err_nomem(err);
-	return NULL;
-}
-
-void s3_cancel_free(struct s3_cancel *x)
-{
-	if (!x)
-		return;
-	pthread_mutex_destroy(&x->lock);
-	free(x);
-}
-
-void s3_cancel_now(struct s3_cancel *x)
-{
-	pthread_mutex_lock(&x->lock);
-	x->cancelled = true;
-	for (size_t i = 0; i < CANCEL_CALLS_MAX; i++)
-		if (x->calls[i])
-			http_call_cancel(x->calls[i]);
-	pthread_mutex_unlock(&x->lock);
-}
-
-static int cancel_add(struct s3_cancel *x, struct http_call *call, struct err *err)
-{
-	size_t i = 0;
-	int rc = 0;
-
-	pthread_mutex_lock(&x->lock);
-	while (i < CANCEL_CALLS_MAX && x->calls[i])
-		i++;
-	if (x->cancelled)
-		rc = err_set(err, ERR_CANCELLED, "given up");
-	else if (i == CANCEL_CALLS_MAX)
-		rc = err_set(err, ERR_INTERNAL, "more than %u requests at once", CANCEL_CALLS_MAX);
-	else
-		x->calls[i] = call;
-	pthread_mutex_unlock(&x->lock);
-	return rc;
-}
-
-static void cancel_take(struct s3_cancel *x, const struct http_call *call)
-{
-	pthread_mutex_lock(&x->lock);
-	for (size_t i = 0; i < CANCEL_CALLS_MAX; i++)
-		if (x->calls[i] == call)
-			x->calls[i] = NULL;
-	pthread_mutex_unlock(&x->lock);
+	return c->at.is_tls;
 }
 
 /* ---- the request ---- */
@@ -205,7 +77,8 @@ static int put_path(const struct s3_client *c, const char *key, struct buf *dst,
 {
 	if (buf_add_str(dst, "/", err) < 0)
 		return -1;
-	if (c->path_style && (s3_encode(dst, c->bucket, false, err) < 0 || (key && buf_add_str(dst, "/", err) < 0)))
+	if (c->at.path_style &&
+		(s3_encode(dst, c->at.bucket, false, err) < 0 || (key && buf_add_str(dst, "/", err) < 0)))
 		return -1;
 	if (key && s3_encode(dst, key, true, err) < 0)
 		return -1;
@@ -214,7 +87,7 @@ static int put_path(const struct s3_client *c, const char *key, struct buf *dst,
 
 static char *make_url(const struct s3_client *c, const char *path, const char *query)
 {
-	return fs_path("%s://%s%s%s%s", c->scheme, c->host, path, query[0] ? "?" : "", query);
+	return fs_path("%s://%s%s%s%s", c->at.is_tls ? "https" : "http", c->host, path, query[0] ? "?" : "", query);
 }
 
 static int md5_base64(const void *p, size_t n, char ret[MD5_TEXT_MAX], struct err *err)
@@ -225,23 +98,6 @@ static int md5_base64(const void *p, size_t n, char ret[MD5_TEXT_MAX], struct er
 		return -1;
 	digest_base64(sum, sizeof(sum), ret);
 	return 0;
-}
-
-static void slot_take(struct s3_client *c)
-{
-	pthread_mutex_lock(&c->lock);
-	while (c->connections >= c->connections_max)
-		pthread_cond_wait(&c->freed, &c->lock);
-	c->connections++;
-	pthread_mutex_unlock(&c->lock);
-}
-
-static void slot_give(struct s3_client *c)
-{
-	pthread_mutex_lock(&c->lock);
-	c->connections--;
-	pthread_cond_signal(&c->freed);
-	pthread_mutex_unlock(&c->lock);
 }
 
 /* The headers to send, signed with the keys of this moment. */
@@ -277,7 +133,7 @@ static char **sign(struct s3_client *c, const struct s3_request *rq, const char 
 			return NULL;
 		headers[s.headers_n++] = (struct s3_pair){"content-md5", md5};
 	}
-	if (s3_credentials_get(c->credentials, &keys, err) == 0)
+	if (s3_credentials_get(c->at.credentials, &keys, err) == 0)
 		list = s3_sign(&s, &keys, c->region, clock_wall_ns() / CLOCK_NS_PER_S, err);
 	digest_wipe(&keys, sizeof(keys));
 	return list;
@@ -289,15 +145,15 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 	const struct http_call_options o = {
 		.method = rq->method,
 		.url = url,
-		.tls = c->has_ca ? &c->tls : NULL,
+		.tls = c->at.has_ca ? &c->at.tls : NULL,
 		.headers = headers,
 		.body = rq->body,
 		.body_len = rq->body_len,
 		.body_file = rq->file,
 		.exact_path = true,
 		.own_content_type = true,
-		.connect_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->connect_timeout_ms,
-		.idle_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->idle_timeout_ms,
+		.connect_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->at.connect_timeout_ms,
+		.idle_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->at.idle_timeout_ms,
 		.body_bytes_max = rq->answer_bytes_max,
 		.on_data = rq->on_data,
 		.ctx = rq->ctx,
@@ -307,13 +163,13 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 
 	if (!call)
 		return -1;
-	if (rq->cancel && cancel_add(rq->cancel, call, err) < 0) {
+	if (rq->cancel && s3_cancel_add(rq->cancel, call, err) < 0) {
 		http_call_free(call);
 		return -1;
 	}
 	rc = http_call_run(call, err);
 	if (rq->cancel)
-		cancel_take(rq->cancel, call);
+		s3_cancel_take(rq->cancel, call);
 	if (rc == 0) {
 		ret->status = http_call_status(call);
 		ret->call = call;
@@ -331,7 +187,7 @@ static int judge(struct s3_client *c, struct s3_answer *a, struct err *err)
 		return 0;
 	s3_fault_of(a->call, &keys_refused, err);
 	if (keys_refused)
-		s3_credentials_refused(c->credentials);
+		s3_credentials_refused(c->at.credentials);
 	s3_answer_done(a);
 	return -1;
 }
@@ -351,11 +207,11 @@ int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *
 		err_nomem(err);
 		goto out;
 	}
-	slot_take(c);
+	s3_endpoint_enter(&c->at);
 	/* Signed when it leaves: one that has waited long would be too old. */
 	if ((headers = sign(c, rq, buf_str(&path), err)))
 		rc = exchange(c, rq, url, (const char *const *)headers, &answer, err);
-	slot_give(c);
+	s3_endpoint_leave(&c->at);
 	if (rc == 0)
 		rc = judge(c, &answer, err);
 	if (rc == 0 && ret)
@@ -364,7 +220,7 @@ int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *
 		s3_answer_done(&answer);
 out:
 	if (rc < 0)
-		err_in(err, "%s %s%s%s", rq->method, c->bucket, rq->key ? "/" : "", rq->key ? rq->key : "");
+		err_in(err, "%s %s%s%s", rq->method, c->at.bucket, rq->key ? "/" : "", rq->key ? rq->key : "");
 	s3_headers_free(headers);
 	free(url);
 	buf_done(&path);
@@ -417,10 +273,10 @@ char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *
 		goto out;
 	s.path = buf_str(&path);
 	do { /* until the end is that of these keys, and not of others that came in between */
-		ends_ns = s3_credentials_expiry(c->credentials);
-		if (s3_credentials_get(c->credentials, &keys, err) < 0)
+		ends_ns = s3_credentials_expiry(c->at.credentials);
+		if (s3_credentials_get(c->at.credentials, &keys, err) < 0)
 			goto out;
-	} while (s3_credentials_expiry(c->credentials) != ends_ns);
+	} while (s3_credentials_expiry(c->at.credentials) != ends_ns);
 	if (ends_ns > now_ns && (ends_ns - now_ns) / CLOCK_NS_PER_S < ttl_s)
 		ttl_s = (ends_ns - now_ns) / CLOCK_NS_PER_S;
 	if (ttl_s > S3_TTL_MAX_S)

@@ -8,8 +8,7 @@
 
 #include "common/buf.h"
 #include "common/http_client.h"
-#include "common/tls_files.h"
-#include "uploader/s3_credentials.h"
+#include "uploader/s3_endpoint.h"
 #include "uploader/s3_xml.h"
 
 #include <stdbool.h>
@@ -17,25 +16,10 @@
 #include <stdint.h>
 
 struct s3_client;
-
-struct s3_client_options {
-	const char *endpoint; /* "https://s3.eu-central-1.amazonaws.com", "http://127.0.0.1:7480"; no path */
-	const char *bucket, *region;
-	bool path_style;                              /* endpoint/bucket/key instead of bucket.endpoint/key */
-	const char *ca_file;                          /* "" : the system's CAs */
-	unsigned connect_timeout_ms, idle_timeout_ms; /* 0: 10 s, 30 s */
-	unsigned connections_max;                     /* requests at once over all threads; further ones wait; 0: 16 */
-	struct s3_credentials *credentials;           /* taken over (also when new fails) */
-};
+struct s3_cancel;
 
 struct s3_client *s3_client_new(const struct s3_client_options *o, struct err *err);
 void s3_client_free(struct s3_client *c); /* accepts NULL */
-
-/* Requests that can be given up together, by another thread. */
-struct s3_cancel;
-struct s3_cancel *s3_cancel_new(struct err *err);
-void s3_cancel_now(struct s3_cancel *x);  /* those under way end with ERR_CANCELLED, and so do all that come */
-void s3_cancel_free(struct s3_cancel *x); /* accepts NULL */
 
 struct s3_request {
 	const char *method;
@@ -52,7 +36,7 @@ struct s3_request {
 	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
 	void *ctx;
-	struct s3_cancel *cancel; /* may be NULL */
+	struct s3_cancel *cancel; /* of s3_cancel.h; may be NULL */
 	unsigned timeout_ms;      /* to connect, and of silence, instead of the client's; 0: the client's */
 };
 

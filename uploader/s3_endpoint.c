@@ -1,0 +1,97 @@
+#include "uploader/s3_endpoint.h"
+
+#include "common/parse.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECTIONS_MAX    16u
+#define CONNECT_TIMEOUT_MS 10000u
+#define IDLE_TIMEOUT_MS    30000u
+
+/* "https://host[:port]" apart. */
+static int take_url(struct s3_endpoint *e, const char *url, struct err *err)
+{
+	const char *at;
+	char host[256], where[300];
+	uint16_t port, own;
+
+	e->is_tls = strncmp(url, "https://", 8) == 0;
+	at = url + (e->is_tls ? 8 : 7);
+	own = e->is_tls ? 443 : 80;
+	if (!e->is_tls && strncmp(url, "http://", 7) != 0)
+		return err_set(err, ERR_INPUT, "endpoint \"%s\": it begins with neither https:// nor http://", url);
+	if (strpbrk(at, "/?#@ "))
+		return err_set(err, ERR_INPUT, "endpoint \"%s\": nothing but host and port may follow the scheme", url);
+	if (parse_host_port(at, own, host, &port, err) < 0)
+		return err_in(err, "endpoint \"%s\"", url);
+	if (port != own)
+		parse_join_host_port(host, port, where, sizeof(where));
+	else
+		snprintf(where, sizeof(where), strchr(host, ':') ? "[%s]" : "%s", host);
+	e->url = strdup(url);
+	e->host = strdup(where);
+	return e->url && e->host ? 0 : err_nomem(err);
+}
+
+int s3_endpoint_init(struct s3_endpoint *e, const struct s3_client_options *o, struct err *err)
+{
+	memset(e, 0, sizeof(*e));
+	e->credentials = o->credentials;
+	if (pthread_mutex_init(&e->lock, NULL) != 0)
+		goto fail_lock;
+	if (pthread_cond_init(&e->freed, NULL) != 0)
+		goto fail_cond;
+	e->path_style = o->path_style;
+	e->connections_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX;
+	e->connect_timeout_ms = o->connect_timeout_ms ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+	e->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : IDLE_TIMEOUT_MS;
+	e->has_ca = o->ca_file && o->ca_file[0];
+	if (!(e->bucket = strdup(o->bucket))) {
+		err_nomem(err);
+		goto fail;
+	}
+	if (take_url(e, o->endpoint, err) < 0 ||
+		(e->has_ca && tls_files_load(&e->tls, NULL, NULL, o->ca_file, err) < 0))
+		goto fail;
+	return 0;
+fail:
+	s3_endpoint_done(e);
+	return -1;
+fail_cond:
+	pthread_mutex_destroy(&e->lock);
+fail_lock:
+	s3_credentials_free(e->credentials);
+	e->credentials = NULL;
+	return err_nomem(err);
+}
+
+void s3_endpoint_done(struct s3_endpoint *e)
+{
+	s3_credentials_free(e->credentials);
+	tls_files_done(&e->tls);
+	pthread_cond_destroy(&e->freed);
+	pthread_mutex_destroy(&e->lock);
+	free(e->url);
+	free(e->host);
+	free(e->bucket);
+}
+
+void s3_endpoint_enter(struct s3_endpoint *e)
+{
+	pthread_mutex_lock(&e->lock);
+	while (e->connections >= e->connections_max)
+		pthread_cond_wait(&e->freed, &e->lock);
+	e->connections++;
+	pthread_mutex_unlock(&e->lock);
+}
+
+void s3_endpoint_leave(struct s3_endpoint *e)
+{
+	pthread_mutex_lock(&e->lock);
+	e->connections--;
+	pthread_cond_signal(&e->freed);
+	pthread_mutex_unlock(&e->lock);
+}

@@ -1,0 +1,45 @@
+/* s3_endpoint.h - where a bucket is and how it is reached: host, TLS, timeouts, keys, and how many requests may be under way at once.  What both
+ * signature versions share. */
+#ifndef PCAPLINE_UPLOADER_S3_ENDPOINT_H
+#define PCAPLINE_UPLOADER_S3_ENDPOINT_H
+
+#include "common/err.h"
+#include "common/tls_files.h"
+#include "uploader/s3_credentials.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct s3_client_options {
+	const char *endpoint; /* "https://s3.eu-central-1.amazonaws.com", "http://127.0.0.1:7480"; no path */
+	const char *bucket, *region;
+	bool path_style;                              /* endpoint/bucket/key instead of bucket.endpoint/key */
+	const char *ca_file;                          /* "" : the system's CAs */
+	unsigned connect_timeout_ms, idle_timeout_ms; /* 0: 10 s, 30 s */
+	unsigned connections_max;                     /* requests at once over all threads; further ones wait; 0: 16 */
+	struct s3_credentials *credentials;           /* taken over (also when new fails) */
+};
+
+struct s3_endpoint {
+	char *url;  /* as configured */
+	char *host; /* with the port when that is not the scheme's own, as libcurl says it in Host; without the bucket */
+	char *bucket;
+	bool path_style, is_tls, has_ca;
+	struct tls_files tls; /* has_ca */
+	unsigned connect_timeout_ms, idle_timeout_ms;
+	struct s3_credentials *credentials;
+
+	pthread_mutex_t lock;
+	pthread_cond_t freed;
+	unsigned connections, connections_max; /* by lock */
+};
+
+/* s3_endpoint_init: ERR_INPUT: the endpoint is no URL of a host; or a CA file that is none.  After a failure nothing is left of it. */
+int s3_endpoint_init(struct s3_endpoint *e, const struct s3_client_options *o, struct err *err);
+void s3_endpoint_done(struct s3_endpoint *e);
+
+/* s3_endpoint_enter: waits for the permission to make one request, given back by s3_endpoint_leave. */
+void s3_endpoint_enter(struct s3_endpoint *e);
+void s3_endpoint_leave(struct s3_endpoint *e);
+
+#endif
