@@ -275,6 +275,9 @@ void capture_stop(struct capture *c, enum stop_reason reason, const char *by)
 void capture_kill(struct capture *c, enum stop_reason reason, const char *by)
 {
 	request_end(c, reason, by, true);
+	/* What shall be erased need not be stored first. */
+	if (c->gw->store && reason != STOP_GATEWAY_SHUTDOWN)
+		store_cancel(c->gw->store, c->job->id);
 }
 
 int capture_wait_ended(struct capture *c, uint64_t ms)

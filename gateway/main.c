@@ -289,6 +289,9 @@ static void drain(struct gateway *gw)
 		log_event(LOG_LEVEL_WARNING, "gateway.drain_timeout",
 			json_pack("{s:I}", "captures", (json_int_t)jobs_running(gw->jobs)));
 		end_captures(gw, true);
+		if (jobs_wait_empty(gw->jobs, KILL_WAIT_MS / 2) < 0 && gw->store)
+			store_cancel(gw->store,
+				NULL); /* a store that is away: what is in the spool is finished by the next process */
 		if (jobs_wait_empty(gw->jobs, KILL_WAIT_MS) < 0) {
 			/* Their threads still use what would be freed; the next start finishes these captures from the spool. */
 			log_event(LOG_LEVEL_ERROR, "gateway.captures_hang", NULL);

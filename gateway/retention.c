@@ -124,6 +124,8 @@ int retention_erase(struct gateway *gw, const char *job_id, enum job_state state
 	struct erase_report unread = {0};
 	int rc;
 
+	if (gw->store)
+		store_cancel(gw->store, job_id); /* should it just be finished: nobody waits for that any more */
 	if (jobs_claim(gw->jobs, job_id, CLAIM_WAIT_MS, err) < 0)
 		return -1;
 	rc = erase_claimed(gw, job_id, state, by, ret ? ret : &unread, err);
@@ -219,6 +221,8 @@ static void finish_stored(struct gateway *gw, struct job *j)
 		finish_lost(gw, j, "interrupted", "the gateway ended before anything was stored");
 	} else if (strcmp(err.detail, "storage_lost") == 0) {
 		give_up(gw, j, "storage_lost", &err); /* trying again is no use */
+	} else if (err.code == ERR_CANCELLED) {
+		return; /* it stays as it is: the next process goes on, or it is being erased */
 	} else if (is_too_old(gw, j)) {
 		give_up(gw, j, "storage_failed", &err);
 	} else {
@@ -444,6 +448,8 @@ void retention_stop(struct retention *r)
 	r->stopping = true;
 	pthread_cond_signal(&r->wake);
 	pthread_mutex_unlock(&r->lock);
+	if (r->gw->store)
+		store_cancel(r->gw->store, NULL); /* the next process goes on */
 	pthread_join(r->thread, NULL);
 	pthread_cond_destroy(&r->wake);
 	pthread_mutex_destroy(&r->lock);

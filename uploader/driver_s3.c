@@ -2,15 +2,18 @@
 #include "uploader/driver_s3_internal.h"
 
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/fs.h"
 #include "common/parse.h"
 #include "uploader/s3_bucket.h"
 #include "uploader/s3_erase.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOOK_TIMEOUT_MS 3000u /* somebody waits for the answer */
 #define LOOK_GOOD_NS    (5 * CLOCK_NS_PER_S)
@@ -78,6 +81,7 @@ static int examine(struct driver *base, struct driver_findings *ret, struct err 
 		.kms_key_id = d->kms_key_id,
 		.lifecycle = d->lifecycle,
 		.retention_ms = d->retention_ms,
+		.probe = d->probe,
 	};
 
 	return s3_bucket_examine(d->client, &o, ret, err);
@@ -96,12 +100,11 @@ int driver_s3_head(
 	if (s3_call(d->client, &rq, &a, err) < 0)
 		return -1;
 	length = http_call_header(a.call, "Content-Length");
-	if (!length || parse_u64(length, 0, UINT64_MAX, ret_bytes, NULL) < 0) {
-		err_set(err, ERR_UNAVAILABLE, "HEAD %s: the answer tells no length", key);
-	} else {
-		s3_answer_etag(&a, ret_etag);
+	s3_answer_etag(&a, ret_etag);
+	if (!length || parse_u64(length, 0, UINT64_MAX, ret_bytes, NULL) < 0 || !ret_etag[0])
+		err_set(err, ERR_UNAVAILABLE, "HEAD %s: the answer has no length or no ETag, so no store gave it", key);
+	else
 		rc = 0;
-	}
 	s3_answer_done(&a);
 	return rc;
 }
@@ -212,6 +215,19 @@ static struct s3_client *make_client(const struct driver_s3_options *o, struct e
 	return driver_s3_client_options(o, &c, err) < 0 ? NULL : s3_client_new(&c, err);
 }
 
+/* The same after a restart, another for each gateway: from the host's name and the folder that only one process uses. */
+static void name_probe(const char *folder, char ret[17])
+{
+	char text[4096 + 256], host[HOST_NAME_MAX + 1] = "", sum[DIGEST_SHA256_HEX_MAX];
+
+	if (gethostname(host, sizeof(host)) < 0)
+		host[0] = '\0';
+	host[HOST_NAME_MAX] = '\0';
+	snprintf(text, sizeof(text), "%s:%s", host, folder ? folder : "");
+	digest_sha256_hex(text, strlen(text), sum);
+	snprintf(ret, 17, "%.16s", sum);
+}
+
 struct driver *driver_s3_new(const struct driver_s3_options *o, struct err *err)
 {
 	struct driver_s3 *d = calloc(1, sizeof(*d));
@@ -226,6 +242,7 @@ struct driver *driver_s3_new(const struct driver_s3_options *o, struct err *err)
 	d->parallel = o->parallel < 1 ? 1 : o->parallel > PARALLEL_MAX ? PARALLEL_MAX : o->parallel;
 	d->lifecycle = o->lifecycle;
 	d->retention_ms = o->retention_ms;
+	name_probe(o->staging_dir, d->probe);
 	if (!(d->prefix = strdup(o->prefix)) || !(d->kms_key_id = strdup(o->kms_key_id)))
 		err_nomem(err);
 	else

@@ -16,14 +16,15 @@ struct driver_s3_options {
 	const char *ca_file; /* "" : the system's CAs */
 	struct s3_credentials_options credentials;
 	enum s3_encryption encryption;
-	const char *kms_key_id;  /* S3_SSE_KMS; "" : the bucket's */
-	const char *prefix;      /* of all keys: lifecycle rule and examination are for it */
-	unsigned parallel;       /* parts of one upload in flight at once */
+	const char *kms_key_id; /* S3_SSE_KMS; "" : the bucket's */
+	const char *prefix;     /* of all keys: lifecycle rule and examination are for it */
+	unsigned parallel;      /* parts of one upload in flight at once */
 	unsigned connections_max;
 	unsigned connect_timeout_ms, idle_timeout_ms;
-	bool lifecycle;          /* put the rule in place when it is missing */
-	uint64_t retention_ms;   /* the rule's days: this, rounded up, and one more */
-	const char *staging_dir; /* signature version 2: where an object is put together; below the spool */
+	bool lifecycle;        /* put the rule in place when it is missing */
+	uint64_t retention_ms; /* the rule's days: this, rounded up, and one more */
+	const char *
+		staging_dir; /* below the spool, nobody else's: where an object is put together for signature version 2 */
 };
 
 /* Signature version 4 over libcurl: parts while the capture runs. */

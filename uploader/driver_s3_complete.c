@@ -14,6 +14,14 @@
 #define LIST_BYTES_MAX     (4u * 1024 * 1024)
 #define PAGES_MAX          64u
 
+/* Only what is known for certain may end a capture that is all there: anything else that looks like a final word may come from something on the way. */
+static int later(struct err *err)
+{
+	if (err && (err->code == ERR_NOT_FOUND || err->code == ERR_STATE))
+		err->code = ERR_UNAVAILABLE;
+	return -1;
+}
+
 /* ---- before: the list of parts ---- */
 
 struct comparison {
@@ -165,9 +173,8 @@ static int hash(void *ctx, const uint8_t *p, size_t n)
 }
 
 /* The judge of last resort: the object's own bytes. */
-static int compare_bytes(struct s3_object_upload *u, const struct driver_object *expect, struct err *err)
+static int read_sum(struct s3_object_upload *u, char ret[DIGEST_SHA256_HEX_MAX], struct err *err)
 {
-	char sum[DIGEST_SHA256_HEX_MAX];
 	struct s3_request rq = {
 		.method = "GET", .key = u->key, .on_data = hash, .ctx = digest_new(), .cancel = u->cancel};
 	int rc = -1;
@@ -175,30 +182,35 @@ static int compare_bytes(struct s3_object_upload *u, const struct driver_object 
 	if (!rq.ctx)
 		return err_nomem(err);
 	if (s3_call(u->d->client, &rq, NULL, err) == 0) {
-		digest_hex(rq.ctx, sum);
-		rc = strcmp(sum, expect->sha256) == 0
-			     ? 0
-			     : err_set(err, ERR_STATE, "what stands at %s is not what was sent (SHA-256)", u->key);
+		digest_hex(rq.ctx, ret);
+		rc = 0;
 	}
 	digest_free(rq.ctx);
 	return rc;
 }
 
-/* made: by the request before this.  ERR_NOT_FOUND: nothing stands at the key; ERR_STATE: something else than what was sent. */
-static int compare_object(
+enum standing { STANDS, STANDS_OTHER, STANDS_NOTHING, STANDS_UNKNOWN };
+
+/* What is at the key?  made: by the request before this.  STANDS_UNKNOWN: err says why nobody knows; STANDS_OTHER: err says what is wrong. */
+static enum standing what_stands(
 	struct s3_object_upload *u, bool made, const char *etag, const struct driver_object *expect, struct err *err)
 {
-	char got[S3_ETAG_MAX];
+	char got[S3_ETAG_MAX], sum[DIGEST_SHA256_HEX_MAX];
 	bool comparable;
 	uint64_t bytes;
 
 	if (driver_s3_head(u->d, u->key, &bytes, got, err) < 0)
-		return -1;
+		return err->code == ERR_NOT_FOUND ? STANDS_NOTHING : STANDS_UNKNOWN;
 	/* Some stores make ETags of another kind: nothing can be told from these. */
 	comparable = etag[0] && strlen(got) == strlen(etag) && strcspn(got, "-") == strcspn(etag, "-");
 	if (bytes == expect->bytes && (comparable ? strcmp(got, etag) == 0 : made))
-		return 0;
-	return compare_bytes(u, expect, err);
+		return STANDS;
+	if (read_sum(u, sum, err) < 0)
+		return STANDS_UNKNOWN;
+	if (strcmp(sum, expect->sha256) == 0)
+		return STANDS;
+	err_set(err, ERR_STATE, "what stands at %s is not what was sent (SHA-256)", u->key);
+	return STANDS_OTHER;
 }
 
 /* The last step, so that tags survive stores that drop those given at the beginning of a multipart upload.  Where tags are not to be had, or not allowed,
@@ -217,6 +229,7 @@ static int put_tags(struct s3_object_upload *u, struct err *err)
 		.md5 = true,
 		.cancel = u->cancel};
 	struct err why = {0};
+	struct s3_answer a;
 	struct buf body;
 	int rc;
 
@@ -228,53 +241,76 @@ static int put_tags(struct s3_object_upload *u, struct err *err)
 	if ((rc = s3_xml_tagging(&body, (const char *const(*)[2])pairs, S3_LABELS_N, &why)) == 0) {
 		rq.body = body.data;
 		rq.body_len = body.len;
-		rc = s3_call(u->d->client, &rq, NULL, &why);
+		rc = s3_call(u->d->client, &rq, &a, &why);
 	}
 	buf_done(&body);
+	if (rc == 0) {
+		if (http_call_body(a.call)->len > 0)
+			rc = err_set(&why, ERR_UNAVAILABLE, "PUT %s?tagging: the answer is none of a store", u->key);
+		s3_answer_done(&a);
+	}
 	if (rc == 0 || why.code == ERR_PERM || why.code == ERR_INPUT)
 		return 0;
 	if (err)
 		*err = why;
-	return -1;
+	return later(err);
 }
 
-/* All parts become one object, unless that has happened and the answer was lost.  *ret_made: it happened now. */
-static int make_one(struct s3_object_upload *u, uint32_t n, const char *const *parts,
-	const struct driver_object *expect, bool *ret_made, struct err *err)
+/* Is it the store that says so, of an upload that it knows no more?  Ceph speaks of a key. */
+static bool is_gone(const struct err *err)
 {
-	*ret_made = compare_parts(u, n, parts, expect, err) == 0 && complete(u, n, parts, err) == 0;
-	return *ret_made || strcmp(err->detail, "no_such_upload") == 0 ? 0 : -1;
+	return strcmp(err->detail, "no_such_upload") == 0 || strcmp(err->detail, "no_such_key") == 0;
+}
+
+/* All parts become one object.  *ret_gone: the store knows of no such upload: that has happened already, or it has dropped it. */
+static int make_one(struct s3_object_upload *u, uint32_t n, const char *const *parts,
+	const struct driver_object *expect, bool *ret_gone, struct err *err)
+{
+	*ret_gone = false;
+	if (compare_parts(u, n, parts, expect, err) < 0) {
+		*ret_gone = is_gone(err);
+		return *ret_gone ? 0 : -1;
+	}
+	return complete(u, n, parts, err);
 }
 
 int driver_s3_upload_complete(
 	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err)
 {
 	struct s3_object_upload *u = upload;
-	bool whole = n == 1 && strncmp(parts[0], DRIVER_S3_WHOLE, strlen(DRIVER_S3_WHOLE)) == 0, made = whole;
-	struct err forgotten = {0}, why = {0};
+	bool whole = n == 1 && strncmp(parts[0], DRIVER_S3_WHOLE, strlen(DRIVER_S3_WHOLE)) == 0, gone = false;
 	struct driver_erased ignored = {0};
 	char etag[S3_ETAG_MAX] = "";
+	struct err why = {0};
 
 	if (!whole && (n == 0 || !u->id[0]))
 		return err_set(err, ERR_INTERNAL, "an upload without parts cannot be completed");
 	if (whole)
 		snprintf(etag, sizeof(etag), "%s", parts[0] + strlen(DRIVER_S3_WHOLE));
-	else if (expected_etag(n, parts, etag, &why) < 0 || make_one(u, n, parts, expect, &made, &forgotten) < 0)
+	else if (expected_etag(n, parts, etag, &why) < 0 || make_one(u, n, parts, expect, &gone, &why) < 0)
 		goto fail;
 	why = (struct err){0};
-	if (compare_object(u, made, etag, expect, &why) == 0)
+	switch (what_stands(u, !gone, etag, expect, &why)) {
+	case STANDS:
 		return put_tags(u, err);
-	/* What was just made and is not what was sent must not stay where somebody could take it for good. */
-	if (made && why.code == ERR_STATE) {
-		u->d->base.ops->erase(&u->d->base, u->key, &ignored, NULL);
-		why.code = ERR_IO;
-	} else if (!made && why.code == ERR_NOT_FOUND) {
-		why = forgotten;
+	case STANDS_OTHER:
+		/* What was just made and is not what was sent must not stay where somebody could take it for good. */
+		if (!gone) {
+			u->d->base.ops->erase(&u->d->base, u->key, &ignored, NULL);
+			why.code = ERR_IO;
+		}
+		if (err)
+			*err = why;
+		return -1;
+	case STANDS_NOTHING:
+		if (gone)
+			return err_set(err, ERR_NOT_FOUND, "the store knows neither the upload nor the object");
+		break; /* what was confirmed a moment ago does not vanish: somebody else has answered */
+	case STANDS_UNKNOWN:
+		break;
 	}
 fail:
-	if (why.code == ERR_NONE)
-		why = forgotten;
 	if (err)
 		*err = why;
-	return -1;
+	return later(err);
 }

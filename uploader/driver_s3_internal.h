@@ -18,6 +18,7 @@ struct driver_s3 {
 	struct driver base;
 	struct s3_client *client;
 	char *prefix, *kms_key_id;
+	char probe[17]; /* tells this gateway's probe object from others' */
 	enum s3_encryption encryption;
 	unsigned parallel;
 	bool lifecycle;

@@ -14,6 +14,7 @@ struct s3_bucket_options {
 	const char *kms_key_id; /* "" : the bucket's */
 	bool lifecycle;         /* put the rule in place; false: only tell */
 	uint64_t retention_ms;
+	const char *probe; /* what no other gateway's probe object is called */
 };
 
 /* s3_bucket_examine: what is good and what is not, at most one finding for each of these checks:
@@ -21,7 +22,7 @@ struct s3_bucket_options {
  *   transport      is the endpoint https?
  *   reachable      the bucket is there and the keys are good for it.  When not, this is the last finding
  *   versioning     does the bucket keep versions, and may they be listed?
- *   writable       an object is put and read back: PREFIX/.pcapline-probe-ID
+ *   writable       an object is put and read back: PREFIX/.pcapline-probe-PROBE
  *   tags           it is tagged
  *   encryption     what the store said of it when it was put, and the bucket's default
  *   uploads        an upload is begun, listed and aborted

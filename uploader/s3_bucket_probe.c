@@ -1,5 +1,6 @@
 /* s3_bucket_probe.c - the examination of a bucket: what captures will need is done once with an object and an upload of our own, and erased.
- * A probe that stays behind (we died) begins with the prefix, so the lifecycle rule takes it. */
+ * A probe that stays behind (we died) is erased by the next examination; one of a gateway that never comes back begins with the prefix, so the lifecycle
+ * rule takes it. */
 #include "uploader/s3_bucket_internal.h"
 
 #include "common/fs.h"
@@ -337,11 +338,12 @@ void s3_exam_probe(struct s3_exam *x)
 
 	id_new(id);
 	snprintf(p.text, sizeof(p.text), "pcapline probe %s\n", id);
-	p.key = fs_path("%s%s.pcapline-probe-%s", x->o->prefix, x->o->prefix[0] ? "/" : "", id);
+	p.key = fs_path("%s%s.pcapline-probe-%s", x->o->prefix, x->o->prefix[0] ? "/" : "", x->o->probe);
 	if (!p.key) {
 		err_nomem(&x->gone);
 		return;
 	}
+	s3_erase_key(x->c, p.key, NULL, NULL); /* of an examination in which we died */
 	writable(x, &p);
 	if (p.encryption.put)
 		tags(x, &p);

@@ -89,6 +89,10 @@ bool store_status(struct store *s, const char *job_id, struct store_job_status *
  * ERR_IO with detail "storage_lost": trying again is no use, the store lost parts that it had confirmed.
  * ERR_NOT_FOUND: not a byte was written (then nothing is left of it either). */
 int store_job_finish(struct store_job *j, struct driver_object *ret, struct err *err);
+/* store_cancel: nobody waits any longer for this job (NULL: for any, from now on): what is under way at the driver ends soon, store_job_finish and
+ * store_recover with ERR_CANCELLED, and the spool stays.  Any thread; a job that is not known is fine. */
+void store_cancel(struct store *s, const char *job_id);
+
 void store_job_drop(struct store_job *j); /* erases spool and upload; frees j */
 
 /* ---- after a restart ---- */

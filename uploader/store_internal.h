@@ -34,6 +34,7 @@ struct store {
 	_Atomic uint64_t spool_bytes; /* all chunk files that lie in the spool, also of jobs that nobody runs */
 	pthread_mutex_t jobs_lock;    /* taken before a job's own */
 	struct store_job *jobs;       /* by jobs_lock: all that are not freed yet */
+	bool cancelled;               /* by jobs_lock: so is every job that comes */
 };
 
 /* One closed chunk. */
@@ -51,7 +52,7 @@ struct store_job {
 	char id[ID_MAX];
 	char *key;
 	struct spool *spool;
-	void *upload;           /* the driver's; used by the upload threads while there are any */
+	void *upload;           /* the driver's; used by the upload threads while there are any; set under lock */
 	char *upload_text;      /* the driver's, to resume it; set anew by the thread that opens the upload */
 	struct store_job *next; /* by the store's jobs_lock */
 

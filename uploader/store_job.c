@@ -16,6 +16,7 @@ static void jobs_add(struct store_job *j)
 	pthread_mutex_lock(&s->jobs_lock);
 	j->next = s->jobs;
 	s->jobs = j;
+	j->cancelled = s->cancelled;
 	pthread_mutex_unlock(&s->jobs_lock);
 }
 
@@ -44,6 +45,31 @@ bool store_status(struct store *s, const char *job_id, struct store_job_status *
 		store_job_status(j, ret);
 	pthread_mutex_unlock(&s->jobs_lock);
 	return j != NULL;
+}
+
+/* The list's lock is held: neither the job nor its upload goes meanwhile. */
+static void job_cancel(struct store_job *j)
+{
+	const struct driver_ops *ops = j->store->driver->ops;
+	void *upload;
+
+	pthread_mutex_lock(&j->lock);
+	j->cancelled = true;
+	upload = j->upload;
+	pthread_cond_broadcast(&j->cond);
+	pthread_mutex_unlock(&j->lock);
+	if (upload && ops->upload_cancel)
+		ops->upload_cancel(upload);
+}
+
+void store_cancel(struct store *s, const char *job_id)
+{
+	pthread_mutex_lock(&s->jobs_lock);
+	s->cancelled |= !job_id;
+	for (struct store_job *j = s->jobs; j; j = j->next)
+		if (!job_id || strcmp(j->id, job_id) == 0)
+			job_cancel(j);
+	pthread_mutex_unlock(&s->jobs_lock);
 }
 
 struct store_job *store_job_new(struct store *s, const char *id, const char *key, struct err *err)

@@ -122,11 +122,14 @@ int store_upload_rest(struct store_job *j, struct err *err)
 	if (j->threads_n == 0)
 		upload_main(j);
 	threads_join(j);
-	if (!j->failed)
-		return 0;
-	if (err)
-		*err = j->why;
-	return -1;
+	if (j->failed) {
+		if (err)
+			*err = j->why;
+		return -1;
+	}
+	if (j->stored_n < j->parts_n)
+		return err_set(err, ERR_CANCELLED, "given up before the store had everything");
+	return 0;
 }
 
 void store_upload_stop(struct store_job *j)

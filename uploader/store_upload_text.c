@@ -84,9 +84,18 @@ int store_upload_begin(
 {
 	const struct driver_ops *ops = j->store->driver->ops;
 	const char *text = resume ? resume->driver : "";
+	void *upload = ops->upload_begin(j->store->driver, j->key, tags, text, err);
+	bool cancelled;
 
-	if (!(j->upload = ops->upload_begin(j->store->driver, j->key, tags, text, err)) ||
-		store_upload_state(j, err) < 0)
+	if (!upload)
+		return -1;
+	pthread_mutex_lock(&j->lock);
+	j->upload = upload;
+	cancelled = j->cancelled;
+	pthread_mutex_unlock(&j->lock);
+	if (cancelled && ops->upload_cancel)
+		ops->upload_cancel(upload);
+	if (store_upload_state(j, err) < 0)
 		return -1;
 	j->opened = !ops->upload_open || (text[0] && resume->opened);
 	/* A resumed upload is in the database already, maybe as complete. */

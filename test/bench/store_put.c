@@ -92,7 +92,8 @@ int main(int argc, char **argv)
 		.kms_key_id = "",
 		.prefix = "bench",
 		.parallel = 4,
-		.retention_ms = 86400000};
+		.retention_ms = 86400000,
+		.staging_dir = argv[1]};
 	struct store_options o = {
 		.chunk_bytes = 8 * MIB, .job_bytes_max = UINT64_C(100) * 1024 * MIB, .min_free_bytes = 16 * MIB};
 	struct store *s = NULL;

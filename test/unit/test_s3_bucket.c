@@ -26,7 +26,7 @@ static int setup(void **state)
 	assert_non_null(f);
 	bucket_double_start(&f->d);
 	f->o = (struct s3_bucket_options){
-		.prefix = "captures", .kms_key_id = "", .lifecycle = true, .retention_ms = DAY_MS};
+		.prefix = "captures", .kms_key_id = "", .lifecycle = true, .retention_ms = DAY_MS, .probe = "unit"};
 	*state = f;
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "test/unit/store_rig_bucket.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -426,6 +427,90 @@ static void test_drop(void **state)
 	}
 }
 
+struct canceller {
+	struct store_rig *r;
+	struct store_job *j;
+	bool all;
+};
+
+static void *cancel_main(void *arg)
+{
+	struct canceller *x = arg;
+	bool ended = false;
+
+	while (!ended) {
+		pthread_mutex_lock(&x->j->lock);
+		ended = x->j->ended;
+		pthread_mutex_unlock(&x->j->lock);
+		(void)poll(NULL, 0, 1);
+	}
+	store_cancel(x->r->store, "01j00000000000000000000000"); /* another one's: nothing happens */
+	store_cancel(x->r->store, x->all ? NULL : x->r->job);
+	return NULL;
+}
+
+/* Finishing ends at once when nobody wants to wait for it any more, and the spool stays. */
+static void test_cancel_while_finishing(void **state)
+{
+	struct store_rig *r = *state;
+	struct driver_object o;
+	struct store_rig_stream s;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct canceller x = {.r = r, .all = i & 1};
+		struct err err = {0};
+		pthread_t thread;
+
+		store_rig_stream_make(&s, FRAME_PCAPNG, 11, 60);
+		r->fail_parts = i < 2 ? 1000000 : 0;
+		r->hold_seq = i < 2 ? 0 : 2; /* a part that hangs */
+		r->hold_until = 1000000;
+		store_rig_open(r);
+		r->store->retry = (struct store_retry){
+			.tries = 1000000, .first_ms = 3600000, .cap_ms = 3600000, .total_ms = 3600000};
+		x.j = store_rig_begin(r);
+		write_all(x.j, &s);
+		assert_int_equal(pthread_create(&thread, NULL, cancel_main, &x), 0);
+		assert_int_equal(store_job_finish(x.j, &o, &err), -1);
+		pthread_join(thread, NULL);
+		assert_int_equal(err.code, ERR_CANCELLED);
+		assert_no_object(r);
+		store_rig_close(r);
+		r->fail_parts = r->hold_seq = 0;
+		store_rig_open(r);
+		if (recover(r, &o, &err) < 0)
+			fail_msg("store_recover: %s", err.msg);
+		assert_object(r, &o, s.bytes, s.n);
+		assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
+		store_rig_close(r);
+		store_rig_stream_done(&s);
+	}
+}
+
+/* Once nobody waits for anything, nothing is begun either. */
+static void test_cancel_before_recovery(void **state)
+{
+	struct store_rig *r = *state;
+	struct driver_object o;
+	struct store_rig_stream s;
+	struct err err = {0};
+
+	store_rig_stream_make(&s, FRAME_PCAPNG, 12, 60);
+	store_rig_open(r);
+	struct store_job *j = store_rig_begin(r);
+	write_all(j, &s);
+	store_cancel(r->store, NULL);
+	assert_int_equal(store_job_finish(j, &o, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_int_equal(recover(r, &o, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	store_rig_close(r);
+	store_rig_open(r);
+	assert_int_equal(recover(r, &o, &err), 0);
+	assert_object(r, &o, s.bytes, s.n);
+	store_rig_stream_done(&s);
+}
+
 /* ---- an upload that the store has forgotten ---- */
 
 static void test_forgotten_before_anything(void **state)
@@ -658,6 +743,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_finish_does_not_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cancel_while_finishing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cancel_before_recovery, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forgotten_before_anything, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_part, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forgotten_after_confirmed, setup, teardown),
