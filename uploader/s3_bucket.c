@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FAULTS_MAX       3u /* then the store is gone; the examination must come to an end */
+#define TIMEOUT_MS       5000u /* small requests all: who ends the gateway waits for the one under way */
+#define FAULTS_MAX       3u    /* then the store is gone; the examination must come to an end */
 #define ANSWER_BYTES_MAX ((size_t)1024 * 1024)
 
 /* ---- what all checks use ---- */
@@ -49,10 +50,13 @@ static bool is_silence(enum err_code code)
 
 enum s3_told s3_exam_call(struct s3_exam *x, const struct s3_request *rq, struct s3_answer *ret, struct err *why)
 {
+	struct s3_request quick = *rq;
+
 	*why = x->gone;
 	if (why->code != ERR_NONE)
 		return S3_TOLD_FAULT;
-	if (s3_call(x->c, rq, ret, why) == 0)
+	quick.timeout_ms = TIMEOUT_MS;
+	if (s3_call(x->c, &quick, ret, why) == 0)
 		return S3_TOLD;
 	if (is_silence(why->code) && ++x->faults >= FAULTS_MAX)
 		x->gone = *why;
