@@ -188,7 +188,7 @@ static int judge_status(struct request *rq, struct err *err)
 		snprintf(e.region, sizeof(e.region), "%s", rq->t.region);
 	s3_fault_judge(rq->t.status, &e, rq->t.date, &keys_refused, err);
 	if (keys_refused)
-		s3_credentials_refused(rq->c->at.credentials);
+		s3_endpoint_keys_refused(&rq->c->at, err);
 	return -1;
 }
 

@@ -187,7 +187,7 @@ static int judge(struct s3_client *c, struct s3_answer *a, struct err *err)
 		return 0;
 	s3_fault_of(a->call, &keys_refused, err);
 	if (keys_refused)
-		s3_credentials_refused(c->at.credentials);
+		s3_endpoint_keys_refused(&c->at, err);
 	s3_answer_done(a);
 	return -1;
 }

@@ -250,11 +250,14 @@ int s3_credentials_get(struct s3_credentials *c, struct s3_keys *ret, struct err
 	return rc;
 }
 
-void s3_credentials_refused(struct s3_credentials *c)
+bool s3_credentials_refused(struct s3_credentials *c)
 {
+	bool others = c->source == S3_SOURCE_FILE || c->source == S3_SOURCE_IMDS;
+
 	pthread_mutex_lock(&c->lock);
-	c->refused = c->source == S3_SOURCE_FILE || c->source == S3_SOURCE_IMDS;
+	c->refused = others;
 	pthread_mutex_unlock(&c->lock);
+	return others;
 }
 
 uint64_t s3_credentials_expiry(struct s3_credentials *c)

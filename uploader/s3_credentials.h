@@ -36,8 +36,9 @@ void s3_credentials_free(struct s3_credentials *c); /* wipes; accepts NULL */
  * Every failure may pass: ERR_UNAVAILABLE, ERR_NET, ERR_TIMEOUT or ERR_NOMEM, err detail "no_keys". */
 int s3_credentials_get(struct s3_credentials *c, struct s3_keys *ret, struct err *err);
 
-/* s3_credentials_refused: the store said that these are wrong or have expired; the next get fetches anew (IMDS, FILE), at most once in 5 s. */
-void s3_credentials_refused(struct s3_credentials *c);
+/* s3_credentials_refused: the store said that these are wrong or have expired; the next get fetches anew (IMDS, FILE), at most once in 5 s.  false:
+ * there are no others (static, environment). */
+bool s3_credentials_refused(struct s3_credentials *c);
 
 /* When the keys that get gave end, Unix ns; 0: not known to end.  A presigned URL is good no longer. */
 uint64_t s3_credentials_expiry(struct s3_credentials *c);

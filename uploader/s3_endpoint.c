@@ -95,3 +95,10 @@ void s3_endpoint_leave(struct s3_endpoint *e)
 	pthread_cond_signal(&e->freed);
 	pthread_mutex_unlock(&e->lock);
 }
+
+/* While keys are changed, the store may have forgotten the old ones a moment before we learn the new ones, or learn of the new ones a moment after us. */
+void s3_endpoint_keys_refused(struct s3_endpoint *e, struct err *err)
+{
+	if (s3_credentials_refused(e->credentials) && err)
+		err->code = ERR_UNAVAILABLE;
+}

@@ -42,4 +42,7 @@ void s3_endpoint_done(struct s3_endpoint *e);
 void s3_endpoint_enter(struct s3_endpoint *e);
 void s3_endpoint_leave(struct s3_endpoint *e);
 
+/* s3_endpoint_keys_refused: the store knows the keys of a request no more (err says so).  Where others can come this passes: ERR_UNAVAILABLE. */
+void s3_endpoint_keys_refused(struct s3_endpoint *e, struct err *err);
+
 #endif

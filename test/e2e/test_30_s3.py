@@ -227,9 +227,11 @@ def test_keys_change_while_a_capture_runs(s3_fleet, rgw, bucket, folder, session
     wait_for(bucket.uploads, "the upload to be open")
     rgw.drop_keys(keys[0])
     send(f, job, 200, before=200)
+    wait_for(lambda: "InvalidAccessKeyId" in str(f.gateway.job(job).get("storage")), "the old keys to be refused")
     write(rgw.access_key, rgw.secret_key)
     send(f, job, 200, before=400)
     ended = f.gateway.finish(job)
+    assert [e for e in f.gateway.events(job) if e["type"] == "storage_retry"] and ended["state"] == "ready", ended
     assert len(read_pcapng(bucket.object_of(ended).data).packets) == 600 and not bucket.uploads()
     assert curl(f.gateway.link(job)["url"])[0] == 200
 

@@ -348,7 +348,7 @@ static void test_refused(void **state)
 	write_file("[default]\n" ONE);
 	c = open_file("", &err);
 	assert_non_null(c);
-	s3_credentials_refused(c);
+	assert_true(s3_credentials_refused(c));
 	get_is(c, "AKONE"); /* read again, and the same: there are no others */
 	write_file("[default]\nwrong");
 	get_is(c, "AKONE");
