@@ -467,8 +467,8 @@ static void put_name(const char *name, char ret[URL_NAME_MAX + 1])
 {
 	size_t n = 0;
 
-	for (; n < URL_NAME_MAX && name[n]; n++)
-		ret[n] = (char)(name[n] <= ' ' || name[n] > '~' || strchr("\"\\&;%?#+", name[n]) ? '_' : name[n]);
+	for (; *name && n < URL_NAME_MAX; name++)
+		ret[n++] = (char)(*name <= ' ' || *name > '~' || strchr("\"\\&;%?#+", *name) ? '_' : *name);
 	ret[n] = '\0';
 }
 

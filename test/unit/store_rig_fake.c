@@ -60,6 +60,9 @@ static void *fake_begin(
 	if (!u)
 		abort();
 	u->fake = f;
+	pthread_mutex_lock(&f->rig->lock);
+	f->rig->cancelled = false; /* that was another upload */
+	pthread_mutex_unlock(&f->rig->lock);
 	snprintf(u->job, sizeof(u->job), "%s", tags->job);
 	u->real = f->real->ops->upload_begin(f->real, key, tags, resume_text, err);
 	if (!u->real) {
