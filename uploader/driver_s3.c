@@ -22,15 +22,17 @@
 
 /* ---- is the store there? ---- */
 
-/* Who may write need not be allowed to list: then HEAD is refused, and only a request with an answer to read tells why. */
+/* Who may write need not be allowed to list, or only what begins with the prefix: then HEAD is refused, and only a request with an answer to read tells why. */
 static int look(struct driver_s3 *d, struct err *err)
 {
-	static const struct s3_pair one[] = {{"list-type", "2"}, {"max-keys", "1"}};
+	char below[S3_KEY_MAX];
+	const struct s3_pair one[] = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", below}};
 	const struct s3_request head = {.method = "HEAD", .timeout_ms = LOOK_TIMEOUT_MS};
 	const struct s3_request list = {
-		.method = "GET", .query = one, .query_n = 2, .timeout_ms = LOOK_TIMEOUT_MS, .answer_bytes_max = 65536};
+		.method = "GET", .query = one, .query_n = 3, .timeout_ms = LOOK_TIMEOUT_MS, .answer_bytes_max = 65536};
 	struct err why = {0};
 
+	snprintf(below, sizeof(below), "%s%s", d->prefix, d->prefix[0] ? "/" : "");
 	if (s3_call(d->client, &head, NULL, &why) == 0)
 		return 0;
 	if (why.code == ERR_PERM) {

@@ -31,6 +31,7 @@ struct s3_bucket_options {
  *   tls_only       does the policy deny plain http?
  *   lifecycle      the rule that expires what the gateway forgot; merged with those of others, never over them
  *
+ * Lists are asked for what begins with PREFIX/ and nothing else: the right to do that is enough.
  * A request that fails becomes a finding; -1 with err only when the store cannot be reached (then ret holds what was found until then). */
 int s3_bucket_examine(
 	struct s3_client *c, const struct s3_bucket_options *o, struct driver_findings *ret, struct err *err);

@@ -15,6 +15,7 @@ struct s3_exam {
 	struct s3_client *c;
 	const struct s3_bucket_options *o;
 	struct driver_findings *ret;
+	char below[S3_KEY_MAX]; /* what all keys begin with, "captures/": keys may be allowed to list no more than that */
 	bool versions_kept; /* versioning is on, or was */
 	unsigned faults;    /* requests that had no answer */
 	struct err gone;    /* ERR_NONE, or why nothing more is asked */

@@ -131,8 +131,9 @@ void s3_exam_lifecycle(struct s3_exam *x)
 		.days = s3_bucket_lifecycle_days(x->o->retention_ms),
 		.abort_days = ABORT_DAYS,
 		.noncurrent_days = x->versions_kept ? NONCURRENT_DAYS : 0,
+		.prefix = x->below,
 	};
-	char *id, *prefix;
+	char *id;
 
 	if (!x->o->prefix[0]) {
 		s3_exam_add(x, DRIVER_WARNING, CHECK,
@@ -140,15 +141,11 @@ void s3_exam_lifecycle(struct s3_exam *x)
 			"place: set storage.prefix");
 		return;
 	}
-	id = fs_path("pcapline-%s", x->o->prefix);
-	prefix = fs_path("%s/", x->o->prefix);
-	if (id && prefix) {
-		r.id = id;
-		r.prefix = prefix;
-		rule_examine(x, &r);
-	} else {
+	if (!(id = fs_path("pcapline-%s", x->o->prefix))) {
 		err_nomem(&x->gone);
+		return;
 	}
+	r.id = id;
+	rule_examine(x, &r);
 	free(id);
-	free(prefix);
 }

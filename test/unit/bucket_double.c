@@ -188,11 +188,23 @@ static void lifecycle(struct bucket_double *d, struct http_request *rq, bool put
 	}
 }
 
+/* As a policy does whose condition on s3:prefix wants names that begin so. */
+static bool may_list(const struct bucket_double *d, struct http_request *rq, const char *what)
+{
+	const char *prefix = http_request_query(rq, "prefix");
+
+	if (strcmp(what, "versions") != 0 && strcmp(what, "uploads") != 0 && strcmp(what, "list") != 0)
+		return true;
+	return strncmp(prefix ? prefix : "", d->allowed, strlen(d->allowed)) == 0;
+}
+
 static void reply_bucket(struct bucket_double *d, struct http_request *rq, const char *method, const char *what)
 {
 	char body[256];
 
-	if (strcmp(what, "versions") == 0 || strcmp(what, "uploads") == 0) {
+	if (!may_list(d, rq, what)) {
+		http_reply_text(rq, 403, "application/xml", DOUBLE_ERROR("AccessDenied"));
+	} else if (strcmp(what, "versions") == 0 || strcmp(what, "uploads") == 0) {
 		reply_list(d, rq, what[0] == 'u');
 	} else if (strcmp(what, "lifecycle") == 0) {
 		lifecycle(d, rq, strcmp(method, "PUT") == 0);
@@ -313,6 +325,7 @@ void bucket_double_start(struct bucket_double *d)
 	memset(d, 0, sizeof(*d));
 	d->versioning = "";
 	d->encryption = "";
+	d->allowed = "";
 	pthread_mutex_init(&d->lock, NULL);
 	if (http_client_global_init(&err) < 0 || !(d->server = http_server_start(&o, &err)) ||
 		!(d->client = client_of(d, &err))) {

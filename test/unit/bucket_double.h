@@ -37,6 +37,7 @@ struct bucket_double {
 	size_t answers_n;
 	const char *versioning, *encryption; /* "Enabled"; of the answer to PUT, "AES256" */
 	bool keeps;                          /* what is deleted is still there */
+	const char *allowed;                 /* lists are for what begins with this, others are denied; "" : all */
 	unsigned aborts;                     /* an upload goes with this one of its aborts; 0: the first */
 	size_t page;                         /* entries of a list's page; 0: all */
 	unsigned requests, made;

@@ -211,6 +211,24 @@ static void test_not_usable(void **state)
 	}
 }
 
+/* The right to list is usually given for the prefix alone. */
+static void test_list_of_prefix(void **state)
+{
+	struct fixture *f = *state;
+
+	f->d.allowed = "captures/";
+	f->d.versioning = "Enabled";
+	bucket_double_version(&f->d, "before/\x01", "v0", false, 1); /* nor can a name of others make the list unreadable */
+	examine(f);
+	assert_found(f, "reachable", DRIVER_GOOD, "");
+	assert_found(f, "versioning", DRIVER_NOTE, "s3:DeleteObjectVersion");
+	assert_found(f, "uploads", DRIVER_GOOD, "");
+	assert_found(f, "erase", DRIVER_GOOD, "");
+	f->d.allowed = "elsewhere/";
+	examine(f);
+	assert_found(f, "reachable", DRIVER_WARNING, "s3:ListBucket");
+}
+
 /* ---- a store that falls silent ---- */
 
 static void test_silence(void **state)
@@ -429,6 +447,7 @@ int main(void)
 		T(test_versioned),
 		T(test_one_wrong),
 		T(test_not_usable),
+		T(test_list_of_prefix),
 		T(test_silence),
 		T(test_public),
 		T(test_encryption_asked),
