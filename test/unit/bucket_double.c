@@ -173,15 +173,20 @@ static void upload_abort(struct bucket_double *d, struct http_request *rq, const
 
 static void lifecycle(struct bucket_double *d, struct http_request *rq, bool put)
 {
+	static const char size[] = "x-amz-transition-default-minimum-object-size";
 	size_t n;
 	const void *body = http_request_body(rq, &n);
+	const char *asked = http_request_header(rq, size);
 
 	if (put && !http_request_header(rq, "Content-MD5")) { /* as AWS */
 		http_reply_text(rq, 400, "application/xml", DOUBLE_ERROR("InvalidRequest"));
 	} else if (put) {
 		snprintf(d->lifecycle, sizeof(d->lifecycle), "%.*s", (int)n, (const char *)body);
+		snprintf(d->transition, sizeof(d->transition), "%s", asked ? asked : "all_storage_classes_128K");
 		http_reply_empty(rq, 200);
 	} else if (d->lifecycle[0]) {
+		if (d->transition[0])
+			http_reply_header(rq, size, d->transition);
 		http_reply_text(rq, 200, "application/xml", d->lifecycle);
 	} else {
 		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchLifecycleConfiguration"));

@@ -380,6 +380,33 @@ static void test_lifecycle_of_others(void **state)
 	assert_non_null(strstr(f->d.lifecycle, FOREIGN));
 }
 
+/* AWS says in a header what objects are too small for transitions, and forgets it when it is not said again. */
+static void test_lifecycle_size(void **state)
+{
+	static const char rules[] = "<LifecycleConfiguration>" FOREIGN "</LifecycleConfiguration>";
+	static const char *const kept[] = {"varies_by_storage_class", "all_storage_classes_128K"};
+	char too_long[100];
+	const char *const refused[] = {too_long, "a b", "a,b", "a\xc3\xbc"};
+	struct fixture *f = *state;
+
+	memset(too_long, 'a', sizeof(too_long) - 1);
+	too_long[sizeof(too_long) - 1] = '\0';
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		memcpy(f->d.lifecycle, rules, sizeof(rules));
+		snprintf(f->d.transition, sizeof(f->d.transition), "%s", kept[i]);
+		examine(f);
+		assert_found(f, "lifecycle", DRIVER_GOOD, "put in place now");
+		assert_string_equal(f->d.transition, kept[i]);
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		memcpy(f->d.lifecycle, rules, sizeof(rules));
+		snprintf(f->d.transition, sizeof(f->d.transition), "%s", refused[i]);
+		examine(f);
+		assert_found(f, "lifecycle", DRIVER_NOTE, "would be lost");
+		assert_string_equal(f->d.lifecycle, rules);
+	}
+}
+
 /* A rule for everything would expire what is not ours. */
 static void test_no_prefix(void **state)
 {
@@ -454,6 +481,7 @@ int main(void)
 		T(test_encryption_judged),
 		T(test_lifecycle_days),
 		T(test_lifecycle_of_others),
+		T(test_lifecycle_size),
 		T(test_no_prefix),
 		T(test_told),
 		T(test_findings_bounded),
