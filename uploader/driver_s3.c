@@ -83,6 +83,7 @@ static int examine(struct driver *base, struct driver_findings *ret, struct err 
 		.kms_key_id = d->kms_key_id,
 		.lifecycle = d->lifecycle,
 		.retention_ms = d->retention_ms,
+		.capture_ms = d->capture_ms,
 		.probe = d->probe,
 	};
 
@@ -244,6 +245,7 @@ struct driver *driver_s3_new(const struct driver_s3_options *o, struct err *err)
 	d->parallel = o->parallel < 1 ? 1 : o->parallel > PARALLEL_MAX ? PARALLEL_MAX : o->parallel;
 	d->lifecycle = o->lifecycle;
 	d->retention_ms = o->retention_ms;
+	d->capture_ms = o->capture_ms;
 	name_probe(o->staging_dir, d->probe);
 	if (!(d->prefix = strdup(o->prefix)) || !(d->kms_key_id = strdup(o->kms_key_id)))
 		err_nomem(err);

@@ -22,7 +22,7 @@ struct driver_s3 {
 	enum s3_encryption encryption;
 	unsigned parallel;
 	bool lifecycle;
-	uint64_t retention_ms;
+	uint64_t retention_ms, capture_ms;
 
 	pthread_mutex_t lock; /* of the last look at the store */
 	uint64_t looked_ns;   /* 0: never */

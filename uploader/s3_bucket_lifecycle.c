@@ -27,9 +27,10 @@ struct rules {
 	char size[SIZE_VALUE_MAX]; /* SIZE_HEADER, "" : the store has no such thing */
 };
 
-uint32_t s3_bucket_lifecycle_days(uint64_t retention_ms)
+uint32_t s3_bucket_lifecycle_days(uint64_t retention_ms, uint64_t capture_ms)
 {
-	uint64_t days = retention_ms / MS_PER_DAY + (retention_ms % MS_PER_DAY != 0) + 1;
+	uint64_t ms = retention_ms < UINT64_MAX - capture_ms ? retention_ms + capture_ms : UINT64_MAX;
+	uint64_t days = ms / MS_PER_DAY + (ms % MS_PER_DAY != 0) + 1;
 
 	return days > DAYS_MAX ? DAYS_MAX : (uint32_t)days;
 }
@@ -62,8 +63,7 @@ static int take_size(struct rules *rules, const struct s3_answer *a, struct err 
 }
 
 /* Reads and merges them into ret, which is empty.  S3_TOLD or why not. */
-static enum s3_told merge(
-	struct s3_exam *x, const struct s3_lifecycle_rule *r, struct rules *ret, struct err *why)
+static enum s3_told merge(struct s3_exam *x, const struct s3_lifecycle_rule *r, struct rules *ret, struct err *why)
 {
 	struct s3_answer a = {0};
 	enum s3_told told = s3_exam_get(x, "lifecycle", &a, why);
@@ -154,7 +154,7 @@ static void rule_examine(struct s3_exam *x, const struct s3_lifecycle_rule *r)
 void s3_exam_lifecycle(struct s3_exam *x)
 {
 	struct s3_lifecycle_rule r = {
-		.days = s3_bucket_lifecycle_days(x->o->retention_ms),
+		.days = s3_bucket_lifecycle_days(x->o->retention_ms, x->o->capture_ms),
 		.abort_days = ABORT_DAYS,
 		.noncurrent_days = x->versions_kept ? NONCURRENT_DAYS : 0,
 		.prefix = x->below,

@@ -42,7 +42,8 @@ struct bucket_double {
 	size_t page;                         /* entries of a list's page; 0: all */
 	unsigned requests, made;
 	char object[128], lifecycle[4096]; /* the last object put; the rules, "" : none */
-	char transition[128]; /* AWS's smallest size for transitions beside the rules; a PUT that does not name it takes it back to its default */
+	char transition
+		[128]; /* AWS's smallest size for transitions beside the rules; a PUT that does not name it takes it back to its default */
 };
 
 void bucket_double_start(struct bucket_double *d);

@@ -25,8 +25,12 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	bucket_double_start(&f->d);
-	f->o = (struct s3_bucket_options){
-		.prefix = "captures", .kms_key_id = "", .lifecycle = true, .retention_ms = DAY_MS, .probe = "unit"};
+	f->o = (struct s3_bucket_options){.prefix = "captures",
+		.kms_key_id = "",
+		.lifecycle = true,
+		.retention_ms = DAY_MS,
+		.capture_ms = DAY_MS,
+		.probe = "unit"};
 	*state = f;
 	return 0;
 }
@@ -163,7 +167,7 @@ static void test_one_wrong(void **state)
 		{"GET", "policy", 200, "<html/>", "tls_only", DRIVER_NOTE, "does not tell"},
 		{"GET", "policy", 403, DENIED, "tls_only", DRIVER_NOTE, "s3:GetBucketPolicy"},
 		{"GET", "policy", 405, DOUBLE_ERROR("MethodNotAllowed"), "tls_only", DRIVER_NOTE, "does not tell"},
-		{"GET", "lifecycle", 403, DENIED, "lifecycle", DRIVER_WARNING, "expires after 2 days"},
+		{"GET", "lifecycle", 403, DENIED, "lifecycle", DRIVER_WARNING, "expires after 3 days"},
 		{"GET", "lifecycle", 501, DOUBLE_ERROR("NotImplemented"), "lifecycle", DRIVER_NOTE, "does not tell"},
 		{"GET", "lifecycle", 200, "<html/>", "lifecycle", DRIVER_NOTE, "does not tell"},
 		{"GET", "lifecycle", 500, "", "lifecycle", DRIVER_WARNING, "500"},
@@ -218,7 +222,8 @@ static void test_list_of_prefix(void **state)
 
 	f->d.allowed = "captures/";
 	f->d.versioning = "Enabled";
-	bucket_double_version(&f->d, "before/\x01", "v0", false, 1); /* nor can a name of others make the list unreadable */
+	bucket_double_version(
+		&f->d, "before/\x01", "v0", false, 1); /* nor can a name of others make the list unreadable */
 	examine(f);
 	assert_found(f, "reachable", DRIVER_GOOD, "");
 	assert_found(f, "versioning", DRIVER_NOTE, "s3:DeleteObjectVersion");
@@ -341,12 +346,15 @@ static void test_encryption_judged(void **state)
 static void test_lifecycle_days(void **state)
 {
 	(void)state;
-	assert_int_equal(s3_bucket_lifecycle_days(1), 2);
-	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS - 1), 2);
-	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS), 2);
-	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS + 1), 3);
-	assert_int_equal(s3_bucket_lifecycle_days(7 * DAY_MS), 8);
-	assert_true(s3_bucket_lifecycle_days(UINT64_MAX) <= 36500);
+	assert_int_equal(s3_bucket_lifecycle_days(1, 0), 2);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS - 1, 0), 2);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS - 1, 1), 2);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS, 1), 3);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS, DAY_MS), 3);
+	/* The age of an object of parts counts from the beginning of its capture. */
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS, 7 * DAY_MS), 9);
+	assert_int_equal(s3_bucket_lifecycle_days(UINT64_MAX, 7 * DAY_MS), 36500);
+	assert_int_equal(s3_bucket_lifecycle_days(7 * DAY_MS, UINT64_MAX), 36500);
 }
 
 #define FOREIGN                                                                                                        \
@@ -375,8 +383,8 @@ static void test_lifecycle_of_others(void **state)
 	/* Another retention changes our rule, and no other. */
 	f->o.retention_ms = 9 * DAY_MS;
 	examine(f);
-	assert_found(f, "lifecycle", DRIVER_GOOD, "expires after 10 days");
-	assert_null(strstr(f->d.lifecycle, "<Days>2</Days>"));
+	assert_found(f, "lifecycle", DRIVER_GOOD, "expires after 11 days");
+	assert_null(strstr(f->d.lifecycle, "<Days>3</Days>"));
 	assert_non_null(strstr(f->d.lifecycle, FOREIGN));
 }
 
