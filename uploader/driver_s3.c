@@ -152,7 +152,7 @@ static int read_range(struct driver *base, const char *key, uint64_t offset, voi
 	return 0;
 }
 
-static char *url(struct driver *base, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
+static char *url(struct driver *base, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err)
 {
 	struct driver_s3 *d = (struct driver_s3 *)base;
 	char disposition[512];

@@ -73,7 +73,7 @@ static int read_range(struct driver *base, const char *key, uint64_t offset, voi
 	return libs3_get(((struct driver_s3v2 *)base)->client, key, offset, dst, n, NULL, err);
 }
 
-static char *url(struct driver *base, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
+static char *url(struct driver *base, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err)
 {
 	return libs3_url(((struct driver_s3v2 *)base)->client, key, ttl_s, file_name, err);
 }
