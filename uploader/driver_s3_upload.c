@@ -20,9 +20,7 @@ static const char new_word[] = "new", id_word[] = "id ";
 /* Whatever else is open at this key was begun by a process that died before it could write down what it had. */
 static int abort_open(struct s3_object_upload *u, struct err *err)
 {
-	struct driver_erased ignored = {0};
-
-	return s3_erase_uploads(u->d->client, u->key, &ignored, err);
+	return s3_erase_uploads(u->d->client, u->key, &u->cancelled, err);
 }
 
 static int resume(struct s3_object_upload *u, const char *text, struct err *err)

@@ -20,6 +20,7 @@ struct erasing {
 	struct s3_client *c;
 	const char *key;
 	struct driver_erased *ret;
+	const atomic_bool *cancelled; /* NULL: only with all others */
 };
 
 /* How far a list has come. */
@@ -60,7 +61,8 @@ static int page_get(struct erasing *e, const char *what, struct listing *l, stru
 	const struct s3_request rq = {.method = "GET",
 		.query = query,
 		.query_n = 2u + (l->key[0] != '\0') + (l->key[0] && l->id[0]),
-		.answer_bytes_max = PAGE_BYTES_MAX};
+		.answer_bytes_max = PAGE_BYTES_MAX,
+		.cancelled = e->cancelled};
 
 	if (l->pages++ >= PAGES_MAX)
 		return err_set(&l->untold, ERR_UNAVAILABLE, "%s of %s: the list does not come to an end", what, e->key);
@@ -94,7 +96,8 @@ static int list_erase(struct erasing *e, const char *what, page_erase erase, str
 static int upload_abort(struct erasing *e, const char *id, struct err *err)
 {
 	const struct s3_pair query = {"uploadId", id};
-	const struct s3_request rq = {.method = "DELETE", .key = e->key, .query = &query, .query_n = 1};
+	const struct s3_request rq = {
+		.method = "DELETE", .key = e->key, .query = &query, .query_n = 1, .cancelled = e->cancelled};
 	struct err why = {0};
 
 	/* A part that is on its way can outlive an abort. */
@@ -159,10 +162,10 @@ static int uploads_erase(struct erasing *e, struct err *err)
 	return -1;
 }
 
-int s3_erase_uploads(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err)
+int s3_erase_uploads(struct s3_client *c, const char *key, const atomic_bool *cancelled, struct err *err)
 {
 	struct driver_erased aside = {0};
-	struct erasing e = {c, key, ret ? ret : &aside};
+	struct erasing e = {c, key, &aside, cancelled};
 
 	return uploads_erase(&e, err);
 }
@@ -338,7 +341,7 @@ static int gone(struct erasing *e, bool listed, struct err *err)
 int s3_erase_key(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err)
 {
 	struct driver_erased aside = {0};
-	struct erasing e = {c, key, ret ? ret : &aside};
+	struct erasing e = {c, key, ret ? ret : &aside, NULL};
 	struct err why = {0};
 	bool listed;
 

@@ -12,7 +12,8 @@
  * ERR_PERM names the right that is missing.  ERR_UNAVAILABLE: the store took the request and still has it. */
 int s3_erase_key(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err);
 
-/* s3_erase_uploads: the open uploads alone.  A store that cannot list uploads at all counts as having none. */
-int s3_erase_uploads(struct s3_client *c, const char *key, struct driver_erased *ret, struct err *err);
+/* s3_erase_uploads: the open uploads alone.  A store that cannot list uploads at all counts as having none.  cancelled: the flag of s3_client_cancel that gives it up; may
+ * be NULL. */
+int s3_erase_uploads(struct s3_client *c, const char *key, const atomic_bool *cancelled, struct err *err);
 
 #endif

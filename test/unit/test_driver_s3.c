@@ -146,6 +146,14 @@ static void *do_upload(void *arg)
 	return NULL;
 }
 
+static void *do_open(void *arg)
+{
+	struct doing *w = arg;
+
+	w->rc = w->f->d->ops->upload_open(w->upload, &w->err);
+	return NULL;
+}
+
 static void *do_erase(void *arg)
 {
 	struct doing *w = arg;
@@ -219,6 +227,20 @@ static void test_slow_uploads(void **state)
 	ends(&waits, ERR_NONE);
 }
 
+/* An upload is opened by looking what else is open: that too is given up with it. */
+static void test_upload_cancel(void **state)
+{
+	struct fixture *f = *state;
+	struct doing opening;
+
+	begin(&opening, f, "captures/a.pcapng");
+	bucket_double_hold(&f->bucket, "GET", "uploads");
+	start(&opening, do_open);
+	bucket_double_held(&f->bucket, 1);
+	f->d->ops->upload_cancel(opening.upload);
+	ends(&opening, ERR_CANCELLED);
+}
+
 /* ---- the end ---- */
 
 /* The store hangs, and the gateway ends: nobody waits, whatever was asked. */
@@ -269,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_links_end_with_keys),
 		cmocka_unit_test_setup_teardown(test_slow_uploads, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_upload_cancel, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
 	};
 
