@@ -5,6 +5,7 @@
 #include "common/digest.h"
 #include "common/ossl.h"
 #include "common/parse.h"
+#include "common/source_ports.h"
 #include "common/version.h"
 
 #include <errno.h>
@@ -218,6 +219,7 @@ static int call_set_transport(struct http_call *c, const struct http_call_option
 	code |= curl_easy_setopt(c->easy, CURLOPT_NOPROGRESS, 1L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, HTTP_CLIENT_BUFFER_BYTES);
 	code |= curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+	code |= source_ports_of(c->easy);
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPIDLE, 15L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPINTVL, 5L);
