@@ -61,8 +61,8 @@ static void add_local(struct own_ends *o, bool ipv6, struct ports ports)
 	freeifaddrs(all);
 }
 
-void own_ends_collect(const struct config_gateway *c, const char *local, uint16_t port, const struct target_set *targets,
-	struct target_source *source, struct own_ends *ret)
+void own_ends_collect(const struct config_gateway *c, const char *local, uint16_t port,
+	const struct target_set *targets, struct target_source *source, struct own_ends *ret)
 {
 	struct ports listener = {.first = port}, outgoing = {.first = (uint16_t)c->outgoing_port};
 	struct capture_exclude others[CAPTURE_EXCLUDES_MAX];

@@ -301,7 +301,8 @@ static void test_request_refusals(void **state)
 		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":0}]"), "exclude[0].port", NULL},
 		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":65536}]"), "exclude[0].port", NULL},
 		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":2,\"port_last\":1}]"), "exclude[0].port_last", NULL},
-		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":2,\"port_last\":65536}]"), "exclude[0].port_last", NULL},
+		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":2,\"port_last\":65536}]"), "exclude[0].port_last",
+			NULL},
 		{WITH("\"exclude\":[{\"address\":\"localhost\",\"port\":1}]"), "exclude[0].address",
 			"exclude[0].address: \"localhost\" is not a numeric address"},
 		{WITH("\"exclude\":[{\"address\":\"1.2.3.4) or (tcp\",\"port\":1}]"), "exclude[0].address", NULL},
@@ -358,7 +359,8 @@ static void test_largest_request_fits_a_body(void **state)
 	memset(request.options.filter, '"', CAPTURE_FILTER_MAX);
 	request.excludes_n = CAPTURE_EXCLUDES_MAX;
 	for (size_t i = 0; i < CAPTURE_EXCLUDES_MAX; i++)
-		request.excludes[i] = (struct capture_exclude){"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", 65534, 65535};
+		request.excludes[i] =
+			(struct capture_exclude){"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", 65534, 65535};
 	v = agent_request_to_json(&request);
 	assert_non_null(v);
 	assert_int_equal(agent_request_from_json(v, &again, &err), 0);
