@@ -388,6 +388,7 @@ static void test_told(void **state)
 		{ERR_NOT_FOUND, "no_such_bucket_policy", S3_TOLD_NONE},
 		{ERR_NOT_FOUND, "no_such_key", S3_TOLD_UNKNOWN},
 		{ERR_NOT_FOUND, "", S3_TOLD_UNKNOWN},
+		{ERR_UNAVAILABLE, "bad_answer", S3_TOLD_UNKNOWN},
 		{ERR_INPUT, "not_implemented", S3_TOLD_UNKNOWN},
 		{ERR_INPUT, "bad_answer", S3_TOLD_UNKNOWN},
 		{ERR_STATE, "no_such_bucket", S3_TOLD_FAULT},
