@@ -12,7 +12,6 @@
 
 #define COMPLETE_BYTES_MAX (4u * 1024 * 1024) /* 10,000 parts */
 #define LIST_BYTES_MAX     (4u * 1024 * 1024)
-#define PAGES_MAX          64u
 
 /* Only what is known for certain may end a capture that is all there: anything else that looks like a final word may come from something on the way. */
 static int later(struct err *err)
@@ -82,18 +81,19 @@ static int compare_parts(struct s3_object_upload *u, uint32_t n, const char *con
 	const struct driver_object *expect, struct err *err)
 {
 	struct comparison c = {.parts = parts, .n = n};
-	struct s3_parts page = {.more = true};
+	struct s3_parts page;
+	uint32_t after = 0;
+	bool more = true;
 	int rc = 0;
 
-	for (unsigned pages = 0; rc == 0 && page.more && c.seen < n; pages++) {
-		uint32_t after = page.next;
-
-		if (pages == PAGES_MAX)
-			return err_set(err, ERR_IO, "the store's list of parts does not end");
-		page = (struct s3_parts){0};
+	while (rc == 0 && more && c.seen < n) {
 		if (list_page(u, after, &page, err) < 0)
 			return -1;
 		rc = compare_page(&c, &page, err);
+		more = page.more;
+		if (rc == 0 && more && page.next <= after)
+			rc = err_set(err, ERR_UNAVAILABLE, "the store's list of parts does not come to an end");
+		after = page.next;
 		s3_parts_free(&page);
 	}
 	if (rc == 0 && c.seen < n)
