@@ -186,6 +186,16 @@ static void test_one_wrong(void **state)
 	}
 }
 
+static void test_tags_replace(void **state)
+{
+	struct fixture *f = *state;
+
+	f->d.tags_replace = true;
+	examine(f);
+	assert_found(f, "tags", DRIVER_ERROR, "replaces it");
+	assert_found(f, "erase", DRIVER_GOOD, "");
+}
+
 static void test_not_usable(void **state)
 {
 	static const struct {
@@ -429,6 +439,7 @@ int main(void)
 		T(test_all_good),
 		T(test_versioned),
 		T(test_one_wrong),
+		T(test_tags_replace),
 		T(test_not_usable),
 		T(test_silence),
 		T(test_public),
