@@ -33,7 +33,8 @@ static int look(struct driver_s3 *d, struct err *err)
 
 	if (s3_call(d->client, &head, NULL, &why) == 0)
 		return 0;
-	if (why.code == ERR_PERM) {
+	/* AWS refuses one that was signed for another region with 400 */
+	if (why.code == ERR_PERM || why.code == ERR_INPUT) {
 		why = (struct err){0};
 		if (s3_call(d->client, &list, NULL, &why) == 0 || strcmp(why.detail, "access_denied") == 0)
 			return 0;
@@ -84,7 +85,12 @@ static int examine(struct driver *base, struct driver_findings *ret, struct err 
 		.probe = d->probe,
 	};
 
-	return s3_bucket_examine(d->client, &o, ret, err);
+	if (s3_bucket_examine(d->client, &o, ret, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ret->n; i++)
+		if (strcmp(ret->items[i].check, "tags") == 0)
+			atomic_store(&d->tags_harm, ret->items[i].severity == DRIVER_ERROR);
+	return 0;
 }
 
 /* ---- objects ---- */

@@ -12,7 +12,6 @@
 
 #define COMPLETE_BYTES_MAX (4u * 1024 * 1024) /* 10,000 parts */
 #define LIST_BYTES_MAX     (4u * 1024 * 1024)
-#define PAGES_MAX          64u
 
 /* Only what is known for certain may end a capture that is all there: anything else that looks like a final word may come from something on the way. */
 static int later(struct err *err)
@@ -82,18 +81,19 @@ static int compare_parts(struct s3_object_upload *u, uint32_t n, const char *con
 	const struct driver_object *expect, struct err *err)
 {
 	struct comparison c = {.parts = parts, .n = n};
-	struct s3_parts page = {.more = true};
+	struct s3_parts page;
+	uint32_t after = 0;
+	bool more = true;
 	int rc = 0;
 
-	for (unsigned pages = 0; rc == 0 && page.more && c.seen < n; pages++) {
-		uint32_t after = page.next;
-
-		if (pages == PAGES_MAX)
-			return err_set(err, ERR_IO, "the store's list of parts does not end");
-		page = (struct s3_parts){0};
+	while (rc == 0 && more && c.seen < n) {
 		if (list_page(u, after, &page, err) < 0)
 			return -1;
 		rc = compare_page(&c, &page, err);
+		more = page.more;
+		if (rc == 0 && more && page.next <= after)
+			rc = err_set(err, ERR_UNAVAILABLE, "the store's list of parts does not come to an end");
+		after = page.next;
 		s3_parts_free(&page);
 	}
 	if (rc == 0 && c.seen < n)
@@ -191,16 +191,31 @@ static int read_sum(struct s3_object_upload *u, char ret[DIGEST_SHA256_HEX_MAX],
 
 enum standing { STANDS, STANDS_OTHER, STANDS_NOTHING, STANDS_UNKNOWN };
 
-/* What is at the key?  made: by the request before this.  STANDS_UNKNOWN: err says why nobody knows; STANDS_OTHER: err says what is wrong. */
-static enum standing what_stands(
-	struct s3_object_upload *u, bool made, const char *etag, const struct driver_object *expect, struct err *err)
+/* An answer to HEAD has no body that says whose it is: only the store knows the word for a key with nothing at it. */
+static enum standing nothing_stands(struct s3_object_upload *u, struct err *err)
 {
-	char got[S3_ETAG_MAX], sum[DIGEST_SHA256_HEX_MAX];
+	static const struct s3_pair first = {"range", "bytes=0-0"};
+	const struct s3_request rq = {
+		.method = "GET", .key = u->key, .headers = &first, .headers_n = 1, .cancel = u->cancel};
+
+	*err = (struct err){0};
+	if (s3_call(u->d->client, &rq, NULL, err) < 0)
+		return strcmp(err->detail, "no_such_key") == 0 ? STANDS_NOTHING : STANDS_UNKNOWN;
+	err_set(err, ERR_UNAVAILABLE, "HEAD %s: not found, but it is there", u->key);
+	return STANDS_UNKNOWN;
+}
+
+/* What is at the key?  made: by the request before this.  ret_etag: what it has (STANDS).  STANDS_UNKNOWN: err says why nobody knows; STANDS_OTHER: err
+ * says what is wrong. */
+static enum standing what_stands(struct s3_object_upload *u, bool made, const char *etag,
+	const struct driver_object *expect, char ret_etag[S3_ETAG_MAX], struct err *err)
+{
+	char sum[DIGEST_SHA256_HEX_MAX], *got = ret_etag;
 	bool comparable;
 	uint64_t bytes;
 
 	if (driver_s3_head(u->d, u->key, &bytes, got, err) < 0)
-		return err->code == ERR_NOT_FOUND ? STANDS_NOTHING : STANDS_UNKNOWN;
+		return err->code == ERR_NOT_FOUND ? nothing_stands(u, err) : STANDS_UNKNOWN;
 	/* Some stores make ETags of another kind: nothing can be told from these. */
 	comparable = etag[0] && strlen(got) == strlen(etag) && strcspn(got, "-") == strcspn(etag, "-");
 	if (bytes == expect->bytes && (comparable ? strcmp(got, etag) == 0 : made))
@@ -213,9 +228,24 @@ static enum standing what_stands(
 	return STANDS_OTHER;
 }
 
+/* There are stores that do not look at ?tagging and take the tags for the object. */
+static int still_stands(
+	struct s3_object_upload *u, const char *etag, const struct driver_object *expect, struct err *err)
+{
+	char got[S3_ETAG_MAX];
+	uint64_t bytes;
+
+	if (driver_s3_head(u->d, u->key, &bytes, got, err) < 0)
+		return later(err);
+	if (bytes == expect->bytes && strcmp(got, etag) == 0)
+		return 0;
+	return err_set(err, ERR_IO,
+		"the store has put the tags of %s in its place (it has no tags, see the bucket's examination)", u->key);
+}
+
 /* The last step, so that tags survive stores that drop those given at the beginning of a multipart upload.  Where tags are not to be had, or not allowed,
- * the packets are worth more than their tags: the examination of the bucket tells. */
-static int put_tags(struct s3_object_upload *u, struct err *err)
+ * the packets are worth more than their tags: the examination of the bucket tells.  etag: of what stands there. */
+static int put_tags(struct s3_object_upload *u, const char *etag, const struct driver_object *expect, struct err *err)
 {
 	const char *pairs[S3_LABELS_N][2];
 	static const struct s3_pair query = {"tagging", ""};
@@ -233,6 +263,8 @@ static int put_tags(struct s3_object_upload *u, struct err *err)
 	struct buf body;
 	int rc;
 
+	if (atomic_load(&u->d->tags_harm))
+		return 0;
 	for (size_t i = 0; i < S3_LABELS_N; i++) {
 		pairs[i][0] = s3_label_names[i];
 		pairs[i][1] = u->labels.tags[i];
@@ -249,7 +281,9 @@ static int put_tags(struct s3_object_upload *u, struct err *err)
 			rc = err_set(&why, ERR_UNAVAILABLE, "PUT %s?tagging: the answer is none of a store", u->key);
 		s3_answer_done(&a);
 	}
-	if (rc == 0 || why.code == ERR_PERM || why.code == ERR_INPUT)
+	if (rc == 0)
+		return still_stands(u, etag, expect, err);
+	if (why.code == ERR_PERM || why.code == ERR_INPUT)
 		return 0;
 	if (err)
 		*err = why;
@@ -280,7 +314,7 @@ int driver_s3_upload_complete(
 	struct s3_object_upload *u = upload;
 	bool whole = n == 1 && strncmp(parts[0], DRIVER_S3_WHOLE, strlen(DRIVER_S3_WHOLE)) == 0, gone = false;
 	struct driver_erased ignored = {0};
-	char etag[S3_ETAG_MAX] = "";
+	char etag[S3_ETAG_MAX] = "", stands[S3_ETAG_MAX];
 	struct err why = {0};
 
 	if (!whole && (n == 0 || !u->id[0]))
@@ -290,9 +324,9 @@ int driver_s3_upload_complete(
 	else if (expected_etag(n, parts, etag, &why) < 0 || make_one(u, n, parts, expect, &gone, &why) < 0)
 		goto fail;
 	why = (struct err){0};
-	switch (what_stands(u, !gone, etag, expect, &why)) {
+	switch (what_stands(u, !gone, etag, expect, stands, &why)) {
 	case STANDS:
-		return put_tags(u, err);
+		return put_tags(u, stands, expect, err);
 	case STANDS_OTHER:
 		/* What was just made and is not what was sent must not stay where somebody could take it for good. */
 		if (!gone) {

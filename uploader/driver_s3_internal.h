@@ -13,6 +13,7 @@
 #include "uploader/s3_xml.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct driver_s3 {
 	struct driver base;
@@ -23,6 +24,7 @@ struct driver_s3 {
 	unsigned parallel;
 	bool lifecycle;
 	uint64_t retention_ms;
+	atomic_bool tags_harm; /* the examination has seen an object replaced by its tags: none are put */
 
 	pthread_mutex_t lock; /* of the last look at the store */
 	uint64_t looked_ns;   /* 0: never */

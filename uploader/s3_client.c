@@ -179,13 +179,13 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 	return rc;
 }
 
-static int judge(struct s3_client *c, struct s3_answer *a, struct err *err)
+static int judge(struct s3_client *c, const struct s3_request *rq, struct s3_answer *a, struct err *err)
 {
 	bool keys_refused = false;
 
 	if (a->status / 100 == 2)
 		return 0;
-	s3_fault_of(a->call, &keys_refused, err);
+	s3_fault_of(a->call, strcmp(rq->method, "HEAD") == 0, &keys_refused, err);
 	if (keys_refused)
 		s3_endpoint_keys_refused(&c->at, err);
 	s3_answer_done(a);
@@ -213,7 +213,7 @@ int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *
 		rc = exchange(c, rq, url, (const char *const *)headers, &answer, err);
 	s3_endpoint_leave(&c->at);
 	if (rc == 0)
-		rc = judge(c, &answer, err);
+		rc = judge(c, rq, &answer, err);
 	if (rc == 0 && ret)
 		*ret = answer;
 	else if (rc == 0)

@@ -1,7 +1,7 @@
 /* s3_client.h - one signed request to the bucket and what its answer means.  Blocking; any number of threads at once.
  *
  * What failures mean (err code; err detail is the store's code in lower case with '_', "no_such_upload"):
- *   later  ERR_NET, ERR_TIMEOUT (no answer, cut off), ERR_UNAVAILABLE (5xx, 429, SlowDown, expired keys, clock skew), ERR_IO (bytes damaged on the way), ERR_FULL (quota)
+ *   later  ERR_NET, ERR_TIMEOUT (no answer, cut off), ERR_UNAVAILABLE (5xx, 429, SlowDown, expired keys, clock skew, a 404 that is not the store's), ERR_IO (bytes damaged on the way), ERR_FULL (quota)
  *   never  ERR_AUTH (certificate), ERR_PERM (fixed keys, rights), ERR_NOT_FOUND (object, upload), ERR_STATE (bucket missing or elsewhere), ERR_INPUT (other 4xx), ERR_LIMIT (answer too large) */
 #ifndef PCAPLINE_UPLOADER_S3_CLIENT_H
 #define PCAPLINE_UPLOADER_S3_CLIENT_H

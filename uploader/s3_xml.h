@@ -21,7 +21,8 @@
 struct s3_error {
 	char code[S3_CODE_MAX];
 	char message[256];
-	char region[64];      /* <Region>, of a bucket that lives elsewhere */
+	char region
+		[64]; /* <Region>: of a bucket that lives elsewhere, or, in errors of any kind, the store's own (MinIO) */
 	char endpoint[256];   /* <Endpoint>, the same */
 	char server_time[32]; /* <ServerTime> of RequestTimeTooSkewed */
 };
