@@ -82,11 +82,11 @@ static char *gateway_url(struct api_call *a, const struct job *j, bool once, uin
 	return url;
 }
 
-/* The URL (caller frees) and when it ends: never after the file.  The store's own URLs know no "once". */
+/* The URL (caller frees) and when it ends: never after the file, nor after the keys that signed it.  The store's own URLs know no "once". */
 static char *make_url(
 	struct api_call *a, const struct job *j, const struct link_wish *w, uint64_t *ret_expires_ns, struct err *err)
 {
-	uint64_t now = clock_wall_ns(), expires = now + w->ttl_s * CLOCK_NS_PER_S;
+	uint64_t now = clock_wall_ns(), expires = now + w->ttl_s * CLOCK_NS_PER_S, ttl_s;
 	bool direct = !w->once && strcmp(a->gw->config.storage_links, "direct") == 0;
 	char name[160], *url;
 
@@ -98,10 +98,13 @@ static char *make_url(
 	if (j->expires_at > 0 && expires > j->expires_at)
 		expires = j->expires_at;
 	*ret_expires_ns = expires;
+	ttl_s = (expires - now + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
 	file_name(j, name, sizeof(name));
-	if (direct && (url = store_object_url(a->gw->store, j->object_key,
-			       (expires - now + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S, name, err)))
+	if (direct && (url = store_object_url(a->gw->store, j->object_key, &ttl_s, name, err))) {
+		if (now + ttl_s * CLOCK_NS_PER_S < expires) /* the store's keys end before */
+			*ret_expires_ns = now + ttl_s * CLOCK_NS_PER_S;
 		return url;
+	}
 	return err->code == ERR_NONE ? gateway_url(a, j, w->once, expires, err) : NULL;
 }
 

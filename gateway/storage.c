@@ -78,6 +78,7 @@ static struct driver *s3_driver(const struct config_gateway *c, const char *spoo
 		.idle_timeout_ms = (unsigned)s->idle_timeout_ms,
 		.lifecycle = s->lifecycle && !v2,
 		.retention_ms = c->storage_retention_ms,
+		.capture_ms = c->limit_duration_ms,
 		.staging_dir = staging,
 	};
 	struct driver *d = NULL;

@@ -89,8 +89,9 @@ struct driver_ops {
 	/* read: exactly n bytes of the object from offset on, all of them or -1.  NULL when there is open. */
 	int (*read)(struct driver *d, const char *key, uint64_t offset, void *dst, size_t n, struct err *err);
 
-	/* url: a signed URL of the store's own, new string; NULL member: links are the gateway's business. */
-	char *(*url)(struct driver *d, const char *key, uint64_t ttl_s, const char *file_name, struct err *err);
+	/* url: a signed URL of the store's own, new string, good for *ttl_s from now on; that is made less when the keys that sign end before.  NULL member:
+	 * links are the gateway's business. */
+	char *(*url)(struct driver *d, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err);
 
 	/* erase: every version of the object and every upload of it that is open; verifies that they are gone; already gone is success.  Adds to *ret. */
 	int (*erase)(struct driver *d, const char *key, struct driver_erased *ret, struct err *err);

@@ -22,15 +22,17 @@
 
 /* ---- is the store there? ---- */
 
-/* Who may write need not be allowed to list: then HEAD is refused, and only a request with an answer to read tells why. */
+/* Who may write need not be allowed to list, or only what begins with the prefix: then HEAD is refused, and only a request with an answer to read tells why. */
 static int look(struct driver_s3 *d, struct err *err)
 {
-	static const struct s3_pair one[] = {{"list-type", "2"}, {"max-keys", "1"}};
+	char below[S3_KEY_MAX];
+	const struct s3_pair one[] = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", below}};
 	const struct s3_request head = {.method = "HEAD", .timeout_ms = LOOK_TIMEOUT_MS};
 	const struct s3_request list = {
-		.method = "GET", .query = one, .query_n = 2, .timeout_ms = LOOK_TIMEOUT_MS, .answer_bytes_max = 65536};
+		.method = "GET", .query = one, .query_n = 3, .timeout_ms = LOOK_TIMEOUT_MS, .answer_bytes_max = 65536};
 	struct err why = {0};
 
+	snprintf(below, sizeof(below), "%s%s", d->prefix, d->prefix[0] ? "/" : "");
 	if (s3_call(d->client, &head, NULL, &why) == 0)
 		return 0;
 	/* AWS refuses one that was signed for another region with 400 */
@@ -82,6 +84,7 @@ static int examine(struct driver *base, struct driver_findings *ret, struct err 
 		.kms_key_id = d->kms_key_id,
 		.lifecycle = d->lifecycle,
 		.retention_ms = d->retention_ms,
+		.capture_ms = d->capture_ms,
 		.probe = d->probe,
 	};
 
@@ -155,7 +158,7 @@ static int read_range(struct driver *base, const char *key, uint64_t offset, voi
 	return 0;
 }
 
-static char *url(struct driver *base, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
+static char *url(struct driver *base, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err)
 {
 	struct driver_s3 *d = (struct driver_s3 *)base;
 	char disposition[512];
@@ -248,6 +251,7 @@ struct driver *driver_s3_new(const struct driver_s3_options *o, struct err *err)
 	d->parallel = o->parallel < 1 ? 1 : o->parallel > PARALLEL_MAX ? PARALLEL_MAX : o->parallel;
 	d->lifecycle = o->lifecycle;
 	d->retention_ms = o->retention_ms;
+	d->capture_ms = o->capture_ms;
 	name_probe(o->staging_dir, d->probe);
 	if (!(d->prefix = strdup(o->prefix)) || !(d->kms_key_id = strdup(o->kms_key_id)))
 		err_nomem(err);

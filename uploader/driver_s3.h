@@ -22,7 +22,8 @@ struct driver_s3_options {
 	unsigned connections_max;
 	unsigned connect_timeout_ms, idle_timeout_ms;
 	bool lifecycle;        /* put the rule in place when it is missing */
-	uint64_t retention_ms; /* the rule's days: this, rounded up, and one more */
+	uint64_t retention_ms; /* how long captures are kept, and ... */
+	uint64_t capture_ms;   /* ... how long one may run: the rule's days are both, rounded up, and one more */
 	const char *
 		staging_dir; /* below the spool, nobody else's: where an object is put together for signature version 2 */
 };

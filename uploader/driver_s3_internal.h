@@ -23,7 +23,7 @@ struct driver_s3 {
 	enum s3_encryption encryption;
 	unsigned parallel;
 	bool lifecycle;
-	uint64_t retention_ms;
+	uint64_t retention_ms, capture_ms;
 	atomic_bool tags_harm; /* the examination has seen an object replaced by its tags: none are put */
 
 	pthread_mutex_t lock; /* of the last look at the store */

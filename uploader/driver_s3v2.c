@@ -18,13 +18,16 @@
 
 /* ---- is the store there? ---- */
 
-/* Who may write need not be allowed to list. */
+/* Who may write need not be allowed to list, or only what begins with the prefix. */
 int driver_s3v2_look(struct driver_s3v2 *d, struct err *err)
 {
 	struct s3_versions found = {0};
 	struct err why = {0};
-	int rc = libs3_list(d->client, d->prefix, 1, LOOK_TIMEOUT_MS, &found, &why);
+	char below[S3_KEY_MAX];
+	int rc;
 
+	snprintf(below, sizeof(below), "%s/", d->prefix);
+	rc = libs3_list(d->client, below, 1, LOOK_TIMEOUT_MS, &found, &why);
 	s3_versions_free(&found);
 	if (rc == 0 || (why.code == ERR_PERM && strcmp(why.detail, "access_denied") == 0))
 		return 0;
@@ -70,7 +73,7 @@ static int read_range(struct driver *base, const char *key, uint64_t offset, voi
 	return libs3_get(((struct driver_s3v2 *)base)->client, key, offset, dst, n, NULL, err);
 }
 
-static char *url(struct driver *base, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
+static char *url(struct driver *base, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err)
 {
 	return libs3_url(((struct driver_s3v2 *)base)->client, key, ttl_s, file_name, err);
 }

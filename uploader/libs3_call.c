@@ -472,11 +472,11 @@ static void put_name(const char *name, char ret[URL_NAME_MAX + 1])
 	ret[n] = '\0';
 }
 
-char *libs3_url(struct libs3_client *c, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
+char *libs3_url(struct libs3_client *c, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err)
 {
 	char libs3_says[S3_MAX_AUTHENTICATED_QUERY_STRING_SIZE + 1], name[URL_NAME_MAX + 1],
 		disposition[sizeof(name) + 32], resource[sizeof(disposition) + 32];
-	uint64_t expires = clock_wall_ns() / CLOCK_NS_PER_S;
+	uint64_t now = clock_wall_ns() / CLOCK_NS_PER_S, expires;
 	struct s3_keys keys = {0};
 	S3BucketContext bucket;
 	S3Status status;
@@ -487,7 +487,9 @@ char *libs3_url(struct libs3_client *c, const char *key, uint64_t ttl_s, const c
 	if (check_key(key, err) < 0)
 		return NULL;
 	buf_init(&b, URL_BYTES_MAX);
-	expires = ttl_s < EXPIRES_MAX - expires ? expires + ttl_s : EXPIRES_MAX;
+	if (*ttl_s > EXPIRES_MAX - now)
+		*ttl_s = EXPIRES_MAX - now;
+	expires = now + *ttl_s;
 	put_name(file_name ? file_name : "", name);
 	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", name);
 	snprintf(resource, sizeof(resource), "response-content-disposition=%s", disposition);

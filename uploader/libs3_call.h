@@ -57,7 +57,8 @@ int libs3_delete(struct libs3_client *c, const char *key,
 int libs3_list(struct libs3_client *c, const char *prefix, unsigned max, unsigned timeout_ms, struct s3_versions *ret,
 	struct err *err);
 
-/* libs3_url: a presigned GET URL, good until an absolute time in whole seconds; new string.  file_name NULL: as the object says. */
-char *libs3_url(struct libs3_client *c, const char *key, uint64_t ttl_s, const char *file_name, struct err *err);
+/* libs3_url: a presigned GET URL, good until an absolute time in whole seconds: *ttl_s from now on, made less where no store can count further; new string.
+ * file_name NULL: as the object says. */
+char *libs3_url(struct libs3_client *c, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err);
 
 #endif

@@ -100,9 +100,9 @@ static int list_is_one(const struct s3_answer *a, struct err *why)
 /* A list and not a HEAD: its failure has a body, which says why.  false: there is nothing more to examine. */
 static bool reachable(struct s3_exam *x)
 {
-	static const struct s3_pair query[] = {{"list-type", "2"}, {"max-keys", "1"}};
+	const struct s3_pair query[] = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", x->below}};
 	const struct s3_request rq = {
-		.method = "GET", .query = query, .query_n = 2, .answer_bytes_max = ANSWER_BYTES_MAX};
+		.method = "GET", .query = query, .query_n = 3, .answer_bytes_max = ANSWER_BYTES_MAX};
 	const char *bucket = s3_client_bucket(x->c), *endpoint = s3_client_endpoint(x->c);
 	struct s3_answer a;
 	struct err why;
@@ -136,9 +136,9 @@ static bool reachable(struct s3_exam *x)
 
 static void versions_listed(struct s3_exam *x, const char *status)
 {
-	static const struct s3_pair query[] = {{"versions", ""}, {"max-keys", "1"}};
+	const struct s3_pair query[] = {{"max-keys", "1"}, {"prefix", x->below}, {"versions", ""}};
 	const struct s3_request rq = {
-		.method = "GET", .query = query, .query_n = 2, .answer_bytes_max = ANSWER_BYTES_MAX};
+		.method = "GET", .query = query, .query_n = 3, .answer_bytes_max = ANSWER_BYTES_MAX};
 	struct s3_answer a;
 	struct err why;
 	enum s3_told told = s3_exam_call(x, &rq, &a, &why);
@@ -190,6 +190,7 @@ int s3_bucket_examine(
 	struct s3_exam x = {.c = c, .o = o, .ret = ret};
 
 	ret->n = 0;
+	snprintf(x.below, sizeof(x.below), "%s%s", o->prefix, o->prefix[0] ? "/" : "");
 	transport(&x);
 	if (reachable(&x)) {
 		versioning(&x);

@@ -11,10 +11,10 @@
 struct s3_bucket_options {
 	const char *prefix; /* of all keys, without a '/' at its end */
 	enum s3_encryption encryption;
-	const char *kms_key_id; /* "" : the bucket's */
-	bool lifecycle;         /* put the rule in place; false: only tell */
-	uint64_t retention_ms;
-	const char *probe; /* what no other gateway's probe object is called */
+	const char *kms_key_id;            /* "" : the bucket's */
+	bool lifecycle;                    /* put the rule in place; false: only tell */
+	uint64_t retention_ms, capture_ms; /* how long captures are kept, from their end on; how long one may run */
+	const char *probe;                 /* what no other gateway's probe object is called */
 };
 
 /* s3_bucket_examine: what is good and what is not, at most one finding for each of these checks:
@@ -31,6 +31,7 @@ struct s3_bucket_options {
  *   tls_only       does the policy deny plain http?
  *   lifecycle      the rule that expires what the gateway forgot; merged with those of others, never over them
  *
+ * Lists are asked for what begins with PREFIX/ and nothing else: the right to do that is enough.
  * A request that fails becomes a finding; -1 with err only when the store cannot be reached (then ret holds what was found until then). */
 int s3_bucket_examine(
 	struct s3_client *c, const struct s3_bucket_options *o, struct driver_findings *ret, struct err *err);

@@ -15,9 +15,10 @@ struct s3_exam {
 	struct s3_client *c;
 	const struct s3_bucket_options *o;
 	struct driver_findings *ret;
-	bool versions_kept; /* versioning is on, or was */
-	unsigned faults;    /* requests that had no answer */
-	struct err gone;    /* ERR_NONE, or why nothing more is asked */
+	char below[S3_KEY_MAX]; /* "captures/": all that may have to be listed */
+	bool versions_kept;     /* versioning is on, or was */
+	unsigned faults;        /* requests that had no answer */
+	struct err gone;        /* ERR_NONE, or why nothing more is asked */
 };
 
 /* Adds a finding; the text is cut when it is too long. */
@@ -34,8 +35,9 @@ enum s3_told s3_exam_call(struct s3_exam *x, const struct s3_request *rq, struct
 /* GET ?what of the bucket; S3_TOLD: its body is in ret, to be freed by s3_answer_done. */
 enum s3_told s3_exam_get(struct s3_exam *x, const char *what, struct s3_answer *ret, struct err *why);
 
-/* s3_bucket_lifecycle_days: the retention, rounded up to whole days, and one more: the gateway itself comes first. */
-uint32_t s3_bucket_lifecycle_days(uint64_t retention_ms);
+/* s3_bucket_lifecycle_days: the retention and the longest capture, rounded up to whole days, and one more: the gateway itself comes first.  An object of parts
+ * is as old as its upload, which begins with the capture, and is kept from the capture's end on. */
+uint32_t s3_bucket_lifecycle_days(uint64_t retention_ms, uint64_t capture_ms);
 
 /* What the store did with the encryption that was asked of it. */
 struct s3_exam_encryption {

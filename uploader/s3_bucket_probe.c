@@ -342,7 +342,7 @@ void s3_exam_probe(struct s3_exam *x)
 
 	id_new(id);
 	snprintf(p.text, sizeof(p.text), "pcapline probe %s\n", id);
-	p.key = fs_path("%s%s.pcapline-probe-%s", x->o->prefix, x->o->prefix[0] ? "/" : "", x->o->probe);
+	p.key = fs_path("%s.pcapline-probe-%s", x->below, x->o->probe);
 	if (!p.key) {
 		err_nomem(&x->gone);
 		return;

@@ -253,7 +253,7 @@ void s3_answer_etag(const struct s3_answer *a, char ret[S3_ETAG_MAX])
 
 /* ---- links ---- */
 
-char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *query, size_t query_n, uint64_t ttl_s,
+char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *query, size_t query_n, uint64_t *ttl_s,
 	struct err *err)
 {
 	uint64_t now_ns = clock_wall_ns(), ends_ns;
@@ -277,13 +277,13 @@ char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *
 		if (s3_credentials_get(c->at.credentials, &keys, err) < 0)
 			goto out;
 	} while (s3_credentials_expiry(c->at.credentials) != ends_ns);
-	if (ends_ns > now_ns && (ends_ns - now_ns) / CLOCK_NS_PER_S < ttl_s)
-		ttl_s = (ends_ns - now_ns) / CLOCK_NS_PER_S;
-	if (ttl_s > S3_TTL_MAX_S)
-		ttl_s = S3_TTL_MAX_S;
-	if (ttl_s == 0)
-		ttl_s = 1;
-	if (!(text = s3_presign(&s, &keys, c->region, now_ns / CLOCK_NS_PER_S, ttl_s, err)))
+	if (ends_ns > now_ns && (ends_ns - now_ns) / CLOCK_NS_PER_S < *ttl_s)
+		*ttl_s = (ends_ns - now_ns) / CLOCK_NS_PER_S;
+	if (*ttl_s > S3_TTL_MAX_S)
+		*ttl_s = S3_TTL_MAX_S;
+	if (*ttl_s == 0)
+		*ttl_s = 1;
+	if (!(text = s3_presign(&s, &keys, c->region, now_ns / CLOCK_NS_PER_S, *ttl_s, err)))
 		goto out;
 	if (!(url = make_url(c, s.path, text)))
 		err_nomem(err);

@@ -53,8 +53,8 @@ void s3_answer_done(struct s3_answer *a);
 /* s3_answer_etag: the ETag header without quotes, "" when there is none or it is too long. */
 void s3_answer_etag(const struct s3_answer *a, char ret[S3_ETAG_MAX]);
 
-/* s3_client_url: a presigned GET URL; query are the response-... parameters.  Good for ttl_s or as long as the keys are; new string. */
-char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *query, size_t query_n, uint64_t ttl_s,
+/* s3_client_url: a presigned GET URL; query are the response-... parameters.  Good for *ttl_s, which is made less when the keys end before; new string. */
+char *s3_client_url(struct s3_client *c, const char *key, const struct s3_pair *query, size_t query_n, uint64_t *ttl_s,
 	struct err *err);
 
 const char *s3_client_bucket(const struct s3_client *c);

@@ -127,7 +127,7 @@ int store_object_read(struct store *s, const char *key, uint64_t offset, void *d
 	return s->driver->ops->read(s->driver, key, offset, dst, n, err);
 }
 
-char *store_object_url(struct store *s, const char *key, uint64_t ttl_s, const char *file_name, struct err *err)
+char *store_object_url(struct store *s, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err)
 {
 	return s->driver->ops->url ? s->driver->ops->url(s->driver, key, ttl_s, file_name, err) : NULL;
 }

@@ -126,8 +126,8 @@ int store_orphans(struct store *s, bool (*known)(void *ctx, const char *job_id),
 bool store_objects_are_files(const struct store *s);
 int store_object_open(struct store *s, const char *key, uint64_t *ret_bytes, struct err *err);
 int store_object_read(struct store *s, const char *key, uint64_t offset, void *dst, size_t n, struct err *err);
-/* A URL of the store's own, or NULL without err set when links are the gateway's business. */
-char *store_object_url(struct store *s, const char *key, uint64_t ttl_s, const char *file_name, struct err *err);
+/* store_object_url: a URL of the store's own, good for *ttl_s or what that was made by the store (less); NULL without err set when links are the gateway's business. */
+char *store_object_url(struct store *s, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err);
 
 /* store_erase: every version of the object, open uploads, spool, chunk records, one-time links of the job; verified.  Nothing there is success.
  * ret: what the store held of it; may be NULL. */

@@ -229,14 +229,14 @@ def test_rules_of_others_are_kept(looked_at, bucket, rgw, buckets):
     after = {r["ID"]: r for r in rules_of(bucket)}
     ours = after.pop("pcapline-captures")
     assert list(after.values()) == before
-    assert ours["Expiration"]["Days"] == 3 and ours["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 9
+    assert ours["Expiration"]["Days"] == 4 and ours["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 9
     # A second gateway, with a prefix of its own, and the first one with another retention.
     assert_found(looked_at(storage={"prefix": "staging/captures"}, lifecycle=True)[1], lifecycle=("good", "staging/captures/"))
     f.gateway.config["storage"]["retention"] = "6d"
     f.gateway.restart()
-    assert_found(examined(f.gateway), lifecycle=("good", "7 days"))
+    assert_found(examined(f.gateway), lifecycle=("good", "8 days"))
     after = {r["ID"]: r for r in rules_of(bucket)}
-    assert after.pop("pcapline-captures")["Expiration"]["Days"] == 7
+    assert after.pop("pcapline-captures")["Expiration"]["Days"] == 8
     assert after.pop("pcapline-staging/captures")["Filter"] == {"Prefix": "staging/captures/"}
     assert list(after.values()) == before
 

@@ -282,26 +282,43 @@ static void reply_upload(struct bucket_double *d, struct http_request *rq, const
 
 static void lifecycle(struct bucket_double *d, struct http_request *rq, bool put)
 {
+	static const char size[] = "x-amz-transition-default-minimum-object-size";
 	size_t n;
 	const void *body = http_request_body(rq, &n);
+	const char *asked = http_request_header(rq, size);
 
 	if (put && !http_request_header(rq, "Content-MD5")) { /* as AWS */
 		http_reply_text(rq, 400, "application/xml", DOUBLE_ERROR("InvalidRequest"));
 	} else if (put) {
 		snprintf(d->lifecycle, sizeof(d->lifecycle), "%.*s", (int)n, (const char *)body);
+		snprintf(d->transition, sizeof(d->transition), "%s", asked ? asked : "all_storage_classes_128K");
 		http_reply_empty(rq, 200);
 	} else if (d->lifecycle[0]) {
+		if (d->transition[0])
+			http_reply_header(rq, size, d->transition);
 		http_reply_text(rq, 200, "application/xml", d->lifecycle);
 	} else {
 		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchLifecycleConfiguration"));
 	}
 }
 
+/* As a policy does whose condition on s3:prefix wants names that begin so. */
+static bool may_list(const struct bucket_double *d, struct http_request *rq, const char *what)
+{
+	const char *prefix = http_request_query(rq, "prefix");
+
+	if (strcmp(what, "versions") != 0 && strcmp(what, "uploads") != 0 && strcmp(what, "list") != 0)
+		return true;
+	return strncmp(prefix ? prefix : "", d->allowed, strlen(d->allowed)) == 0;
+}
+
 static void reply_bucket(struct bucket_double *d, struct http_request *rq, const char *method, const char *what)
 {
 	char body[256];
 
-	if (strcmp(what, "versions") == 0 || strcmp(what, "uploads") == 0) {
+	if (!may_list(d, rq, what)) {
+		http_reply_text(rq, 403, "application/xml", DOUBLE_ERROR("AccessDenied"));
+	} else if (strcmp(what, "versions") == 0 || strcmp(what, "uploads") == 0) {
 		reply_list(d, rq, what[0] == 'u');
 	} else if (strcmp(what, "lifecycle") == 0) {
 		lifecycle(d, rq, strcmp(method, "PUT") == 0);
@@ -422,6 +439,7 @@ void bucket_double_start(struct bucket_double *d)
 	memset(d, 0, sizeof(*d));
 	d->versioning = "";
 	d->encryption = "";
+	d->allowed = "";
 	pthread_mutex_init(&d->lock, NULL);
 	if (http_client_global_init(&err) < 0 || !(d->server = http_server_start(&o, &err)) ||
 		!(d->client = client_of(d, &err))) {

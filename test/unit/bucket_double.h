@@ -40,12 +40,15 @@ struct bucket_double {
 	const char *versioning, *encryption; /* "Enabled"; of the answer to PUT, "AES256" */
 	bool keeps;                          /* what is deleted is still there */
 	bool tags_replace;                   /* ?tagging is not looked at: the tags become the object */
+	const char *allowed;                 /* lists are for what begins with this, others are denied; "" : all */
 	unsigned aborts;                     /* an upload goes with this one of its aborts; 0: the first */
 	size_t page;                         /* entries of a list's page; 0: all */
 	unsigned requests, made;
 	char object[DOUBLE_OBJECT_MAX], etag[64]; /* the last object put: text */
 	char lifecycle[4096];                     /* the rules, "" : none */
 	char parts[DOUBLE_PARTS_MAX][8];          /* of the upload that was begun last; "" : not there */
+	char transition
+		[128]; /* AWS's smallest size for transitions beside the rules; a PUT that does not name it takes it back to its default */
 };
 
 void bucket_double_start(struct bucket_double *d);

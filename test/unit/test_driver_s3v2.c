@@ -192,6 +192,7 @@ static void test_refusals(void **state)
 {
 	struct s3v2_rig *f = *state;
 	struct driver_s3_options o = f->o;
+	uint64_t ttl_s = 60;
 	char long_key[101];
 	struct err err = {0};
 
@@ -220,7 +221,7 @@ static void test_refusals(void **state)
 	/* libs3 would store "a b" as "a+b" */
 	assert_null(f->d->ops->upload_begin(f->d, "captures/a b.pcapng", &f->tags, "", &err));
 	assert_int_equal(err.code, ERR_INPUT);
-	assert_null(f->d->ops->url(f->d, "captures/a b.pcapng", 60, "x", &err));
+	assert_null(f->d->ops->url(f->d, "captures/a b.pcapng", &ttl_s, "x", &err));
 	assert_int_equal(f->store.requests, 0);
 }
 
@@ -228,9 +229,9 @@ static void test_url(void **state)
 {
 	struct s3v2_rig *f = *state;
 	uint64_t now = clock_wall_ns() / CLOCK_NS_PER_S;
-	uint64_t expires;
+	uint64_t expires, ttl_s = 3600;
 	struct err err = {0};
-	char want[512], *url = f->d->ops->url(f->d, f->key, 3600, "my;\"1\".pcapng", &err), *at;
+	char want[512], *url = f->d->ops->url(f->d, f->key, &ttl_s, "my;\"1\".pcapng", &err), *at;
 
 	assert_non_null(url);
 	snprintf(want, sizeof(want),
@@ -245,8 +246,11 @@ static void test_url(void **state)
 	assert_true(strlen(at) > strlen("&Signature=") + 20);
 	assert_null(strstr(url, S3V2_SECRET));
 	free(url);
+	assert_int_equal(ttl_s, 3600);
 	/* far away is as far as older stores can count */
-	assert_non_null(url = f->d->ops->url(f->d, f->key, UINT64_MAX, NULL, &err));
+	ttl_s = UINT64_MAX;
+	assert_non_null(url = f->d->ops->url(f->d, f->key, &ttl_s, NULL, &err));
+	assert_in_range(ttl_s, INT32_MAX - now - 600, INT32_MAX - now);
 	assert_non_null(strstr(url, "Expires=2147483647&"));
 	free(url);
 }
@@ -336,11 +340,12 @@ static void *read_much(void *arg)
 	uint8_t got[4096];
 
 	for (size_t i = 0; i < 20; i++) {
+		uint64_t ttl_s = 60;
 		char *url;
 
 		if (f->d->ops->read(f->d, f->key, i * 4096, got, sizeof(got), NULL) < 0 ||
 			memcmp(got, f->bytes + i * 4096, sizeof(got)) != 0 ||
-			!(url = f->d->ops->url(f->d, f->key, 60, "x.pcapng", NULL)))
+			!(url = f->d->ops->url(f->d, f->key, &ttl_s, "x.pcapng", NULL)))
 			return f;
 		free(url);
 	}

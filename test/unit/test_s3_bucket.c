@@ -25,8 +25,12 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	bucket_double_start(&f->d);
-	f->o = (struct s3_bucket_options){
-		.prefix = "captures", .kms_key_id = "", .lifecycle = true, .retention_ms = DAY_MS, .probe = "unit"};
+	f->o = (struct s3_bucket_options){.prefix = "captures",
+		.kms_key_id = "",
+		.lifecycle = true,
+		.retention_ms = DAY_MS,
+		.capture_ms = DAY_MS,
+		.probe = "unit"};
 	*state = f;
 	return 0;
 }
@@ -163,7 +167,7 @@ static void test_one_wrong(void **state)
 		{"GET", "policy", 200, "<html/>", "tls_only", DRIVER_NOTE, "does not tell"},
 		{"GET", "policy", 403, DENIED, "tls_only", DRIVER_NOTE, "s3:GetBucketPolicy"},
 		{"GET", "policy", 405, DOUBLE_ERROR("MethodNotAllowed"), "tls_only", DRIVER_NOTE, "does not tell"},
-		{"GET", "lifecycle", 403, DENIED, "lifecycle", DRIVER_WARNING, "expires after 2 days"},
+		{"GET", "lifecycle", 403, DENIED, "lifecycle", DRIVER_WARNING, "expires after 3 days"},
 		{"GET", "lifecycle", 501, DOUBLE_ERROR("NotImplemented"), "lifecycle", DRIVER_NOTE, "does not tell"},
 		{"GET", "lifecycle", 200, "<html/>", "lifecycle", DRIVER_NOTE, "does not tell"},
 		{"GET", "lifecycle", 500, "", "lifecycle", DRIVER_WARNING, "500"},
@@ -219,6 +223,25 @@ static void test_not_usable(void **state)
 		assert_found(f, "reachable", DRIVER_ERROR, cases[i].says);
 		assert_int_equal(f->found.n, 2); /* and the transport; nothing more is tried */
 	}
+}
+
+/* The right to list is usually given for the prefix alone. */
+static void test_list_of_prefix(void **state)
+{
+	struct fixture *f = *state;
+
+	f->d.allowed = "captures/";
+	f->d.versioning = "Enabled";
+	bucket_double_version(
+		&f->d, "before/\x01", "v0", false, 1); /* nor can a name of others make the list unreadable */
+	examine(f);
+	assert_found(f, "reachable", DRIVER_GOOD, "");
+	assert_found(f, "versioning", DRIVER_NOTE, "s3:DeleteObjectVersion");
+	assert_found(f, "uploads", DRIVER_GOOD, "");
+	assert_found(f, "erase", DRIVER_GOOD, "");
+	f->d.allowed = "elsewhere/";
+	examine(f);
+	assert_found(f, "reachable", DRIVER_WARNING, "s3:ListBucket");
 }
 
 /* ---- a store that falls silent ---- */
@@ -333,12 +356,15 @@ static void test_encryption_judged(void **state)
 static void test_lifecycle_days(void **state)
 {
 	(void)state;
-	assert_int_equal(s3_bucket_lifecycle_days(1), 2);
-	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS - 1), 2);
-	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS), 2);
-	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS + 1), 3);
-	assert_int_equal(s3_bucket_lifecycle_days(7 * DAY_MS), 8);
-	assert_true(s3_bucket_lifecycle_days(UINT64_MAX) <= 36500);
+	assert_int_equal(s3_bucket_lifecycle_days(1, 0), 2);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS - 1, 0), 2);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS - 1, 1), 2);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS, 1), 3);
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS, DAY_MS), 3);
+	/* The age of an object of parts counts from the beginning of its capture. */
+	assert_int_equal(s3_bucket_lifecycle_days(DAY_MS, 7 * DAY_MS), 9);
+	assert_int_equal(s3_bucket_lifecycle_days(UINT64_MAX, 7 * DAY_MS), 36500);
+	assert_int_equal(s3_bucket_lifecycle_days(7 * DAY_MS, UINT64_MAX), 36500);
 }
 
 #define FOREIGN                                                                                                        \
@@ -367,9 +393,36 @@ static void test_lifecycle_of_others(void **state)
 	/* Another retention changes our rule, and no other. */
 	f->o.retention_ms = 9 * DAY_MS;
 	examine(f);
-	assert_found(f, "lifecycle", DRIVER_GOOD, "expires after 10 days");
-	assert_null(strstr(f->d.lifecycle, "<Days>2</Days>"));
+	assert_found(f, "lifecycle", DRIVER_GOOD, "expires after 11 days");
+	assert_null(strstr(f->d.lifecycle, "<Days>3</Days>"));
 	assert_non_null(strstr(f->d.lifecycle, FOREIGN));
+}
+
+/* AWS says in a header what objects are too small for transitions, and forgets it when it is not said again. */
+static void test_lifecycle_size(void **state)
+{
+	static const char rules[] = "<LifecycleConfiguration>" FOREIGN "</LifecycleConfiguration>";
+	static const char *const kept[] = {"varies_by_storage_class", "all_storage_classes_128K"};
+	char too_long[100];
+	const char *const refused[] = {too_long, "a b", "a,b", "a\xc3\xbc"};
+	struct fixture *f = *state;
+
+	memset(too_long, 'a', sizeof(too_long) - 1);
+	too_long[sizeof(too_long) - 1] = '\0';
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		memcpy(f->d.lifecycle, rules, sizeof(rules));
+		snprintf(f->d.transition, sizeof(f->d.transition), "%s", kept[i]);
+		examine(f);
+		assert_found(f, "lifecycle", DRIVER_GOOD, "put in place now");
+		assert_string_equal(f->d.transition, kept[i]);
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		memcpy(f->d.lifecycle, rules, sizeof(rules));
+		snprintf(f->d.transition, sizeof(f->d.transition), "%s", refused[i]);
+		examine(f);
+		assert_found(f, "lifecycle", DRIVER_NOTE, "would be lost");
+		assert_string_equal(f->d.lifecycle, rules);
+	}
 }
 
 /* A rule for everything would expire what is not ours. */
@@ -441,12 +494,14 @@ int main(void)
 		T(test_one_wrong),
 		T(test_tags_replace),
 		T(test_not_usable),
+		T(test_list_of_prefix),
 		T(test_silence),
 		T(test_public),
 		T(test_encryption_asked),
 		T(test_encryption_judged),
 		T(test_lifecycle_days),
 		T(test_lifecycle_of_others),
+		T(test_lifecycle_size),
 		T(test_no_prefix),
 		T(test_told),
 		T(test_findings_bounded),
