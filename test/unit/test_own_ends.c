@@ -37,7 +37,7 @@ static struct config_gateway config;
 
 static void collect(const char *listen, const char *local, struct target_set *of, struct own_ends *ret)
 {
-	char address[64];
+	static char address[64];
 
 	snprintf(address, sizeof(address), "%s", listen);
 	config.listen_address = address;

@@ -23,7 +23,7 @@ static unsigned port_of_call(const char *host, int family)
 {
 	int listener = socket(family, SOCK_STREAM, 0), one = 1;
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback}, peer;
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback}, peer = {0};
 	socklen_t len = sizeof(peer);
 	char url[80];
 	CURL *easy;
