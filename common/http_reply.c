@@ -165,10 +165,10 @@ int http_status_of(const struct err *err)
 		return 502;
 	case ERR_UNAVAILABLE:
 	case ERR_FULL:
+	case ERR_CANCELLED: /* we are about to end */
 		return 503;
 	case ERR_NONE:
 	case ERR_IO:
-	case ERR_CANCELLED:
 	case ERR_NOMEM:
 	case ERR_INTERNAL:
 		break;

@@ -94,7 +94,7 @@ void http_reply_error(struct http_request *rq, int status, const char *code, con
 	__attribute__((format(printf, 5, 6)));
 
 /* http_reply_err: the same from an err; the status by its kind: INPUT 400, AUTH 401, PERM 403, NOT_FOUND 404, STATE 409, LIMIT 413, BUSY 429
- * (with Retry-After: 1 unless a header was added), NET/TIMEOUT 502, UNAVAILABLE/FULL 503, else 500 whose message is not shown but logged. */
+ * (with Retry-After: 1 unless a header was added), NET/TIMEOUT 502, UNAVAILABLE/FULL/CANCELLED (we are about to end) 503, else 500 whose message is not shown but logged. */
 void http_reply_err(struct http_request *rq, const struct err *err);
 int http_status_of(const struct err *err);
 

@@ -74,19 +74,24 @@ static bool is_good(const struct driver_findings *f)
 	return true;
 }
 
-/* False: the store could not be asked, which is the only finding then. */
-static bool examine(struct store *s, struct driver_findings *ret)
+/* What the store could be asked. */
+enum asked { ASKED, NOT_ASKED, GIVEN_UP };
+
+/* NOT_ASKED is the only finding then. */
+static enum asked examine(struct store *s, struct driver_findings *ret)
 {
 	struct err err = {0};
 
 	memset(ret, 0, sizeof(*ret));
 	if (store_examine(s, ret, &err) == 0)
-		return true;
+		return ASKED;
+	if (err.code == ERR_CANCELLED)
+		return GIVEN_UP;
 	ret->n = 1;
 	ret->items[0].severity = DRIVER_ERROR;
 	snprintf(ret->items[0].check, sizeof(ret->items[0].check), "reachable");
 	snprintf(ret->items[0].text, sizeof(ret->items[0].text), "%.*s", (int)sizeof(ret->items[0].text) - 1, err.msg);
-	return false;
+	return NOT_ASKED;
 }
 
 static void *run(void *arg)
@@ -98,16 +103,18 @@ static void *run(void *arg)
 	while (!e->stopping) {
 		struct driver_findings now, before = e->findings;
 		struct timespec until;
-		bool asked;
+		enum asked asked;
 
 		pthread_mutex_unlock(&e->lock);
-		asked = examine(e->o.store, &now);
+		if ((asked = examine(e->o.store, &now)) == GIVEN_UP)
+			return NULL; /* the end is near, and nothing was learned */
 		tell_news(&before, &now);
 		pthread_mutex_lock(&e->lock);
 		e->findings = now;
 		e->done = true;
 		pthread_cond_broadcast(&e->changed);
-		until = clock_deadline(!asked || (e->o.strict && !is_good(&now)) ? e->o.again_ms : e->o.every_ms);
+		until = clock_deadline(
+			asked == NOT_ASKED || (e->o.strict && !is_good(&now)) ? e->o.again_ms : e->o.every_ms);
 		for (int rc = 0; !e->stopping && rc != ETIMEDOUT;)
 			rc = pthread_cond_timedwait(&e->changed, &e->lock, &until);
 	}

@@ -19,7 +19,8 @@ struct examination_options {
 };
 
 struct examination *examination_start(const struct examination_options *o, struct err *err);
-void examination_stop(struct examination *e); /* waits for an examination under way; accepts NULL */
+void examination_stop(
+	struct examination *e); /* waits for an examination under way (store_cancel ends it); accepts NULL */
 
 /* examination_allows: 0, or with strict and errors or warnings found (or nothing known after wait_ms) ERR_UNAVAILABLE, detail storage_unsafe. */
 int examination_allows(struct examination *e, uint64_t wait_ms, struct err *err);

@@ -15,7 +15,8 @@ struct retention;
 /* retention_start: when it returns, no job of a former process is called running any more: live ones have failed (interrupted), stored ones
  * are being finished.  Finishing them may take long (a store that does not answer), so it goes on while requests are served. */
 struct retention *retention_start(struct gateway *gw, struct err *err);
-void retention_stop(struct retention *r); /* waits for the job at which a sweep is; accepts NULL */
+/* retention_stop: no capture runs any more, so all that asks the store is given up (store_cancel), an erasing that somebody waits for too; accepts NULL. */
+void retention_stop(struct retention *r);
 
 /* What was erased. */
 struct erase_report {

@@ -169,6 +169,8 @@ int storage_watch(struct gateway *gw, struct err *err)
 
 void storage_close(struct gateway *gw)
 {
+	if (gw->store)
+		store_cancel(gw->store, NULL);
 	examination_stop(gw->examination);
 	store_health_stop(gw->health);
 	store_close(gw->store);

@@ -13,7 +13,7 @@ struct store_health;
 #define STORE_HEALTH_WAIT_MS 3000u
 
 struct store_health *store_health_start(struct store *s, struct err *err); /* s is borrowed */
-void store_health_stop(struct store_health *h); /* waits for the store's answer; accepts NULL */
+void store_health_stop(struct store_health *h); /* waits for the store's answer (store_cancel: at once); accepts NULL */
 
 /* store_health_check: as store_check; of a store that is no folder the answer may be a second old, and when there is none after wait_ms:
  * ERR_UNAVAILABLE. */

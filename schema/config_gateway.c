@@ -133,8 +133,9 @@ const struct config_key config_gateway_keys[] = {
 		"Smallest part that the store takes; storage.chunk must not be smaller"},
 	{"s3", "parallel", CONFIG_NUMBER, AT(s3.parallel), "4", 1, 32, NULL, "parts",
 		"Parts of one capture on their way at once"},
-	{"s3", "connections", CONFIG_NUMBER, AT(s3.connections), "16", 1, 256, NULL, "connections",
-		"Connections to the store at once"},
+	{"s3", "connections", CONFIG_NUMBER, AT(s3.connections), "16", 1, 256, NULL, "uploads",
+		"Uploads on their way to the store at once, over all captures; what else the store is asked does not "
+		"wait for them"},
 	{"s3", "connect_timeout", CONFIG_DURATION, AT(s3.connect_timeout_ms), "10s", SECOND_MS, 10 * MINUTE_MS, NULL,
 		"", "Until a connection to the store stands"},
 	{"s3", "idle_timeout", CONFIG_DURATION, AT(s3.idle_timeout_ms), "30s", SECOND_MS, 10 * MINUTE_MS, NULL, "",

@@ -101,6 +101,10 @@ struct driver_ops {
 	/* examine: what an operator should know of the store, best to worst in no order; may put things right (a lifecycle rule).  NULL: nothing to tell.
 	 * -1 only when the store could not be asked at all. */
 	int (*examine)(struct driver *d, struct driver_findings *ret, struct err *err);
+
+	/* cancel: any thread: whatever the driver is doing or is asked from now on, for its uploads too, ends soon with ERR_CANCELLED; but not read, whose bytes somebody waits
+	 * for.  Nothing follows but free.  NULL: it never takes long. */
+	void (*cancel)(struct driver *d);
 	void (*free)(struct driver *d);
 };
 

@@ -98,26 +98,6 @@ static int examine(struct driver *base, struct driver_findings *ret, struct err 
 
 /* ---- objects ---- */
 
-int driver_s3_head(
-	struct driver_s3 *d, const char *key, uint64_t *ret_bytes, char ret_etag[S3_ETAG_MAX], struct err *err)
-{
-	const struct s3_request rq = {.method = "HEAD", .key = key};
-	struct s3_answer a;
-	const char *length;
-	int rc = -1;
-
-	if (s3_call(d->client, &rq, &a, err) < 0)
-		return -1;
-	length = http_call_header(a.call, "Content-Length");
-	s3_answer_etag(&a, ret_etag);
-	if (!length || parse_u64(length, 0, UINT64_MAX, ret_bytes, NULL) < 0 || !ret_etag[0])
-		err_set(err, ERR_UNAVAILABLE, "HEAD %s: the answer has no length or no ETag, so no store gave it", key);
-	else
-		rc = 0;
-	s3_answer_done(&a);
-	return rc;
-}
-
 struct reading {
 	uint8_t *dst;
 	size_t n, room;
@@ -140,8 +120,13 @@ static int read_range(struct driver *base, const char *key, uint64_t offset, voi
 	struct reading r = {.dst = dst, .room = n};
 	char range[64];
 	const struct s3_pair header = {"range", range};
-	const struct s3_request rq = {
-		.method = "GET", .key = key, .headers = &header, .headers_n = 1, .on_data = take, .ctx = &r};
+	const struct s3_request rq = {.method = "GET",
+		.key = key,
+		.headers = &header,
+		.headers_n = 1,
+		.on_data = take,
+		.ctx = &r,
+		.cancelled = &s3_to_the_end}; /* somebody is being sent it, who is given time to take it */
 	struct s3_answer a;
 	int status;
 
@@ -176,6 +161,11 @@ static int erase(struct driver *base, const char *key, struct driver_erased *ret
 	struct driver_s3 *d = (struct driver_s3 *)base;
 
 	return s3_erase_key(d->client, key, ret, err);
+}
+
+static void cancel(struct driver *base)
+{
+	s3_client_cancel(((struct driver_s3 *)base)->client, NULL);
 }
 
 static unsigned parallel(const struct driver *base)
@@ -214,6 +204,7 @@ static const struct driver_ops ops = {
 	.erase = erase,
 	.check = check,
 	.examine = examine,
+	.cancel = cancel,
 	.free = s3_free,
 };
 

@@ -65,7 +65,7 @@ static int list_page(struct s3_object_upload *u, uint32_t after, struct s3_parts
 		.query = query,
 		.query_n = 3,
 		.answer_bytes_max = LIST_BYTES_MAX,
-		.cancel = u->cancel};
+		.cancelled = &u->cancelled};
 	struct s3_answer a;
 	int rc;
 
@@ -118,7 +118,7 @@ static int complete(struct s3_object_upload *u, uint32_t n, const char *const *p
 		.query_n = 1,
 		.headers = &type,
 		.headers_n = 1,
-		.cancel = u->cancel};
+		.cancelled = &u->cancelled};
 	char etag[S3_ETAG_MAX];
 	struct s3_answer a;
 	struct buf body;
@@ -176,7 +176,7 @@ static int hash(void *ctx, const uint8_t *p, size_t n)
 static int read_sum(struct s3_object_upload *u, char ret[DIGEST_SHA256_HEX_MAX], struct err *err)
 {
 	struct s3_request rq = {
-		.method = "GET", .key = u->key, .on_data = hash, .ctx = digest_new(), .cancel = u->cancel};
+		.method = "GET", .key = u->key, .on_data = hash, .ctx = digest_new(), .cancelled = &u->cancelled};
 	int rc = -1;
 
 	if (!rq.ctx)
@@ -196,7 +196,7 @@ static enum standing nothing_stands(struct s3_object_upload *u, struct err *err)
 {
 	static const struct s3_pair first = {"range", "bytes=0-0"};
 	const struct s3_request rq = {
-		.method = "GET", .key = u->key, .headers = &first, .headers_n = 1, .cancel = u->cancel};
+		.method = "GET", .key = u->key, .headers = &first, .headers_n = 1, .cancelled = &u->cancelled};
 
 	*err = (struct err){0};
 	if (s3_call(u->d->client, &rq, NULL, err) < 0)
@@ -214,7 +214,7 @@ static enum standing what_stands(struct s3_object_upload *u, bool made, const ch
 	bool comparable;
 	uint64_t bytes;
 
-	if (driver_s3_head(u->d, u->key, &bytes, got, err) < 0)
+	if (driver_s3_head(u, &bytes, got, err) < 0)
 		return err->code == ERR_NOT_FOUND ? nothing_stands(u, err) : STANDS_UNKNOWN;
 	/* Some stores make ETags of another kind: nothing can be told from these. */
 	comparable = etag[0] && strlen(got) == strlen(etag) && strcspn(got, "-") == strcspn(etag, "-");
@@ -235,7 +235,7 @@ static int still_stands(
 	char got[S3_ETAG_MAX];
 	uint64_t bytes;
 
-	if (driver_s3_head(u->d, u->key, &bytes, got, err) < 0)
+	if (driver_s3_head(u, &bytes, got, err) < 0)
 		return later(err);
 	if (bytes == expect->bytes && strcmp(got, etag) == 0)
 		return 0;
@@ -257,7 +257,7 @@ static int put_tags(struct s3_object_upload *u, const char *etag, const struct d
 		.headers = &type,
 		.headers_n = 1,
 		.md5 = true,
-		.cancel = u->cancel};
+		.cancelled = &u->cancelled};
 	struct err why = {0};
 	struct s3_answer a;
 	struct buf body;

@@ -36,7 +36,7 @@ struct s3_object_upload {
 	char *key;
 	struct s3_labels labels;
 	char id[S3_UPLOAD_ID_MAX]; /* "" : not opened */
-	struct s3_cancel *cancel;
+	atomic_bool cancelled;
 };
 
 /* driver_s3_upload.c */
@@ -57,8 +57,7 @@ void driver_s3_upload_free(void *upload);
 int driver_s3_upload_complete(
 	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err);
 
-/* driver_s3_head: size and ETag of what stands at key; ERR_NOT_FOUND. */
-int driver_s3_head(
-	struct driver_s3 *d, const char *key, uint64_t *ret_bytes, char ret_etag[S3_ETAG_MAX], struct err *err);
+/* driver_s3_head: size and ETag of what stands at the upload's key; ERR_NOT_FOUND. */
+int driver_s3_head(struct s3_object_upload *u, uint64_t *ret_bytes, char ret_etag[S3_ETAG_MAX], struct err *err);
 
 #endif

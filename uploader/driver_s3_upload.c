@@ -3,7 +3,7 @@
 #include "uploader/driver_s3_internal.h"
 
 #include "common/fs.h"
-#include "uploader/s3_cancel.h"
+#include "common/parse.h"
 #include "uploader/s3_erase.h"
 
 #include <inttypes.h>
@@ -44,6 +44,26 @@ static int resume(struct s3_object_upload *u, const char *text, struct err *err)
 	return 0;
 }
 
+int driver_s3_head(struct s3_object_upload *u, uint64_t *ret_bytes, char ret_etag[S3_ETAG_MAX], struct err *err)
+{
+	const struct s3_request rq = {.method = "HEAD", .key = u->key, .cancelled = &u->cancelled};
+	struct s3_answer a;
+	const char *length;
+	int rc = -1;
+
+	if (s3_call(u->d->client, &rq, &a, err) < 0)
+		return -1;
+	length = http_call_header(a.call, "Content-Length");
+	s3_answer_etag(&a, ret_etag);
+	if (!length || parse_u64(length, 0, UINT64_MAX, ret_bytes, NULL) < 0 || !ret_etag[0])
+		err_set(err, ERR_UNAVAILABLE, "HEAD %s: the answer has no length or no ETag, so no store gave it",
+			u->key);
+	else
+		rc = 0;
+	s3_answer_done(&a);
+	return rc;
+}
+
 /* Job ids are never used twice, so what stands at the key of a new one is not ours to replace. */
 static int refuse_existing(struct s3_object_upload *u, struct err *err)
 {
@@ -51,7 +71,7 @@ static int refuse_existing(struct s3_object_upload *u, struct err *err)
 	char etag[S3_ETAG_MAX];
 	uint64_t bytes;
 
-	if (driver_s3_head(u->d, u->key, &bytes, etag, &why) == 0)
+	if (driver_s3_head(u, &bytes, etag, &why) == 0)
 		return err_set(err, ERR_STATE, "there is an object at %s already", u->key);
 	if (why.code == ERR_NOT_FOUND)
 		return 0;
@@ -68,7 +88,7 @@ void *driver_s3_upload_begin(
 {
 	struct s3_object_upload *u = calloc(1, sizeof(*u));
 
-	if (!u || !(u->key = strdup(key)) || !(u->cancel = s3_cancel_new(err))) {
+	if (!u || !(u->key = strdup(key))) {
 		driver_s3_upload_free(u);
 		err_nomem(err);
 		return NULL;
@@ -117,7 +137,7 @@ int driver_s3_upload_open(void *upload, struct err *err)
 		.query_n = 1,
 		.headers = headers,
 		.body = "",
-		.cancel = u->cancel};
+		.cancelled = &u->cancelled};
 	struct s3_answer a;
 	int rc;
 
@@ -160,7 +180,8 @@ int driver_s3_upload_part(void *upload, uint32_t seq, bool alone, int fd, uint64
 	struct s3_pair headers[HEADERS_MAX];
 	char number[16];
 	const struct s3_pair query[] = {{"partNumber", number}, {"uploadId", u->id}};
-	struct s3_request rq = {.method = "PUT", .key = u->key, .file = &file, .sha256 = sha256, .cancel = u->cancel};
+	struct s3_request rq = {
+		.method = "PUT", .key = u->key, .file = &file, .sha256 = sha256, .cancelled = &u->cancelled};
 	struct err why = {0};
 	int rc;
 
@@ -185,7 +206,7 @@ void driver_s3_upload_cancel(void *upload)
 {
 	struct s3_object_upload *u = upload;
 
-	s3_cancel_now(u->cancel);
+	s3_client_cancel(u->d->client, &u->cancelled);
 }
 
 int driver_s3_upload_abort(void *upload, struct err *err)
@@ -203,7 +224,6 @@ void driver_s3_upload_free(void *upload)
 
 	if (!u)
 		return;
-	s3_cancel_free(u->cancel);
 	free(u->key);
 	free(u);
 }

@@ -70,7 +70,8 @@ static int check(struct driver *base, struct err *err)
 
 static int read_range(struct driver *base, const char *key, uint64_t offset, void *dst, size_t n, struct err *err)
 {
-	return libs3_get(((struct driver_s3v2 *)base)->client, key, offset, dst, n, NULL, err);
+	/* somebody is being sent it, who is given time to take it */
+	return libs3_get(((struct driver_s3v2 *)base)->client, key, offset, dst, n, &s3_to_the_end, err);
 }
 
 static char *url(struct driver *base, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err)
@@ -147,6 +148,11 @@ static int erase(struct driver *base, const char *key, struct driver_erased *ret
 	return driver_s3v2_erase((struct driver_s3v2 *)base, key, ret, err);
 }
 
+static void cancel(struct driver *base)
+{
+	libs3_client_cancel(((struct driver_s3v2 *)base)->client, NULL);
+}
+
 /* Parts lie one behind the other in one file. */
 static unsigned parallel(const struct driver *base)
 {
@@ -183,6 +189,7 @@ static const struct driver_ops ops = {
 	.erase = erase,
 	.check = check,
 	.examine = driver_s3v2_examine,
+	.cancel = cancel,
 	.free = s3v2_free,
 };
 

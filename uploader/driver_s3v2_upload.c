@@ -294,7 +294,7 @@ void driver_s3v2_upload_cancel(void *upload)
 {
 	struct s3v2_upload *u = upload;
 
-	atomic_store(&u->cancelled, true);
+	libs3_client_cancel(u->d->client, &u->cancelled);
 }
 
 int driver_s3v2_upload_abort(void *upload, struct err *err)

@@ -116,6 +116,11 @@ void libs3_client_free(struct libs3_client *c)
 	free(c);
 }
 
+void libs3_client_cancel(struct libs3_client *c, atomic_bool *flag)
+{
+	s3_endpoint_cancel(&c->at, flag);
+}
+
 bool libs3_client_is_tls(const struct libs3_client *c)
 {
 	return c->at.is_tls;
@@ -157,21 +162,19 @@ static void bucket_of(const struct libs3_client *c, const struct s3_keys *keys, 
 }
 
 /* Between request_begin and request_end one function of libs3 is called, with the request as its callbacks' data. */
-static int request_begin(
-	struct request *rq, struct libs3_client *c, const char *method, const char *key, struct err *err)
+static int request_begin(struct request *rq, struct libs3_client *c, const char *method, const char *key,
+	const atomic_bool *cancelled, struct err *err)
 {
 	*rq = (struct request){.c = c, .method = method, .key = key, .status = S3StatusInternalError};
 	rq->t.send_fd = -1;
 	rq->t.ca_pem = c->at.tls.ca_pem;
 	rq->t.connect_timeout_ms = c->at.connect_timeout_ms;
 	rq->t.idle_timeout_ms = c->at.idle_timeout_ms;
-	if (check_key(key, err) < 0)
+	rq->t.at = &c->at;
+	rq->t.cancelled = cancelled;
+	if (check_key(key, err) < 0 || s3_endpoint_check(&c->at, cancelled, err) < 0 ||
+		take_keys(c, &rq->keys, err) < 0)
 		return -1;
-	s3_endpoint_enter(&c->at);
-	if (take_keys(c, &rq->keys, err) < 0) {
-		s3_endpoint_leave(&c->at);
-		return -1;
-	}
 	bucket_of(c, &rq->keys, &rq->bucket);
 	return 0;
 }
@@ -212,7 +215,6 @@ static int request_end(struct request *rq, struct err *err)
 	int rc;
 
 	digest_wipe(&rq->keys, sizeof(rq->keys));
-	s3_endpoint_leave(&rq->c->at);
 	if ((rc = judge(rq, err)) < 0)
 		err_in(err, "%s %s/%s", rq->method, rq->c->at.bucket, rq->key);
 	return rc;
@@ -302,7 +304,7 @@ int libs3_put(struct libs3_client *c, const char *key, const struct libs3_body *
 		.metaData = metadata,
 	};
 	struct request rq;
-	int rc;
+	int rc = -1;
 
 	if (b->bytes > LIBS3_OBJECT_BYTES_MAX)
 		return err_set(err, ERR_LIMIT,
@@ -311,11 +313,12 @@ int libs3_put(struct libs3_client *c, const char *key, const struct libs3_body *
 		return -1;
 	if (b->file_name && strlen(b->file_name) <= FILE_NAME_MAX)
 		properties.contentDispositionFilename = b->file_name;
-	if (request_begin(&rq, c, "PUT", key, err) < 0)
+	if (s3_endpoint_enter(&c->at, b->cancelled, err) < 0)
 		return -1;
+	if (request_begin(&rq, c, "PUT", key, b->cancelled, err) < 0)
+		goto out;
 	rq.t.send_fd = b->fd;
 	rq.t.send_bytes = b->bytes;
-	rq.t.cancelled = b->cancelled;
 	libs3_transfer_begin(&rq.t);
 	S3_put_object(&rq.bucket, key, b->bytes, &properties, NULL, &handler, &rq);
 	libs3_transfer_end(&rq.t);
@@ -324,6 +327,8 @@ int libs3_put(struct libs3_client *c, const char *key, const struct libs3_body *
 		rc = err_set(
 			err, ERR_NET, "PUT %s/%s: HTTP %d is no answer to an upload", c->at.bucket, key, rq.t.status);
 	request_done(&rq);
+out:
+	s3_endpoint_leave(&c->at);
 	return rc;
 }
 
@@ -333,9 +338,8 @@ int libs3_head(struct libs3_client *c, const char *key, const atomic_bool *cance
 	struct request rq;
 	int rc;
 
-	if (request_begin(&rq, c, "HEAD", key, err) < 0)
+	if (request_begin(&rq, c, "HEAD", key, cancelled, err) < 0)
 		return -1;
-	rq.t.cancelled = cancelled;
 	libs3_transfer_begin(&rq.t);
 	S3_head_object(&rq.bucket, key, NULL, &plain, &rq);
 	libs3_transfer_end(&rq.t);
@@ -380,9 +384,8 @@ int libs3_get(struct libs3_client *c, const char *key, uint64_t offset, void *ds
 		return 0;
 	if (offset > (uint64_t)INT64_MAX - n)
 		return err_set(err, ERR_INPUT, "GET %s: offset %" PRIu64 " is too large", key, offset);
-	if (request_begin(&rq, c, "GET", key, err) < 0)
+	if (request_begin(&rq, c, "GET", key, cancelled, err) < 0)
 		return -1;
-	rq.t.cancelled = cancelled;
 	rq.t.into = dst;
 	rq.t.into_max = n;
 	libs3_transfer_begin(&rq.t);
@@ -400,7 +403,7 @@ int libs3_delete(struct libs3_client *c, const char *key, struct err *err)
 	struct request rq;
 	int rc;
 
-	if (request_begin(&rq, c, "DELETE", key, err) < 0)
+	if (request_begin(&rq, c, "DELETE", key, NULL, err) < 0)
 		return -1;
 	libs3_transfer_begin(&rq.t);
 	S3_delete_object(&rq.bucket, key, NULL, &plain, &rq);
@@ -417,7 +420,7 @@ int libs3_list(struct libs3_client *c, const char *prefix, unsigned max, unsigne
 	struct request rq;
 	int rc;
 
-	if (request_begin(&rq, c, "GET", prefix, err) < 0)
+	if (request_begin(&rq, c, "GET", prefix, NULL, err) < 0)
 		return -1;
 	if (timeout_ms > 0)
 		rq.t.connect_timeout_ms = rq.t.idle_timeout_ms = timeout_ms;

@@ -22,6 +22,8 @@ struct libs3_client;
 struct libs3_client *libs3_client_new(const struct s3_client_options *o, struct err *err);
 void libs3_client_free(struct libs3_client *c); /* accepts NULL */
 
+/* libs3_client_cancel: s3_endpoint_cancel; requests notice within about a second. */
+void libs3_client_cancel(struct libs3_client *c, atomic_bool *flag);
 bool libs3_client_is_tls(const struct libs3_client *c);
 
 /* An object as it is sent: bytes of fd from offset 0. */
@@ -36,13 +38,14 @@ struct libs3_body {
 	size_t metadata_n;
 	const atomic_bool *cancelled; /* as below */
 };
+/* libs3_put: waits until fewer than connections_max of these are under way. */
 int libs3_put(struct libs3_client *c, const char *key, const struct libs3_body *b, struct err *err);
 
 struct libs3_object {
 	uint64_t bytes;
 	char etag[S3_ETAG_MAX]; /* without quotes */
 };
-/* cancelled, here and below: set by another thread, ends the call with ERR_CANCELLED; may be NULL. */
+/* cancelled, here and below: the flag of libs3_client_cancel that gives the call up (ERR_CANCELLED); may be NULL. */
 int libs3_head(struct libs3_client *c, const char *key, const atomic_bool *cancelled, struct libs3_object *ret,
 	struct err *err);
 

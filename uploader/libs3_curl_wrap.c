@@ -111,7 +111,7 @@ static int on_progress(void *ctx, curl_off_t in_n, curl_off_t in, curl_off_t out
 
 	(void)in_n;
 	(void)out_n;
-	if (t->cancelled && atomic_load(t->cancelled)) {
+	if (t->at && s3_endpoint_check(t->at, t->cancelled, NULL) < 0) {
 		t->abort = LIBS3_ABORT_CANCELLED;
 		return 1;
 	}

@@ -8,6 +8,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "uploader/s3_endpoint.h"
 #include "uploader/s3_xml.h"
 
 #include <curl/curl.h>
@@ -36,7 +37,9 @@ struct libs3_transfer {
 	uint64_t send_bytes;
 	uint8_t *into; /* the body of a 2xx answer; NULL: collected in body */
 	size_t into_max;
-	const atomic_bool *cancelled; /* looked at every now and then, once a second at least; NULL: never */
+	const struct s3_endpoint *
+		at; /* with cancelled: asked every now and then, once a second at least, whether to give up; NULL: never */
+	const atomic_bool *cancelled;
 
 	/* what came of it, set by the wrapper */
 	bool performed;

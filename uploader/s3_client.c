@@ -4,7 +4,6 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/fs.h"
-#include "uploader/s3_cancel.h"
 #include "uploader/s3_fault.h"
 
 #include <stdio.h>
@@ -163,14 +162,7 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 
 	if (!call)
 		return -1;
-	if (rq->cancel && s3_cancel_add(rq->cancel, call, err) < 0) {
-		http_call_free(call);
-		return -1;
-	}
-	rc = http_call_run(call, err);
-	if (rq->cancel)
-		s3_cancel_take(rq->cancel, call);
-	if (rc == 0) {
+	if ((rc = s3_endpoint_run(&c->at, call, rq->cancelled, err)) == 0) {
 		ret->status = http_call_status(call);
 		ret->call = call;
 	} else {
@@ -192,11 +184,30 @@ static int judge(struct s3_client *c, const struct s3_request *rq, struct s3_ans
 	return -1;
 }
 
+/* Signed when it leaves: one that has waited long would be too old. */
+static int make_call(struct s3_client *c, const struct s3_request *rq, const char *path, const char *url,
+	struct s3_answer *ret, struct err *err)
+{
+	char **headers;
+	int rc = rq->file ? s3_endpoint_enter(&c->at, rq->cancelled, err)
+			  : s3_endpoint_check(&c->at, rq->cancelled, err);
+
+	if (rc < 0)
+		return -1;
+	rc = -1;
+	if ((headers = sign(c, rq, path, err)))
+		rc = exchange(c, rq, url, (const char *const *)headers, ret, err);
+	s3_headers_free(headers);
+	if (rq->file)
+		s3_endpoint_leave(&c->at);
+	return rc;
+}
+
 int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *ret, struct err *err)
 {
 	struct s3_answer answer = {0};
 	struct buf path, query;
-	char **headers = NULL, *url = NULL;
+	char *url = NULL;
 	int rc = -1;
 
 	buf_init(&path, PATH_BYTES_MAX);
@@ -207,12 +218,7 @@ int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *
 		err_nomem(err);
 		goto out;
 	}
-	s3_endpoint_enter(&c->at);
-	/* Signed when it leaves: one that has waited long would be too old. */
-	if ((headers = sign(c, rq, buf_str(&path), err)))
-		rc = exchange(c, rq, url, (const char *const *)headers, &answer, err);
-	s3_endpoint_leave(&c->at);
-	if (rc == 0)
+	if ((rc = make_call(c, rq, buf_str(&path), url, &answer, err)) == 0)
 		rc = judge(c, rq, &answer, err);
 	if (rc == 0 && ret)
 		*ret = answer;
@@ -221,11 +227,15 @@ int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *
 out:
 	if (rc < 0)
 		err_in(err, "%s %s%s%s", rq->method, c->at.bucket, rq->key ? "/" : "", rq->key ? rq->key : "");
-	s3_headers_free(headers);
 	free(url);
 	buf_done(&path);
 	buf_done(&query);
 	return rc;
+}
+
+void s3_client_cancel(struct s3_client *c, atomic_bool *flag)
+{
+	s3_endpoint_cancel(&c->at, flag);
 }
 
 void s3_answer_done(struct s3_answer *a)

@@ -2,7 +2,7 @@
  *
  * What failures mean (err code; err detail is the store's code in lower case with '_', "no_such_upload"):
  *   later  ERR_NET, ERR_TIMEOUT (no answer, cut off), ERR_UNAVAILABLE (5xx, 429, SlowDown, expired keys, clock skew, a 404 that is not the store's), ERR_IO (bytes damaged on the way), ERR_FULL (quota)
- *   never  ERR_AUTH (certificate), ERR_PERM (fixed keys, rights), ERR_NOT_FOUND (object, upload), ERR_STATE (bucket missing or elsewhere), ERR_INPUT (other 4xx), ERR_LIMIT (answer too large) */
+ *   never  ERR_CANCELLED (s3_client_cancel), ERR_AUTH (certificate), ERR_PERM (fixed keys, rights), ERR_NOT_FOUND (object, upload), ERR_STATE (bucket missing or elsewhere), ERR_INPUT (other 4xx), ERR_LIMIT (answer too large) */
 #ifndef PCAPLINE_UPLOADER_S3_CLIENT_H
 #define PCAPLINE_UPLOADER_S3_CLIENT_H
 
@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 struct s3_client;
-struct s3_cancel;
 
 struct s3_client *s3_client_new(const struct s3_client_options *o, struct err *err);
 void s3_client_free(struct s3_client *c); /* accepts NULL */
@@ -36,8 +35,8 @@ struct s3_request {
 	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
 	void *ctx;
-	struct s3_cancel *cancel; /* of s3_cancel.h; may be NULL */
-	unsigned timeout_ms;      /* to connect, and of silence, instead of the client's; 0: the client's */
+	const atomic_bool *cancelled; /* its flag of s3_client_cancel; may be NULL */
+	unsigned timeout_ms;          /* to connect, and of silence, instead of the client's; 0: the client's */
 };
 
 /* The answer to a request that succeeded. */
@@ -46,8 +45,10 @@ struct s3_answer {
 	struct http_call *call; /* headers (http_call_header) and body (http_call_body) */
 };
 
-/* s3_call: 0 only for a 2xx status; ret must be freed by s3_answer_done then.  ret may be NULL. */
+/* s3_call: 0 only for a 2xx status; ret must be freed by s3_answer_done then.  ret may be NULL.  A request with a file waits until fewer than connections_max of
+ * these are under way. */
 int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *ret, struct err *err);
+void s3_client_cancel(struct s3_client *c, atomic_bool *flag); /* s3_endpoint_cancel */
 void s3_answer_done(struct s3_answer *a);
 
 /* s3_answer_etag: the ETag header without quotes, "" when there is none or it is too long. */

@@ -1,5 +1,6 @@
 #include "uploader/s3_endpoint.h"
 
+#include "common/http_client.h"
 #include "common/parse.h"
 
 #include <stdint.h>
@@ -45,7 +46,7 @@ int s3_endpoint_init(struct s3_endpoint *e, const struct s3_client_options *o, s
 	if (pthread_cond_init(&e->freed, NULL) != 0)
 		goto fail_cond;
 	e->path_style = o->path_style;
-	e->connections_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX;
+	e->uploads_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX;
 	e->connect_timeout_ms = o->connect_timeout_ms ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
 	e->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : IDLE_TIMEOUT_MS;
 	e->has_ca = o->ca_file && o->ca_file[0];
@@ -79,20 +80,79 @@ void s3_endpoint_done(struct s3_endpoint *e)
 	free(e->bucket);
 }
 
-void s3_endpoint_enter(struct s3_endpoint *e)
+/* ---- giving up ---- */
+
+/* On its thread's stack. */
+struct s3_running {
+	struct http_call *call;
+	const atomic_bool *flag;
+	struct s3_running *next;
+};
+
+const atomic_bool s3_to_the_end;
+
+static bool is_cancelled(const struct s3_endpoint *e, const atomic_bool *flag)
+{
+	return (flag && atomic_load(flag)) || (flag != &s3_to_the_end && atomic_load(&e->cancelled));
+}
+
+int s3_endpoint_check(const struct s3_endpoint *e, const atomic_bool *flag, struct err *err)
+{
+	return is_cancelled(e, flag) ? err_set(err, ERR_CANCELLED, "given up") : 0;
+}
+
+void s3_endpoint_cancel(struct s3_endpoint *e, atomic_bool *flag)
 {
 	pthread_mutex_lock(&e->lock);
-	while (e->connections >= e->connections_max)
-		pthread_cond_wait(&e->freed, &e->lock);
-	e->connections++;
+	atomic_store(flag ? flag : &e->cancelled, true);
+	for (struct s3_running *r = e->running; r; r = r->next)
+		if (is_cancelled(e, r->flag))
+			http_call_cancel(r->call);
+	pthread_cond_broadcast(&e->freed);
 	pthread_mutex_unlock(&e->lock);
+}
+
+int s3_endpoint_run(struct s3_endpoint *e, struct http_call *call, const atomic_bool *flag, struct err *err)
+{
+	struct s3_running self = {.call = call, .flag = flag}, **at;
+	int rc;
+
+	pthread_mutex_lock(&e->lock);
+	if ((rc = s3_endpoint_check(e, flag, err)) == 0) {
+		self.next = e->running;
+		e->running = &self;
+	}
+	pthread_mutex_unlock(&e->lock);
+	if (rc < 0)
+		return -1;
+	rc = http_call_run(call, err);
+	pthread_mutex_lock(&e->lock);
+	for (at = &e->running; *at != &self; at = &(*at)->next)
+		;
+	*at = self.next;
+	pthread_mutex_unlock(&e->lock);
+	return rc;
+}
+
+/* ---- one after the other ---- */
+
+int s3_endpoint_enter(struct s3_endpoint *e, const atomic_bool *flag, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&e->lock);
+	while ((rc = s3_endpoint_check(e, flag, err)) == 0 && e->uploads >= e->uploads_max)
+		pthread_cond_wait(&e->freed, &e->lock);
+	e->uploads += rc == 0;
+	pthread_mutex_unlock(&e->lock);
+	return rc;
 }
 
 void s3_endpoint_leave(struct s3_endpoint *e)
 {
 	pthread_mutex_lock(&e->lock);
-	e->connections--;
-	pthread_cond_signal(&e->freed);
+	e->uploads--;
+	pthread_cond_broadcast(&e->freed); /* the one that a signal wakes may just have been given up */
 	pthread_mutex_unlock(&e->lock);
 }
 

@@ -75,8 +75,16 @@ int store_check(struct store *s, struct err *err)
 
 int store_examine(struct store *s, struct driver_findings *ret, struct err *err)
 {
+	bool cancelled;
+	int rc;
+
 	ret->n = 0;
-	return s->driver->ops->examine ? s->driver->ops->examine(s->driver, ret, err) : 0;
+	rc = s->driver->ops->examine ? s->driver->ops->examine(s->driver, ret, err) : 0;
+	pthread_mutex_lock(&s->jobs_lock);
+	cancelled = s->cancelled;
+	pthread_mutex_unlock(&s->jobs_lock);
+	/* What was found then says nothing of the store. */
+	return cancelled ? err_set(err, ERR_CANCELLED, "the examination of the store was given up") : rc;
 }
 
 /* ---- objects ---- */

@@ -44,7 +44,8 @@ struct store *store_open(const struct store_options *o, struct err *err);
 void store_close(struct store *s); /* waits for upload threads; jobs must be finished or dropped before */
 int store_check(struct store *s, struct err *err); /* may a capture be stored now?  ERR_FULL, ERR_UNAVAILABLE... */
 
-/* store_examine: what an operator should know of the store (driver.h); of a driver that has nothing to tell no findings, 0. */
+/* store_examine: what an operator should know of the store (driver.h); of a driver that has nothing to tell no findings, 0.
+ * ERR_CANCELLED: store_cancel came in between. */
 int store_examine(struct store *s, struct driver_findings *ret, struct err *err);
 
 /* store_chunk_bytes: a chunk with this number is closed when it has so many bytes.  They grow so that job_bytes_max fits into
@@ -97,7 +98,8 @@ bool store_status(struct store *s, const char *job_id, struct store_job_status *
  * ERR_NOT_FOUND: not a byte was written (then nothing is left of it either). */
 int store_job_finish(struct store_job *j, struct driver_object *ret, struct err *err);
 /* store_cancel: nobody waits any longer for this job (NULL: for any, from now on): what is under way at the driver ends soon, store_job_finish and
- * store_recover with ERR_CANCELLED, and the spool stays.  Any thread; a job that is not known is fine. */
+ * store_recover with ERR_CANCELLED, and the spool stays.  Any thread; a job that is not known is fine.  NULL: the store is about to be closed, so everything else that asks the
+ * driver ends as well (store_erase, store_check, store_examine...), but reading an object. */
 void store_cancel(struct store *s, const char *job_id);
 
 void store_job_drop(struct store_job *j); /* erases spool and upload; frees j */

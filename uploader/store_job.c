@@ -70,6 +70,8 @@ void store_cancel(struct store *s, const char *job_id)
 		if (!job_id || strcmp(j->id, job_id) == 0)
 			job_cancel(j);
 	pthread_mutex_unlock(&s->jobs_lock);
+	if (!job_id && s->driver->ops->cancel)
+		s->driver->ops->cancel(s->driver);
 }
 
 struct store_job *store_job_new(struct store *s, const char *id, const char *key, struct err *err)

@@ -581,6 +581,44 @@ def test_shutdown_while_the_store_is_away(s3_fleet, rgw, bucket):
     assert not bucket.uploads()
 
 
+def test_shutdown_while_the_store_hangs(s3_fleet, store_proxy, bucket):
+    """Nobody waits for an answer either, whatever was asked: here two captures are just being erased, and requests have ten minutes."""
+    f = s3_fleet(1, store_proxy.url, idle_timeout="10m")
+    f.gateway.allowed_errors += ["storage", "store", "capture.erase_failed"]
+    f.gateway.config["drain_timeout"] = "2s"
+    f.gateway.restart()
+    jobs = [stored(f)["id"], capture(f, 300, 1000)]
+    wait_for(bucket.uploads, "the upload to be open")
+    for job in jobs:
+        store_proxy.fault(store_faults.hang, op="list_uploads", match=lambda s, job=job: job in str(s.query), times=None)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        replies = [pool.submit(f.gateway.api, "DELETE", f"/v1/captures/{job}", timeout=120) for job in jobs]
+        wait_for(lambda: len(store_proxy.met()) == 2, "both to be asked for")
+        f.gateway.stop()
+    assert [r.result().status for r in replies] == [503, 503], [r.result() for r in replies]
+    store_proxy.heal()
+    f.gateway.start()
+    f.gateway.wait_state(jobs[1], "purged")
+    assert f.gateway.api("DELETE", f"/v1/captures/{jobs[0]}").status == 204
+    assert bucket.is_empty() and not spool_of(f)
+
+
+def test_slow_uploads_keep_nobody_else_waiting(s3_fleet, store_proxy, bucket):
+    """With every place for uploads taken, captures are started, erased and read."""
+    f = s3_fleet(1, store_proxy.url, connections=2)
+    f.gateway.allowed_errors += ["storage"]
+    job = stored(f)
+    store_proxy.fault(store_faults.hang, op="part", times=None)
+    busy = capture(f, 300, 1000)
+    wait_for(lambda: len(store_proxy.met()) == 2, "both places to be taken")
+    other = f.gateway.store(packet_filter="udp port 9")
+    assert f.gateway.fetch(f.gateway.link(job["id"], once=True)["url"]).status == 200
+    assert f.gateway.api("DELETE", f"/v1/captures/{job['id']}").status == 204
+    assert f.gateway.api("DELETE", f"/v1/captures/{other}").status == 204
+    store_proxy.heal()
+    assert f.gateway.finish(busy)["state"] == "ready"
+
+
 # ---- the store forgets ----
 
 def test_upload_aborted_by_somebody_else(s3_fleet, bucket):

@@ -381,6 +381,17 @@ static bool reply_told(struct bucket_double *d, struct http_request *rq, const c
 	return false;
 }
 
+/* The lock is held. */
+static void hold(struct bucket_double *d, const char *method, const char *what)
+{
+	if (!d->hold || strcmp(d->hold_method, method) != 0 || strcmp(d->hold_what, what) != 0)
+		return;
+	d->held++;
+	pthread_cond_broadcast(&d->changed);
+	while (d->hold)
+		pthread_cond_wait(&d->changed, &d->lock);
+}
+
 static void on_request(void *ctx, struct http_request *rq)
 {
 	const char *method = http_request_is_head(rq) ? "HEAD" : http_request_method(rq), *what = NULL;
@@ -394,6 +405,7 @@ static void on_request(void *ctx, struct http_request *rq)
 		what = *key ? "object" : "list";
 	pthread_mutex_lock(&d->lock);
 	d->requests++;
+	hold(d, method, what);
 	if (reply_told(d, rq, method, what))
 		;
 	else if (*key)
@@ -441,6 +453,7 @@ void bucket_double_start(struct bucket_double *d)
 	d->encryption = "";
 	d->allowed = "";
 	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->changed, NULL);
 	if (http_client_global_init(&err) < 0 || !(d->server = http_server_start(&o, &err)) ||
 		!(d->client = client_of(d, &err))) {
 		fprintf(stderr, "bucket double: %s\n", err.msg);
@@ -450,8 +463,10 @@ void bucket_double_start(struct bucket_double *d)
 
 void bucket_double_stop(struct bucket_double *d)
 {
+	bucket_double_release(d);
 	s3_client_free(d->client);
 	http_server_stop(d->server);
+	pthread_cond_destroy(&d->changed);
 	pthread_mutex_destroy(&d->lock);
 }
 
@@ -484,6 +499,31 @@ void bucket_double_say(struct bucket_double *d, const char *method, const char *
 		abort();
 	d->answers[d->answers_n++] =
 		(struct double_answer){.method = method, .what = what, .status = status, .body = body};
+}
+
+void bucket_double_hold(struct bucket_double *d, const char *method, const char *what)
+{
+	pthread_mutex_lock(&d->lock);
+	d->hold_method = method;
+	d->hold_what = what;
+	d->hold = true;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void bucket_double_held(struct bucket_double *d, unsigned n)
+{
+	pthread_mutex_lock(&d->lock);
+	while (d->held < n)
+		pthread_cond_wait(&d->changed, &d->lock);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void bucket_double_release(struct bucket_double *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->hold = false;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
 }
 
 size_t bucket_double_left(struct bucket_double *d, const char *key)

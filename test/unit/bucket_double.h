@@ -43,6 +43,10 @@ struct bucket_double {
 	const char *allowed;                 /* lists are for what begins with this, others are denied; "" : all */
 	unsigned aborts;                     /* an upload goes with this one of its aborts; 0: the first */
 	size_t page;                         /* entries of a list's page; 0: all */
+	const char *hold_method, *hold_what; /* such requests wait until they are released; NULL: none */
+	pthread_cond_t changed;              /* of these two: */
+	bool hold;
+	unsigned held; /* came and were held */
 	unsigned requests, made;
 	char object[DOUBLE_OBJECT_MAX], etag[64]; /* the last object put: text */
 	char lifecycle[4096];                     /* the rules, "" : none */
@@ -65,6 +69,11 @@ void bucket_double_say(struct bucket_double *d, const char *method, const char *
 
 /* An <Error> with this code, static. */
 #define DOUBLE_ERROR(code) "<Error><Code>" code "</Code></Error>"
+
+/* bucket_double_hold: such requests are not answered until bucket_double_release (or the stop); then rightly.  bucket_double_held: waits until the n-th of them has come. */
+void bucket_double_hold(struct bucket_double *d, const char *method, const char *what);
+void bucket_double_held(struct bucket_double *d, unsigned n);
+void bucket_double_release(struct bucket_double *d);
 
 size_t bucket_double_left(struct bucket_double *d, const char *key); /* entries and uploads of this key */
 

@@ -122,6 +122,46 @@ static void test_cancel(void **state)
 	assert_false(s3v2_is_staged(f));
 }
 
+static void *cancel_all(void *arg)
+{
+	struct s3v2_rig *f = arg;
+
+	while (lying_store_puts(&f->store) == 0)
+		usleep(1000);
+	f->d->ops->cancel(f->d);
+	return NULL;
+}
+
+/* Of the driver: nobody waits, whatever was asked; but who is being sent an object gets it. */
+static void test_cancel_all(void **state)
+{
+	struct s3v2_rig *f = *state;
+	struct err err = {0};
+	void *u = s3v2_all_but_complete(f);
+	uint8_t got[16];
+	pthread_t thread;
+
+	lying_store_set(&f->store, LIE_PUT_HANGS);
+	assert_int_equal(pthread_create(&thread, NULL, cancel_all, f), 0);
+	assert_int_equal(s3v2_complete(f, u, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	pthread_join(thread, NULL);
+	assert_int_equal(f->d->ops->check(f->d, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_int_equal(f->d->ops->erase(f->d, f->key, &f->erased, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_int_equal(f->d->ops->upload_abort(u, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_true(s3v2_is_staged(f)); /* for the next process */
+	f->d->ops->upload_free(u);
+	lying_store_set(&f->store, LIE_NONE);
+	memcpy(f->store.object, f->bytes, S3V2_BYTES);
+	f->store.object_n = S3V2_BYTES;
+	f->store.there = true;
+	assert_int_equal(f->d->ops->read(f->d, f->key, 16, got, sizeof(got), &err), 0);
+	assert_memory_equal(got, f->bytes + 16, sizeof(got));
+}
+
 static void test_silence(void **state)
 {
 	struct s3v2_rig *f = *state;
@@ -241,6 +281,7 @@ int main(void)
 		TEST(test_good_puts),
 		TEST(test_wrong_objects),
 		TEST(test_cancel),
+		TEST(test_cancel_all),
 		TEST(test_silence),
 		TEST(test_too_large),
 		TEST(test_bad_reads),

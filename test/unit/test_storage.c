@@ -72,6 +72,13 @@ static int fake_examine(struct driver *d, struct driver_findings *ret, struct er
 	return 0;
 }
 
+static void fake_cancel(struct driver *d)
+{
+	(void)d;
+	atomic_store(&fake.down, true);
+	atomic_store(&fake.hangs, false);
+}
+
 static void fake_free(struct driver *d)
 {
 	(void)d;
@@ -85,8 +92,12 @@ static int fake_read(struct driver *d, const char *key, uint64_t offset, void *d
 
 static int setup(void **state)
 {
-	static const struct driver_ops ops = {
-		.name = "fake", .check = fake_check, .examine = fake_examine, .free = fake_free, .read = fake_read};
+	static const struct driver_ops ops = {.name = "fake",
+		.check = fake_check,
+		.examine = fake_examine,
+		.cancel = fake_cancel,
+		.free = fake_free,
+		.read = fake_read};
 	struct store_options o = {.chunk_bytes = 65536, .job_bytes_max = 1 << 30, .driver = &fake.driver};
 	char *db, *spool;
 
@@ -261,6 +272,37 @@ static void strict_refuses_what_was_never_examined(void **state)
 	assert_int_equal(examination_allows(gw.examination, WAIT_MS, &err), 0);
 }
 
+/* ---- the end ---- */
+
+static void the_end_waits_for_no_store(void **state)
+{
+	struct driver_findings found;
+
+	(void)state;
+	atomic_store(&fake.hangs, true);
+	watch();
+	assert_int_equal(storage_usable(&gw, 1, &err), -1);
+	while (atomic_load(&fake.checks) == 0 || atomic_load(&fake.examinations) == 0)
+		nap();
+	store_cancel(gw.store, NULL);
+	/* What it says then is no finding. */
+	assert_int_equal(store_examine(gw.store, &found, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	storage_close(&gw);
+	assert_false(atomic_load(&fake.hangs));
+}
+
+static void closing_gives_up_what_is_asked(void **state)
+{
+	(void)state;
+	atomic_store(&fake.hangs, true);
+	watch();
+	while (atomic_load(&fake.examinations) == 0)
+		nap();
+	storage_close(&gw);
+	assert_false(atomic_load(&fake.hangs));
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -274,6 +316,8 @@ int main(void)
 		test(a_store_that_cannot_be_asked_is_a_finding),
 		test(strict_refuses_until_all_is_good),
 		test(strict_refuses_what_was_never_examined),
+		test(the_end_waits_for_no_store),
+		test(closing_gives_up_what_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
