@@ -125,6 +125,7 @@ static int read_range(struct driver *base, const char *key, uint64_t offset, voi
 		.headers = &header,
 		.headers_n = 1,
 		.on_data = take,
+		.data_bytes = n,
 		.ctx = &r,
 		.cancelled = &s3_to_the_end}; /* somebody is being sent it, who is given time to take it */
 	struct s3_answer a;

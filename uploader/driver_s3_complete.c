@@ -173,10 +173,14 @@ static int hash(void *ctx, const uint8_t *p, size_t n)
 }
 
 /* The judge of last resort: the object's own bytes. */
-static int read_sum(struct s3_object_upload *u, char ret[DIGEST_SHA256_HEX_MAX], struct err *err)
+static int read_sum(struct s3_object_upload *u, uint64_t bytes, char ret[DIGEST_SHA256_HEX_MAX], struct err *err)
 {
-	struct s3_request rq = {
-		.method = "GET", .key = u->key, .on_data = hash, .ctx = digest_new(), .cancelled = &u->cancelled};
+	struct s3_request rq = {.method = "GET",
+		.key = u->key,
+		.on_data = hash,
+		.ctx = digest_new(),
+		.data_bytes = bytes,
+		.cancelled = &u->cancelled};
 	int rc = -1;
 
 	if (!rq.ctx)
@@ -220,7 +224,7 @@ static enum standing what_stands(struct s3_object_upload *u, bool made, const ch
 	comparable = etag[0] && strlen(got) == strlen(etag) && strcspn(got, "-") == strcspn(etag, "-");
 	if (bytes == expect->bytes && (comparable ? strcmp(got, etag) == 0 : made))
 		return STANDS;
-	if (read_sum(u, sum, err) < 0)
+	if (read_sum(u, bytes, sum, err) < 0)
 		return STANDS_UNKNOWN;
 	if (strcmp(sum, expect->sha256) == 0)
 		return STANDS;

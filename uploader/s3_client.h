@@ -35,6 +35,7 @@ struct s3_request {
 	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
 	void *ctx;
+	uint64_t data_bytes;          /* most that on_data may be given: more is ERR_IO */
 	const atomic_bool *cancelled; /* its flag of s3_client_cancel; may be NULL */
 	unsigned timeout_ms;          /* to connect, and of silence, instead of the client's; 0: the client's */
 };
@@ -46,7 +47,7 @@ struct s3_answer {
 };
 
 /* s3_call: 0 only for a 2xx status; ret must be freed by s3_answer_done then.  ret may be NULL.  A request with a file waits until fewer than connections_max of
- * these are under way. */
+ * these are under way.  One that moves less than some kilobytes in a second for minutes is ERR_TIMEOUT, though it were never silent. */
 int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *ret, struct err *err);
 void s3_client_cancel(struct s3_client *c, atomic_bool *flag); /* s3_endpoint_cancel */
 void s3_answer_done(struct s3_answer *a);
