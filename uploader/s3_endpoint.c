@@ -112,25 +112,39 @@ void s3_endpoint_cancel(struct s3_endpoint *e, atomic_bool *flag)
 	pthread_mutex_unlock(&e->lock);
 }
 
-int s3_endpoint_run(struct s3_endpoint *e, struct http_call *call, const atomic_bool *flag, struct err *err)
+static int running_add(struct s3_endpoint *e, struct s3_running *r, struct err *err)
 {
-	struct s3_running self = {.call = call, .flag = flag}, **at;
 	int rc;
 
 	pthread_mutex_lock(&e->lock);
-	if ((rc = s3_endpoint_check(e, flag, err)) == 0) {
-		self.next = e->running;
-		e->running = &self;
+	if ((rc = s3_endpoint_check(e, r->flag, err)) == 0) {
+		r->next = e->running;
+		e->running = r;
 	}
 	pthread_mutex_unlock(&e->lock);
-	if (rc < 0)
+	return rc;
+}
+
+static void running_drop(struct s3_endpoint *e, struct s3_running *r)
+{
+	struct s3_running **at = &e->running;
+
+	pthread_mutex_lock(&e->lock);
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	pthread_mutex_unlock(&e->lock);
+}
+
+int s3_endpoint_run(struct s3_endpoint *e, struct http_call *call, const atomic_bool *flag, struct err *err)
+{
+	struct s3_running self = {.call = call, .flag = flag};
+	int rc;
+
+	if (running_add(e, &self, err) < 0)
 		return -1;
 	rc = http_call_run(call, err);
-	pthread_mutex_lock(&e->lock);
-	for (at = &e->running; *at != &self; at = &(*at)->next)
-		;
-	*at = self.next;
-	pthread_mutex_unlock(&e->lock);
+	running_drop(e, &self);
 	return rc;
 }
 
