@@ -40,6 +40,7 @@ struct bucket_double {
 	const char *versioning, *encryption; /* "Enabled"; of the answer to PUT, "AES256" */
 	bool keeps;                          /* what is deleted is still there */
 	bool tags_replace;                   /* ?tagging is not looked at: the tags become the object */
+	bool all_or_none;                    /* as Ceph: an upload is completed with all its parts only */
 	unsigned aborts;                     /* an upload goes with this one of its aborts; 0: the first */
 	size_t page;                         /* entries of a list's page; 0: all */
 	unsigned requests, made;
