@@ -196,6 +196,7 @@ static const struct driver_ops ops = {
 	.upload_open = driver_s3_upload_open,
 	.upload_state = driver_s3_upload_state,
 	.upload_part = driver_s3_upload_part,
+	.upload_beyond = driver_s3_upload_beyond,
 	.upload_complete = driver_s3_upload_complete,
 	.upload_cancel = driver_s3_upload_cancel,
 	.upload_abort = driver_s3_upload_abort,

@@ -126,9 +126,8 @@ static size_t object_headers(const struct s3_object_upload *u, struct s3_pair re
 	return n;
 }
 
-int driver_s3_upload_open(void *upload, struct err *err)
+int driver_s3_upload_create(struct s3_object_upload *u, char ret_id[S3_UPLOAD_ID_MAX], struct err *err)
 {
-	struct s3_object_upload *u = upload;
 	static const struct s3_pair query = {"uploads", ""};
 	struct s3_pair headers[HEADERS_MAX];
 	struct s3_request rq = {.method = "POST",
@@ -141,15 +140,22 @@ int driver_s3_upload_open(void *upload, struct err *err)
 	struct s3_answer a;
 	int rc;
 
-	u->id[0] = '\0';
 	rq.headers_n = object_headers(u, headers);
 	if (abort_open(u, err) < 0)
 		return -1;
 	if (s3_call(u->d->client, &rq, &a, err) < 0)
 		return not_forgotten(err);
-	rc = s3_xml_upload_id(http_call_body(a.call)->data, http_call_body(a.call)->len, u->id, err);
+	rc = s3_xml_upload_id(http_call_body(a.call)->data, http_call_body(a.call)->len, ret_id, err);
 	s3_answer_done(&a);
 	return rc < 0 ? err_in(err, "upload of %s", u->key) : 0;
+}
+
+int driver_s3_upload_open(void *upload, struct err *err)
+{
+	struct s3_object_upload *u = upload;
+
+	u->id[0] = '\0';
+	return driver_s3_upload_create(u, u->id, err);
 }
 
 /* ---- parts ---- */

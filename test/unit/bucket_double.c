@@ -162,16 +162,21 @@ static void object_delete(struct bucket_double *d, struct http_request *rq, cons
 	http_reply_empty(rq, 204);
 }
 
+/* A range is asked for from the first byte on. */
 static void object_get(struct bucket_double *d, struct http_request *rq, const char *key)
 {
+	const char *range = http_request_header(rq, "Range");
+	char text[DOUBLE_OBJECT_MAX];
 	size_t at = entry_find(d->versions, d->versions_n, key, NULL);
 
 	if (at == d->versions_n || d->versions[at].marker) {
 		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchKey"));
 		return;
 	}
+	snprintf(text, sizeof(text), "%.*s",
+		range ? (int)strtol(strchr(range, '-') + 1, NULL, 10) + 1 : DOUBLE_OBJECT_MAX, d->object);
 	reply_etag(rq, d->etag);
-	http_reply_text(rq, 200, "text/plain", d->object);
+	http_reply_text(rq, range ? 206 : 200, "text/plain", text);
 }
 
 /* ---- parts ---- */
@@ -223,32 +228,68 @@ static void parts_list(struct bucket_double *d, struct http_request *rq)
 	buf_done(&b);
 }
 
+/* From a body, or from the object, which is the only one that can be copied. */
 static void part_put(struct bucket_double *d, struct http_request *rq)
 {
-	const char *number = http_request_query(rq, "partNumber");
-	size_t n;
-	const void *body = http_request_body(rq, &n);
-	char text[sizeof(d->parts[0])], etag[33];
+	const char *number = http_request_query(rq, "partNumber"), *range;
+	char text[sizeof(d->parts[0])], etag[33], answer[128];
+	size_t n, from = 0;
+	const char *body = http_request_body(rq, &n);
 
-	snprintf(text, sizeof(text), "%.*s", (int)n, (const char *)body);
+	range = http_request_header(rq, "x-amz-copy-source-range");
+	if (range) {
+		char *dash;
+
+		from = strtoul(strchr(range, '=') + 1, &dash, 10);
+		n = strtoul(dash + 1, NULL, 10) + 1 - from;
+		body = d->object + from;
+	}
+	if (from + n > sizeof(d->object))
+		abort();
+	snprintf(text, sizeof(text), "%.*s", (int)n, body);
 	bucket_double_part(d, number ? (unsigned)strtoul(number, NULL, 10) : 0, text);
 	md5_text(text, strlen(text), etag);
+	snprintf(answer, sizeof(answer), "<CopyPartResult><ETag>\"%s\"</ETag></CopyPartResult>", etag);
 	reply_etag(rq, etag);
-	http_reply_empty(rq, 200);
+	http_reply_text(rq, 200, "application/xml", range ? answer : "");
 }
 
-/* The parts that are there become the object. */
+/* Is the part among those that are listed, behind *at? */
+static bool is_listed(const char **at, unsigned number)
+{
+	char text[64];
+	const char *found;
+
+	snprintf(text, sizeof(text), "<PartNumber>%u</PartNumber>", number);
+	if ((found = strstr(*at, text)))
+		*at = found;
+	return found != NULL;
+}
+
+/* The parts that are listed become the object. */
 static void upload_complete(struct bucket_double *d, struct http_request *rq, const char *key, size_t at)
 {
 	uint8_t sums[DOUBLE_PARTS_MAX][DIGEST_MD5_BYTES];
 	struct buf b;
 	char etag[33];
 	unsigned n = 0;
+	size_t list_n;
+	const char *body = http_request_body(rq, &list_n), *place;
+	char *list = calloc(1, list_n + 1);
 
+	if (!list)
+		abort();
+	place = memcpy(list, body, list_n);
 	buf_init(&b, DOUBLE_OBJECT_MAX);
 	for (unsigned i = 0; i < DOUBLE_PARTS_MAX; i++) {
 		if (!d->parts[i][0])
 			continue;
+		if (!is_listed(&place, i + 1)) {
+			if (!d->all_or_none)
+				continue;
+			http_reply_text(rq, 400, "application/xml", DOUBLE_ERROR("InvalidPart"));
+			goto out;
+		}
 		if (buf_add_str(&b, d->parts[i], NULL) < 0 ||
 			digest_md5(d->parts[i], strlen(d->parts[i]), sums[n++], NULL) < 0)
 			abort();
@@ -257,9 +298,11 @@ static void upload_complete(struct bucket_double *d, struct http_request *rq, co
 	md5_text(sums, n * sizeof(sums[0]), etag);
 	snprintf(d->etag, sizeof(d->etag), "%s-%u", etag, n);
 	entry_drop(d->uploads, &d->uploads_n, at);
-	buf_done(&b);
 	http_reply_text(
 		rq, 200, "application/xml", "<CompleteMultipartUploadResult><ETag/></CompleteMultipartUploadResult>");
+out:
+	buf_done(&b);
+	free(list);
 }
 
 static void reply_upload(struct bucket_double *d, struct http_request *rq, const char *method, const char *key)

@@ -41,6 +41,7 @@ struct bucket_double {
 	bool keeps;                          /* what is deleted is still there */
 	bool tags_replace;                   /* ?tagging is not looked at: the tags become the object */
 	const char *allowed;                 /* lists are for what begins with this, others are denied; "" : all */
+	bool all_or_none;                    /* as Ceph: an upload is completed with all its parts only */
 	unsigned aborts;                     /* an upload goes with this one of its aborts; 0: the first */
 	size_t page;                         /* entries of a list's page; 0: all */
 	const char *hold_method, *hold_what; /* such requests wait until they are released; NULL: none */

@@ -167,6 +167,87 @@ static void test_list_without_end(void **state)
 	complete_later(f, 2);
 }
 
+/* ---- parts behind ours ---- */
+
+/* Chunk 3 was damaged when 4 and 6 were stored already. */
+static void beyond_make(struct fixture *f, bool all_or_none)
+{
+	f->d.all_or_none = all_or_none;
+	f->d.versions_n = 0;
+	memset(f->d.parts, 0, sizeof(f->d.parts));
+	parts_make(f, 2);
+	bucket_double_part(&f->d, 4, "444");
+	bucket_double_part(&f->d, 6, "6");
+}
+
+static void test_beyond(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int all_or_none = 0; all_or_none < 2; all_or_none++) {
+		bucket_double_settle(&f->d);
+		beyond_make(f, all_or_none);
+		complete_well(f, 2);
+	}
+}
+
+static void test_beyond_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+	bool is = false;
+	void *u;
+
+	beyond_make(f, true);
+	assert_non_null(u = begin(f, "id u1", &err));
+	for (uint32_t n = 2; n < 8; n++) {
+		assert_int_equal(f->driver->ops->upload_beyond(u, n, &is, &err), 0);
+		assert_int_equal(is, n < 6);
+	}
+	bucket_double_settle(&f->d);
+	f->d.uploads_n = 0;
+	assert_int_equal(f->driver->ops->upload_beyond(u, 2, &is, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	bucket_double_settle(&f->d);
+	bucket_double_say(&f->d, "GET", "uploadId", 404, PAGE);
+	assert_int_equal(f->driver->ops->upload_beyond(u, 2, &is, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	f->driver->ops->upload_free(u);
+}
+
+/* Whatever fails on the way there: the next attempt finds the longer object and goes on. */
+static void test_beyond_fails_half_way(void **state)
+{
+	static const struct {
+		const char *method, *what;
+		unsigned after;
+	} cases[] = {
+		{"POST", "uploadId", 1}, /* to complete all */
+		{"HEAD", "object", 0},
+		{"GET", "object", 0},
+		{"POST", "uploads", 0},
+		{"PUT", "uploadId", 0},
+		{"POST", "uploadId", 2}, /* to complete the copy */
+		{"HEAD", "object", 1},
+		{"GET", "object", 1},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err err;
+
+		bucket_double_settle(&f->d);
+		beyond_make(f, true);
+		bucket_double_say(&f->d, cases[i].method, cases[i].what, 500, "");
+		f->d.answers[0].after = cases[i].after;
+		assert_int_equal(complete(f, 2, &err), -1);
+		if (err.code != ERR_UNAVAILABLE)
+			fail_msg("case %zu: %s", i, err.msg);
+		f->d.answers_n = 0;
+		complete_well(f, 2);
+	}
+}
+
 /* ---- answers of somebody else ---- */
 
 /* A capture that was put as a whole is resumed by a list of uploads: a proxy's 404 to it says nothing of the capture. */
@@ -286,6 +367,9 @@ int main(void)
 		T(test_many_parts),
 		T(test_part_missing),
 		T(test_list_without_end),
+		T(test_beyond),
+		T(test_beyond_is_told),
+		T(test_beyond_fails_half_way),
 		T(test_page_at_the_beginning),
 		T(test_page_at_the_end),
 		T(test_completed_unheard),
