@@ -111,6 +111,7 @@ static int add_agent(struct buf *b, enum end end, uint16_t port, const struct ad
 
 static int add_exclude(struct buf *b, const struct capture_exclude *x, struct err *err)
 {
+	unsigned last = x->port_last ? x->port_last : x->port;
 	struct address a;
 
 	if (address_parse(x->address, &a) < 0) {
@@ -118,7 +119,7 @@ static int add_exclude(struct buf *b, const struct capture_exclude *x, struct er
 		return err_field(err, "exclude");
 	}
 	for (enum end end = END_SOURCE; end <= END_DESTINATION; end++) {
-		if (buf_addf(b, err, " or (tcp %s port %u and %s %s host %s)", end_words[end], x->port,
+		if (buf_addf(b, err, " or (tcp %s portrange %u-%u and %s %s host %s)", end_words[end], x->port, last,
 			    a.v6 ? "ip6" : "ip", end_words[end], a.text) < 0)
 			return -1;
 	}

@@ -5,16 +5,21 @@
 #include "common/digest.h"
 #include "common/ossl.h"
 #include "common/parse.h"
+#include "common/source_ports.h"
 #include "common/version.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define HTTP_CLIENT_BUFFER_BYTES (512L * 1024) /* the most that libcurl takes */
 #define HTTP_CLIENT_UPLOAD_BYTES (256L * 1024)
+#define HTTP_CLIENT_UNSENT_BYTES (256 * 1024) /* that the kernel may hold */
 
 int http_client_global_init(struct err *err)
 {
@@ -179,6 +184,18 @@ static int call_set_tls(struct http_call *c, const struct http_call_options *o, 
 	return code == CURLE_OK ? 0 : err_set(err, ERR_INTERNAL, "TLS settings were not accepted by libcurl");
 }
 
+/* Else the kernel takes megabytes of a body at once, and a slow peer that works through them looks silent.  What is on its way to the peer does not count,
+ * so a long line is filled all the same.  Nothing is lost where this cannot be had. */
+static int call_on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+	int unsent = HTTP_CLIENT_UNSENT_BYTES;
+
+	(void)ctx;
+	(void)purpose;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	return CURL_SOCKOPT_OK;
+}
+
 static CURLcode call_set_method(struct http_call *c, const struct http_call_options *o)
 {
 	CURLcode code = CURLE_OK;
@@ -188,6 +205,7 @@ static CURLcode call_set_method(struct http_call *c, const struct http_call_opti
 		return curl_easy_setopt(c->easy, CURLOPT_NOBODY, 1L);
 	if (o->body_file) {
 		c->file = *o->body_file;
+		code |= curl_easy_setopt(c->easy, CURLOPT_SOCKOPTFUNCTION, call_on_socket);
 		code |= curl_easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
 		code |= curl_easy_setopt(c->easy, CURLOPT_UPLOAD_BUFFERSIZE, HTTP_CLIENT_UPLOAD_BYTES);
 		code |= curl_easy_setopt(c->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->file.bytes);
@@ -218,6 +236,7 @@ static int call_set_transport(struct http_call *c, const struct http_call_option
 	code |= curl_easy_setopt(c->easy, CURLOPT_NOPROGRESS, 1L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, HTTP_CLIENT_BUFFER_BYTES);
 	code |= curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+	code |= source_ports_of(c->easy);
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPIDLE, 15L);
 	code |= curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPINTVL, 5L);

@@ -167,7 +167,7 @@ static struct capture *start(struct api_call *a, const struct start_request *r, 
 	if (choose_mode(a, r, &mode, err) < 0 || resolve(a, r, &targets, err) < 0)
 		goto out;
 	local = http_request_local(a->rq, &port);
-	own_ends_collect(a->gw->config.listen_address, local, port, &targets, a->gw->targets, own);
+	own_ends_collect(&a->gw->config, local, port, &targets, a->gw->targets, own);
 	c = start_as(a, r, mode, &targets, own, err);
 	/* The store was well a moment ago, and then would not have it. */
 	if (!c && r->mode == START_AUTO && mode == JOB_STORE && strcmp(err->detail, CAPTURE_NOT_STORED) == 0) {

@@ -5,6 +5,7 @@
 #include "common/http_client.h"
 #include "common/log.h"
 #include "common/parse.h"
+#include "common/source_ports.h"
 #include "common/version.h"
 #include "gateway/api.h"
 #include "gateway/capture.h"
@@ -375,6 +376,7 @@ int main(int argc, char **argv)
 	}
 	log_level_parse(gw.config.log_level, &level);
 	log_init("pcap-gateway", level);
+	source_ports_set((uint16_t)gw.config.outgoing_port);
 	rc = http_client_global_init(&err);
 	if (rc == 0)
 		rc = run(&gw, &args, &signals, &err);

@@ -5,6 +5,7 @@
 
 #include "gateway/target.h"
 #include "schema/capture_request.h"
+#include "schema/config_gateway.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,9 +15,10 @@ struct own_ends {
 	size_t n;
 };
 
-/* own_ends_collect: by importance, as far as there is room: the listener (local is its end of the connection that asks; when it listens on all
- * addresses, each of this machine), the agents of this capture, the other agents that the source knows. */
-void own_ends_collect(const char *listen_address, const char *local, uint16_t port, const struct target_set *targets,
-	struct target_source *source, struct own_ends *ret);
+/* own_ends_collect: by importance, as far as there is room: the listener (local and port are its end of the connection that asks; when it listens on all
+ * addresses, each of this machine), the ports that our own connections leave from (to agents, and to the store: what it is sent would be captured and sent again), the
+ * agents of this capture, the other agents that the source knows. */
+void own_ends_collect(const struct config_gateway *c, const char *local, uint16_t port,
+	const struct target_set *targets, struct target_source *source, struct own_ends *ret);
 
 #endif

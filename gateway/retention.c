@@ -170,7 +170,7 @@ static void finish_lost(struct gateway *gw, struct job *j, const char *code, con
 static void finish_later(struct gateway *gw, struct job *j, const struct err *err)
 {
 	j->state = JOB_FINISHING;
-	job_set(&j->error_code, "storage_failed", NULL);
+	job_set(&j->error_code, strcmp(err->detail, "storage_elsewhere") == 0 ? err->detail : "storage_failed", NULL);
 	job_set(&j->error, err->msg, NULL);
 	save(gw, j);
 	log_err(LOG_LEVEL_ERROR, "retention.recover_failed", err, json_pack("{s:s}", "job", j->id));
@@ -202,7 +202,13 @@ static void finish_stored(struct gateway *gw, struct job *j)
 	struct driver_object object;
 	struct err err = {0};
 
-	if (store_recover(gw->store, j->id, j->object_key, &tags, tail_write, j, &object, &err) == 0) {
+	if (storage_is_elsewhere(gw, j, &err)) {
+		/* Parts of it are there: here they would seem to be lost. */
+		if (is_too_old(gw, j))
+			give_up(gw, j, "storage_elsewhere", &err);
+		else
+			finish_later(gw, j, &err);
+	} else if (store_recover(gw->store, j->id, j->object_key, &tags, tail_write, j, &object, &err) == 0) {
 		j->state = JOB_READY;
 		j->ended_at = clock_wall_ns();
 		j->expires_at = j->ended_at + gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
@@ -362,25 +368,37 @@ static void recover(struct retention *r)
 
 /* ---- sweeping ---- */
 
-static void expire(struct gateway *gw)
+/* All of them: one that cannot be erased must not keep the others. */
+static void expire(struct retention *r)
 {
 	static const enum job_state ready[] = {JOB_READY};
-	struct job_filter f = {.states = ready, .states_n = 1, .brief = true, .expires_before_ns = clock_wall_ns()};
+	struct gateway *gw = r->gw;
+	char after[ID_MAX] = "";
 	struct job **jobs = NULL;
 	struct err err = {0};
-	size_t n = 0;
+	size_t n;
 
-	if (job_db_list(gw->db, &f, AT_ONCE, &jobs, &n, &err) < 0) {
-		log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		err = (struct err){0};
-		if (retention_erase(gw, jobs[i]->id, JOB_EXPIRED, NULL, NULL, &err) < 0)
-			log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err,
-				json_pack("{s:s}", "job", jobs[i]->id));
-	}
-	job_db_list_free(jobs, n);
+	do {
+		struct job_filter f = {.states = ready,
+			.states_n = 1,
+			.brief = true,
+			.expires_before_ns = clock_wall_ns(),
+			.after_id = after[0] ? after : NULL};
+
+		if (job_db_list(gw->db, &f, AT_ONCE, &jobs, &n, &err) < 0) {
+			log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
+			return;
+		}
+		for (size_t i = 0; i < n && !is_stopping(r); i++) {
+			err = (struct err){0};
+			if (retention_erase(gw, jobs[i]->id, JOB_EXPIRED, NULL, NULL, &err) < 0)
+				log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err,
+					json_pack("{s:s}", "job", jobs[i]->id));
+		}
+		if (n > 0)
+			snprintf(after, sizeof(after), "%s", jobs[n - 1]->id);
+		job_db_list_free(jobs, n);
+	} while (n == AT_ONCE && !is_stopping(r));
 }
 
 static void sweep(struct retention *r)
@@ -389,7 +407,7 @@ static void sweep(struct retention *r)
 	uint64_t now = clock_wall_ns(), forgotten = 0, history = gw->config.storage_history_ms * CLOCK_NS_PER_MS;
 	struct err err = {0};
 
-	expire(gw);
+	expire(r);
 	each_unfinished(r, finish);
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))

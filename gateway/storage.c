@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/parse.h"
 #include "gateway/examination.h"
 #include "gateway/gateway.h"
 #include "gateway/store_health.h"
@@ -60,7 +61,7 @@ static struct driver *s3_driver(const struct config_gateway *c, const char *spoo
 {
 	const struct config_s3 *s = &c->s3;
 	bool v2 = strcmp(s->signature_version, "2") == 0;
-	char *staging = fs_path("%s/.staging", spool);
+	char *staging = fs_path("%s/" STORE_STAGING_NAME, spool);
 	struct driver_s3_options o = {
 		.endpoint = s->endpoint,
 		.bucket = s->bucket,
@@ -108,6 +109,24 @@ static struct driver *file_driver(const struct config_gateway *c, struct err *er
 	return d;
 }
 
+/* Chunks grow with the capture: a budget that takes the first ones need not take the last. */
+static int check_budget(const struct config_gateway *c, struct err *err)
+{
+	uint64_t least = 2 * store_chunk_largest(c->storage_chunk_bytes, c->storage_job_max_bytes);
+	uint64_t budget = c->storage_spool_job_max_bytes;
+	char given[32], needed[32];
+
+	if (c->storage_spool_max_bytes && (!budget || c->storage_spool_max_bytes < budget))
+		budget = c->storage_spool_max_bytes;
+	if (!budget || budget >= least)
+		return 0;
+	return err_set(err, ERR_INPUT,
+		"storage.%s: %s is less than %s, twice the largest chunk of a capture of storage.job_max: it would end "
+		"for want of room; 0 is no limit",
+		budget == c->storage_spool_job_max_bytes ? "spool_job_max" : "spool_max",
+		parse_format_bytes(budget, given, sizeof(given)), parse_format_bytes(least, needed, sizeof(needed)));
+}
+
 int storage_open(struct gateway *gw, struct err *err)
 {
 	const struct config_gateway *c = &gw->config;
@@ -126,6 +145,10 @@ int storage_open(struct gateway *gw, struct err *err)
 
 	if (!spool)
 		return err_nomem(err);
+	if (check_budget(c, err) < 0) {
+		free(spool);
+		return -1;
+	}
 	o.driver = strcmp(c->storage_driver, "s3") == 0 ? s3_driver(c, spool, err) : file_driver(c, err);
 	if (o.driver && !(gw->store = store_open(&o, err)))
 		o.driver->ops->free(o.driver);
@@ -175,12 +198,23 @@ char *storage_name(const struct config_gateway *c, char ret[STORAGE_NAME_MAX])
 	return ret;
 }
 
+/* Has an upload begun?  Until then nothing of the job is anywhere but in the spool.  When that cannot be known it may have. */
+static bool has_upload(const struct gateway *gw, const struct job *j)
+{
+	char *text = NULL;
+	bool has = job_db_upload_get(gw->db, j->id, &text, NULL) < 0 || text[0];
+
+	free(text);
+	return has;
+}
+
 bool storage_is_elsewhere(const struct gateway *gw, const struct job *j, struct err *err)
 {
 	char here[STORAGE_NAME_MAX];
 
-	if (j->state != JOB_READY || !j->object_store[0] ||
-		strcmp(j->object_store, storage_name(&gw->config, here)) == 0)
+	if (!j->object_store[0] || strcmp(j->object_store, storage_name(&gw->config, here)) == 0)
+		return false;
+	if (j->state != JOB_READY && !has_upload(gw, j))
 		return false;
 	err_set(err, ERR_UNAVAILABLE,
 		"the capture's file is in another store (%s) than the one that this gateway uses now (%s)",
@@ -209,7 +243,11 @@ int storage_check_files(const struct config_gateway *c, struct err *err)
 	struct s3_credentials *credentials;
 	struct tls_files ca = {0};
 
-	if (!c->storage_enabled || strcmp(c->storage_driver, "s3") != 0)
+	if (!c->storage_enabled)
+		return 0;
+	if (check_budget(c, err) < 0)
+		return -1;
+	if (strcmp(c->storage_driver, "s3") != 0)
 		return 0;
 	if (c->s3.ca[0] && tls_files_load(&ca, NULL, NULL, c->s3.ca, err) < 0)
 		return err_in(err, "s3.ca");

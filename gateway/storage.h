@@ -26,7 +26,7 @@ int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err);
 #define STORAGE_NAME_MAX 80
 char *storage_name(const struct config_gateway *c, char ret[STORAGE_NAME_MAX]);
 
-/* storage_is_elsewhere: is the job's object in a store that this gateway does not use (any more)?  Then err says so: ERR_UNAVAILABLE, detail
+/* storage_is_elsewhere: is the job's object, or what is there of it so far, in a store that this gateway does not use (any more)?  Then err says so: ERR_UNAVAILABLE, detail
  * storage_elsewhere. */
 bool storage_is_elsewhere(const struct gateway *gw, const struct job *j, struct err *err);
 

@@ -131,7 +131,7 @@ static bool address_is_numeric(const char *s)
 static int read_exclude(json_t *obj, size_t index, struct capture_exclude *ret, struct err *err)
 {
 	const char *address = NULL;
-	uint64_t port = 0;
+	uint64_t port = 0, last = 0;
 	char path[32];
 	struct json_in in;
 
@@ -139,14 +139,18 @@ static int read_exclude(json_t *obj, size_t index, struct capture_exclude *ret, 
 	json_in_begin(&in, obj, path, err);
 	json_in_str(&in, "address", JSON_IN_REQUIRED, 1, sizeof(ret->address) - 1, &address);
 	json_in_u64(&in, "port", 1, UINT16_MAX, &port);
+	json_in_u64(&in, "port_last", 1, UINT16_MAX, &last);
 	if (!in.bad && !address_is_numeric(address))
 		json_in_fail(&in, "address", "\"%s\" is not a numeric address", address);
 	if (!in.bad && !port)
 		json_in_fail(&in, "port", "is required");
+	if (!in.bad && last && last < port)
+		json_in_fail(&in, "port_last", "is before port");
 	if (json_in_end(&in) < 0)
 		return -1;
 	snprintf(ret->address, sizeof(ret->address), "%s", address);
 	ret->port = (uint16_t)port;
+	ret->port_last = (uint16_t)last;
 	return 0;
 }
 
@@ -216,9 +220,11 @@ static json_t *excludes_to_json(const struct agent_request *r)
 	json_t *array = json_array();
 
 	for (size_t i = 0; array && i < r->excludes_n; i++) {
-		json_t *one =
-			json_pack("{s:s, s:i}", "address", r->excludes[i].address, "port", (int)r->excludes[i].port);
+		const struct capture_exclude *x = &r->excludes[i];
+		json_t *one = json_pack("{s:s, s:i}", "address", x->address, "port", (int)x->port);
 
+		if (x->port_last)
+			json_object_set_new(one, "port_last", json_integer(x->port_last));
 		if (json_array_append_new(array, one) < 0) {
 			json_decref(array);
 			array = NULL;

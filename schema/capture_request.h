@@ -43,10 +43,11 @@ void capture_options_init(struct capture_options *o);
 int capture_options_from_json(json_t *obj, const char *path, struct capture_options *ret, struct err *err);
 json_t *capture_options_to_json(const struct capture_options *o); /* new reference; NULL: no memory */
 
-/* One end of the platform's own traffic: TCP between this address and port and anything is left out of the capture. */
+/* One end of the platform's own traffic: TCP between this address, at one of these ports, and anything is left out of the capture. */
 struct capture_exclude {
 	char address[46]; /* numeric */
 	uint16_t port;
+	uint16_t port_last; /* of a range that begins with port; 0: port alone */
 };
 
 /* What the gateway sends to an agent. */
@@ -59,7 +60,7 @@ struct agent_request {
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
 };
 
-/* {"id","job","name","target":{"type":"host"},"options","exclude":[{"address","port"}]}; options and exclude may be left out.
+/* {"id","job","name","target":{"type":"host"},"options","exclude":[{"address","port","port_last"}]}; options, exclude and port_last may be left out.
  * On failure what is at ret means nothing. */
 int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err);
 json_t *agent_request_to_json(const struct agent_request *r);

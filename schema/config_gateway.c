@@ -37,6 +37,11 @@ const struct config_key config_gateway_keys[] = {
 		"Numeric address of the public API"},
 	{"listen", "port", CONFIG_NUMBER, AT(listen_port), "8780", 0, 65535, NULL, "", "Port; 0: any free one"},
 
+	{"outgoing", "port", CONFIG_NUMBER, AT(outgoing_port), "61440", 0, 61440, NULL, "",
+		"First of 4096 local ports that the gateway's own connections, to agents and to the store, leave from, "
+		"so that captures leave them out; 0: any "
+		"port, and a capture on the gateway's machine can see what is stored"},
+
 	{"tls", "certificate", CONFIG_TEXT, AT(tls_certificate), "", 0, PATH_MAX_BYTES, NULL, "",
 		"File of the public certificate, PEM, with its chain; empty: plain HTTP, on loopback only"},
 	{"tls", "private_key", CONFIG_TEXT, AT(tls_private_key), "", 0, PATH_MAX_BYTES, NULL, "",

@@ -32,6 +32,7 @@ struct config_s3 {
 struct config_gateway {
 	char *listen_address;       /* listen.address "127.0.0.1" */
 	uint64_t listen_port;       /* listen.port 8780, 0..65535 */
+	uint64_t outgoing_port;     /* outgoing.port 61440, 0 or 1024..61440: first of SOURCE_PORTS_N */
 	char *public_url;           /* public_url "": base of links; "" : http(s)://listen.address:port */
 	char *tls_certificate;      /* tls.certificate "": "" : plain HTTP, loopback only */
 	char *tls_private_key;      /* tls.private_key "" */

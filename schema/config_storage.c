@@ -250,6 +250,11 @@ static int check_v2(const struct config_gateway *c, struct err *err)
 			"bucket "
 			"encrypt by itself",
 			s->encryption);
+	if (c->storage_strict)
+		return err_set(err, ERR_INPUT,
+			"storage.strict: what it asks for (encryption, access, lifecycle, versions) cannot be seen "
+			"with "
+			"s3.signature_version 2; use signature version 4, or say false");
 	if (*s->session_token)
 		return err_set(err, ERR_INPUT,
 			"s3.session_token: cannot be sent with s3.signature_version 2; use lasting keys, or signature "

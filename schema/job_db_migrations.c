@@ -103,7 +103,8 @@ const char *const job_db_migrations[] = {
 	"CREATE INDEX links_expires ON links (expires_at);",
 
 	/* 2: which store an object is in, so that one that another configuration has left behind is not taken for gone. */
-	"ALTER TABLE jobs ADD COLUMN object_store TEXT NOT NULL DEFAULT '';",
+	"ALTER TABLE jobs ADD COLUMN object_store TEXT NOT NULL DEFAULT '';"
+	"UPDATE jobs SET object_store = 'file' WHERE object_key <> '';", /* there was no other */
 };
 const int job_db_migrations_n = sizeof(job_db_migrations) / sizeof(job_db_migrations[0]);
 

@@ -70,6 +70,10 @@ struct driver_ops {
 	int (*upload_part)(void *upload, uint32_t seq, bool alone, int fd, uint64_t bytes, const char *sha256,
 		char **ret_part, struct err *err);
 
+	/* upload_beyond: of a resumed upload that is open: *ret: the store has parts with numbers over n, which a crash has left.  They cannot be taken away, so
+	 * no small part may come before them.  ERR_NOT_FOUND: the store has forgotten the upload.  NULL: there are none, or they do no harm. */
+	int (*upload_beyond)(void *upload, uint32_t n, bool *ret, struct err *err);
+
 	/* upload_complete: the object is parts 1..n (texts as returned).  After success it stands at key and was checked: size and checksum of what
 	 * the store holds against expect.  Then the upload can only be freed.  An object that stands at key as expected is success too, whatever
 	 * parts are left (a crash after completing); a different one is ERR_STATE.  A mismatch is ERR_IO and leaves nothing at key. */

@@ -35,7 +35,8 @@ static int look(struct driver_s3 *d, struct err *err)
 	snprintf(below, sizeof(below), "%s%s", d->prefix, d->prefix[0] ? "/" : "");
 	if (s3_call(d->client, &head, NULL, &why) == 0)
 		return 0;
-	if (why.code == ERR_PERM) {
+	/* AWS refuses one that was signed for another region with 400 */
+	if (why.code == ERR_PERM || why.code == ERR_INPUT) {
 		why = (struct err){0};
 		if (s3_call(d->client, &list, NULL, &why) == 0 || strcmp(why.detail, "access_denied") == 0)
 			return 0;
@@ -87,7 +88,12 @@ static int examine(struct driver *base, struct driver_findings *ret, struct err 
 		.probe = d->probe,
 	};
 
-	return s3_bucket_examine(d->client, &o, ret, err);
+	if (s3_bucket_examine(d->client, &o, ret, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ret->n; i++)
+		if (strcmp(ret->items[i].check, "tags") == 0)
+			atomic_store(&d->tags_harm, ret->items[i].severity == DRIVER_ERROR);
+	return 0;
 }
 
 /* ---- objects ---- */
@@ -119,6 +125,7 @@ static int read_range(struct driver *base, const char *key, uint64_t offset, voi
 		.headers = &header,
 		.headers_n = 1,
 		.on_data = take,
+		.data_bytes = n,
 		.ctx = &r,
 		.cancelled = &s3_to_the_end}; /* somebody is being sent it, who is given time to take it */
 	struct s3_answer a;
@@ -189,6 +196,7 @@ static const struct driver_ops ops = {
 	.upload_open = driver_s3_upload_open,
 	.upload_state = driver_s3_upload_state,
 	.upload_part = driver_s3_upload_part,
+	.upload_beyond = driver_s3_upload_beyond,
 	.upload_complete = driver_s3_upload_complete,
 	.upload_cancel = driver_s3_upload_cancel,
 	.upload_abort = driver_s3_upload_abort,

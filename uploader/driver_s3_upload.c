@@ -17,10 +17,18 @@ static const char new_word[] = "new", id_word[] = "id ";
 
 /* ---- the beginning ---- */
 
+/* What is not the store's word for an upload of ours that it has forgotten must not read like one: that passes. */
+static int not_forgotten(struct err *err)
+{
+	if (err && err->code == ERR_NOT_FOUND)
+		err->code = ERR_UNAVAILABLE;
+	return -1;
+}
+
 /* Whatever else is open at this key was begun by a process that died before it could write down what it had. */
 static int abort_open(struct s3_object_upload *u, struct err *err)
 {
-	return s3_erase_uploads(u->d->client, u->key, &u->cancelled, err);
+	return s3_erase_uploads(u->d->client, u->key, &u->cancelled, err) < 0 ? not_forgotten(err) : 0;
 }
 
 static int resume(struct s3_object_upload *u, const char *text, struct err *err)
@@ -116,9 +124,8 @@ static size_t object_headers(const struct s3_object_upload *u, struct s3_pair re
 	return n;
 }
 
-int driver_s3_upload_open(void *upload, struct err *err)
+int driver_s3_upload_create(struct s3_object_upload *u, char ret_id[S3_UPLOAD_ID_MAX], struct err *err)
 {
-	struct s3_object_upload *u = upload;
 	static const struct s3_pair query = {"uploads", ""};
 	struct s3_pair headers[HEADERS_MAX];
 	struct s3_request rq = {.method = "POST",
@@ -131,24 +138,25 @@ int driver_s3_upload_open(void *upload, struct err *err)
 	struct s3_answer a;
 	int rc;
 
-	u->id[0] = '\0';
 	rq.headers_n = object_headers(u, headers);
-	if (abort_open(u, err) < 0 || s3_call(u->d->client, &rq, &a, err) < 0)
+	if (abort_open(u, err) < 0)
 		return -1;
-	rc = s3_xml_upload_id(http_call_body(a.call)->data, http_call_body(a.call)->len, u->id, err);
+	if (s3_call(u->d->client, &rq, &a, err) < 0)
+		return not_forgotten(err);
+	rc = s3_xml_upload_id(http_call_body(a.call)->data, http_call_body(a.call)->len, ret_id, err);
 	s3_answer_done(&a);
 	return rc < 0 ? err_in(err, "upload of %s", u->key) : 0;
 }
 
-/* ---- parts ---- */
-
-/* Who answers 404 without the store's word for it is something else on the way; that passes. */
-static int not_forgotten(struct err *err)
+int driver_s3_upload_open(void *upload, struct err *err)
 {
-	if (err && err->code == ERR_NOT_FOUND && strcmp(err->detail, "no_such_upload") != 0)
-		err->code = ERR_UNAVAILABLE;
-	return -1;
+	struct s3_object_upload *u = upload;
+
+	u->id[0] = '\0';
+	return driver_s3_upload_create(u, u->id, err);
 }
+
+/* ---- parts ---- */
 
 /* The bytes go with the SHA-256 that they had when they were written, and the store refuses any others. */
 static int put(
@@ -158,7 +166,7 @@ static int put(
 	struct s3_answer a;
 
 	if (s3_call(u->d->client, rq, &a, err) < 0)
-		return not_forgotten(err);
+		return strcmp(err->detail, "no_such_upload") == 0 ? -1 : not_forgotten(err);
 	s3_answer_etag(&a, etag);
 	s3_answer_done(&a);
 	if (!etag[0])

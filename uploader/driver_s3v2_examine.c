@@ -90,7 +90,7 @@ static void examine_writing(struct driver_s3v2 *d, struct driver_findings *f)
 	fs_close(fd);
 }
 
-/* What cannot be asked for is no reason to refuse the store (storage.strict), but must not look like an answer. */
+/* What cannot be asked must not look like an answer.  (storage.strict and this signature version do not go together.) */
 static void examine_limits(struct driver_findings *f)
 {
 	add(f, DRIVER_NOTE, "signature",

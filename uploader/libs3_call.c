@@ -131,7 +131,7 @@ bool libs3_client_is_tls(const struct libs3_client *c)
 /* What a request is made of, whichever it is. */
 struct request {
 	struct libs3_client *c;
-	const char *method, *key; /* for messages */
+	const char *method, *key;
 	struct libs3_transfer t;
 	struct s3_keys keys;
 	S3BucketContext bucket;
@@ -189,7 +189,7 @@ static int judge_status(struct request *rq, struct err *err)
 	s3_xml_error(rq->t.body.data, rq->t.body.len, &e);
 	if (!e.region[0] && rq->t.status / 100 == 3)
 		snprintf(e.region, sizeof(e.region), "%s", rq->t.region);
-	s3_fault_judge(rq->t.status, &e, rq->t.date, &keys_refused, err);
+	s3_fault_judge(rq->t.status, strcmp(rq->method, "HEAD") == 0, &e, rq->t.date, &keys_refused, err);
 	if (keys_refused)
 		s3_endpoint_keys_refused(&rq->c->at, err);
 	return -1;

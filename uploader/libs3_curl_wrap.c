@@ -2,6 +2,7 @@
 #include "uploader/libs3_curl_wrap.h"
 
 #include "common/clock.h"
+#include "common/source_ports.h"
 #include "common/version.h"
 
 #include <errno.h>
@@ -179,6 +180,7 @@ static CURLcode set_rest(CURL *easy, const struct libs3_transfer *t)
 	code |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)t->connect_timeout_ms);
 	code |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, 0L); /* on_progress looks at the clock */
+	code |= source_ports_of(easy);
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "pcapline/" PCAPLINE_VERSION);

@@ -266,11 +266,35 @@ out:
 	return rc;
 }
 
+/* Where parts are stored behind a hole the tail would be a small part before others, which no bucket takes: the packets are worth more. */
+static int tail_fits(struct recovery *r, bool *ret, struct err *err)
+{
+	struct store_job *j = r->j;
+	const struct driver_ops *ops = j->store->driver->ops;
+	struct err why = {0};
+	bool beyond = false;
+
+	*ret = true;
+	if (!j->opened || !ops->upload_beyond)
+		return 0;
+	/* An upload that is gone is found out when it is needed. */
+	if (ops->upload_beyond(j->upload, j->parts_n + 1, &beyond, &why) < 0 && why.code != ERR_NOT_FOUND) {
+		if (err)
+			*err = why;
+		return -1;
+	}
+	*ret = !beyond;
+	return 0;
+}
+
 static int finish(struct recovery *r, store_tail_fn tail, void *ctx, struct driver_object *ret, struct err *err)
 {
 	struct store_job *j = r->j;
+	bool fits = !j->note.last && j->note.frame.format == FRAME_PCAPNG && tail;
 
-	if (!j->note.last && j->note.frame.format == FRAME_PCAPNG && tail && tail_append(r, tail, ctx, err) < 0)
+	if (fits && tail_fits(r, &fits, err) < 0)
+		return -1;
+	if (fits && tail_append(r, tail, ctx, err) < 0)
 		return -1;
 	if (j->chunk_sum && store_job_close_chunk(j, true, err) < 0)
 		return -1;

@@ -137,7 +137,11 @@ static void tags(struct s3_exam *x, const struct probe *p)
 		told = s3_exam_call(x, &rq, NULL, &why);
 	}
 	buf_done(&body);
-	if (told == S3_TOLD)
+	if (told == S3_TOLD && read_back(x, p, &why) == S3_TOLD_FAULT && why.code == ERR_IO)
+		s3_exam_add(x, DRIVER_ERROR, "tags",
+			"the store takes the tags of an object for the object and replaces it; captures will have no "
+			"tags");
+	else if (told == S3_TOLD)
 		s3_exam_add(x, DRIVER_GOOD, "tags", "objects can be tagged");
 	else if (told == S3_TOLD_DENIED)
 		s3_exam_add(x, DRIVER_WARNING, "tags", "captures will have no tags: grant s3:PutObjectTagging: %s",

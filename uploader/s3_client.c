@@ -6,6 +6,8 @@
 #include "common/fs.h"
 #include "uploader/s3_fault.h"
 
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,11 @@
 #define PATH_BYTES_MAX  8192u
 #define QUERY_BYTES_MAX 16384u
 #define MD5_TEXT_MAX    25 /* base64 of 16 bytes */
+
+/* Without these an answer of a byte now and then would go on for days. */
+#define TOTAL_MS            (5u * 60 * 1000)
+#define SLOWEST_BYTES_PER_S 4096u
+#define QUICK_TIMES         5u /* of the timeout of a request that must be quick */
 
 struct s3_client {
 	struct s3_endpoint at;
@@ -138,9 +145,38 @@ static char **sign(struct s3_client *c, const struct s3_request *rq, const char 
 	return list;
 }
 
+/* Longest that all of it may take. */
+static unsigned total_ms(const struct s3_request *rq)
+{
+	uint64_t bytes = rq->file ? rq->file->bytes : rq->data_bytes;
+	uint64_t ms = rq->timeout_ms ? QUICK_TIMES * rq->timeout_ms : TOTAL_MS;
+
+	ms += bytes / SLOWEST_BYTES_PER_S * 1000;
+	return ms < UINT_MAX ? (unsigned)ms : UINT_MAX;
+}
+
+/* What the caller takes of an answer, and no more. */
+struct taking {
+	const struct s3_request *rq;
+	uint64_t left;
+	bool too_much;
+};
+
+static int take(void *ctx, const uint8_t *p, size_t n)
+{
+	struct taking *t = ctx;
+
+	t->too_much = n > t->left;
+	if (t->too_much)
+		return -1;
+	t->left -= n;
+	return t->rq->on_data(t->rq->ctx, p, n);
+}
+
 static int exchange(struct s3_client *c, const struct s3_request *rq, const char *url, const char *const *headers,
 	struct s3_answer *ret, struct err *err)
 {
+	struct taking t = {.rq = rq, .left = rq->data_bytes};
 	const struct http_call_options o = {
 		.method = rq->method,
 		.url = url,
@@ -154,8 +190,9 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 		.connect_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->at.connect_timeout_ms,
 		.idle_timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->at.idle_timeout_ms,
 		.body_bytes_max = rq->answer_bytes_max,
-		.on_data = rq->on_data,
-		.ctx = rq->ctx,
+		.total_timeout_ms = total_ms(rq),
+		.on_data = rq->on_data ? take : NULL,
+		.ctx = &t,
 	};
 	struct http_call *call = http_call_new(&o, err);
 	int rc;
@@ -168,16 +205,18 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 	} else {
 		http_call_free(call);
 	}
+	if (t.too_much)
+		return err_set(err, ERR_IO, "more than the %" PRIu64 " bytes that were expected", rq->data_bytes);
 	return rc;
 }
 
-static int judge(struct s3_client *c, struct s3_answer *a, struct err *err)
+static int judge(struct s3_client *c, const struct s3_request *rq, struct s3_answer *a, struct err *err)
 {
 	bool keys_refused = false;
 
 	if (a->status / 100 == 2)
 		return 0;
-	s3_fault_of(a->call, &keys_refused, err);
+	s3_fault_of(a->call, strcmp(rq->method, "HEAD") == 0, &keys_refused, err);
 	if (keys_refused)
 		s3_endpoint_keys_refused(&c->at, err);
 	s3_answer_done(a);
@@ -219,7 +258,7 @@ int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *
 		goto out;
 	}
 	if ((rc = make_call(c, rq, buf_str(&path), url, &answer, err)) == 0)
-		rc = judge(c, &answer, err);
+		rc = judge(c, rq, &answer, err);
 	if (rc == 0 && ret)
 		*ret = answer;
 	else if (rc == 0)

@@ -1,7 +1,7 @@
 /* s3_client.h - one signed request to the bucket and what its answer means.  Blocking; any number of threads at once.
  *
  * What failures mean (err code; err detail is the store's code in lower case with '_', "no_such_upload"):
- *   later  ERR_NET, ERR_TIMEOUT (no answer, cut off), ERR_UNAVAILABLE (5xx, 429, SlowDown, expired keys, clock skew), ERR_IO (bytes damaged on the way), ERR_FULL (quota)
+ *   later  ERR_NET, ERR_TIMEOUT (no answer, cut off), ERR_UNAVAILABLE (5xx, 429, SlowDown, expired keys, clock skew, a 404 that is not the store's), ERR_IO (bytes damaged on the way), ERR_FULL (quota)
  *   never  ERR_CANCELLED (s3_client_cancel), ERR_AUTH (certificate), ERR_PERM (fixed keys, rights), ERR_NOT_FOUND (object, upload), ERR_STATE (bucket missing or elsewhere), ERR_INPUT (other 4xx), ERR_LIMIT (answer too large) */
 #ifndef PCAPLINE_UPLOADER_S3_CLIENT_H
 #define PCAPLINE_UPLOADER_S3_CLIENT_H
@@ -35,6 +35,7 @@ struct s3_request {
 	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
 	void *ctx;
+	uint64_t data_bytes;          /* most that on_data may be given: more is ERR_IO */
 	const atomic_bool *cancelled; /* its flag of s3_client_cancel; may be NULL */
 	unsigned timeout_ms;          /* to connect, and of silence, instead of the client's; 0: the client's */
 };
@@ -46,7 +47,7 @@ struct s3_answer {
 };
 
 /* s3_call: 0 only for a 2xx status; ret must be freed by s3_answer_done then.  ret may be NULL.  A request with a file waits until fewer than connections_max of
- * these are under way. */
+ * these are under way.  One that moves less than some kilobytes in a second for minutes is ERR_TIMEOUT, though it were never silent. */
 int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *ret, struct err *err);
 void s3_client_cancel(struct s3_client *c, atomic_bool *flag); /* s3_endpoint_cancel */
 void s3_answer_done(struct s3_answer *a);

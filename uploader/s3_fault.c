@@ -61,6 +61,12 @@ void s3_fault_detail(const char *code, char ret[32])
 	ret[n] = '\0';
 }
 
+/* A store says in words that something is not there, where it can: an answer to HEAD has no body.  Any other 404 is somebody else's. */
+static bool is_foreign(int status, bool head, const struct s3_error *e)
+{
+	return status == 404 && !head && !e->code[0];
+}
+
 static enum err_code kind_of_status(int status)
 {
 	if (status >= 500 || status == 429)
@@ -96,6 +102,18 @@ static void say_skew(const char *date, char *ret, size_t size)
 		off < 0 ? "behind" : "ahead of");
 }
 
+/* Does the store say that the bucket is in another place?  There are stores that put their own region into every error. */
+static bool is_elsewhere(int status, const char *code)
+{
+	static const char *const codes[] = {"AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect",
+		"IllegalLocationConstraintException"};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcmp(codes[i], code) == 0)
+			return true;
+	return status / 100 == 3;
+}
+
 static void say_elsewhere(const struct s3_error *e, char *ret, size_t size)
 {
 	if (e->region[0])
@@ -106,9 +124,11 @@ static void say_elsewhere(const struct s3_error *e, char *ret, size_t size)
 		snprintf(ret, size, ": the bucket is elsewhere; check s3.endpoint, s3.region and s3.bucket");
 }
 
-void s3_fault_judge(int status, const struct s3_error *e, const char *date, bool *ret_keys_refused, struct err *err)
+void s3_fault_judge(
+	int status, bool head, const struct s3_error *e, const char *date, bool *ret_keys_refused, struct err *err)
 {
 	enum err_code kind = kind_of_status(status);
+	bool elsewhere = is_elsewhere(status, e->code), foreign = is_foreign(status, head, e);
 	char says[400] = "", detail[32];
 
 	*ret_keys_refused = false;
@@ -122,28 +142,38 @@ void s3_fault_judge(int status, const struct s3_error *e, const char *date, bool
 	}
 	if (strcmp(e->code, "RequestTimeTooSkewed") == 0)
 		say_skew(date, says, sizeof(says));
-	else if (status / 100 == 3 || e->region[0])
+	else if (elsewhere)
 		say_elsewhere(e, says, sizeof(says));
-	if (status / 100 == 3 || (e->region[0] && status < 500))
+	else if (foreign)
+		snprintf(says, sizeof(says), " without a code: whoever answers is not the store");
+	else if (status == 400 && !e->code[0] && e->region[0])
+		snprintf(says, sizeof(says), ": the bucket is in region \"%s\"; is that s3.region?", e->region);
+	if (elsewhere)
 		kind = ERR_STATE;
+	else if (foreign)
+		kind = ERR_UNAVAILABLE;
 	if (e->code[0])
 		err_set(err, kind, "HTTP %d %s%s%s%s%s", status, e->code, says, e->message[0] ? " (" : "", e->message,
 			e->message[0] ? ")" : "");
 	else
 		err_set(err, kind, "HTTP %d%s", status, says);
 	s3_fault_detail(e->code, detail);
-	if (detail[0])
+	if (foreign)
+		err_detail(err, "bad_answer");
+	else if (detail[0])
 		err_detail(err, detail);
 }
 
-void s3_fault_of(const struct http_call *call, bool *ret_keys_refused, struct err *err)
+void s3_fault_of(const struct http_call *call, bool head, bool *ret_keys_refused, struct err *err)
 {
 	const struct buf *body = http_call_body(call);
 	const char *region = http_call_header(call, "x-amz-bucket-region");
+	int status = http_call_status(call);
 	struct s3_error e;
 
 	s3_xml_error(body->data, body->len, &e);
-	if (!e.region[0] && http_call_status(call) / 100 == 3 && region)
+	/* AWS refuses a HEAD that was signed for another region with 400 and nothing else. */
+	if (!e.region[0] && (status / 100 == 3 || status == 400) && region)
 		snprintf(e.region, sizeof(e.region), "%s", region);
-	s3_fault_judge(http_call_status(call), &e, http_call_header(call, "Date"), ret_keys_refused, err);
+	s3_fault_judge(status, head, &e, http_call_header(call, "Date"), ret_keys_refused, err);
 }

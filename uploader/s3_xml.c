@@ -63,20 +63,31 @@ int s3_xml_upload_id(const void *xml, size_t n, char ret[S3_UPLOAD_ID_MAX], stru
 	return rc;
 }
 
-int s3_xml_completed(const void *xml, size_t n, char ret_etag[S3_ETAG_MAX], struct err *err)
+static int etag_answer(
+	const void *xml, size_t n, const char *name, bool needed, char ret_etag[S3_ETAG_MAX], struct err *err)
 {
-	xmlDoc *doc = s3_answer_read(xml, n, "CompleteMultipartUploadResult", NULL, err);
+	xmlDoc *doc = s3_answer_read(xml, n, name, NULL, err);
 	char etag[S3_ETAG_MAX];
 	int rc = -1;
 
 	if (!doc)
 		return -1;
-	if (s3_child_etag(xmlDocGetRootElement(doc), false, etag, sizeof(etag), err) == 0) {
+	if (s3_child_etag(xmlDocGetRootElement(doc), needed, etag, sizeof(etag), err) == 0) {
 		memcpy(ret_etag, etag, sizeof(etag));
 		rc = 0;
 	}
 	xmlFreeDoc(doc);
 	return rc;
+}
+
+int s3_xml_completed(const void *xml, size_t n, char ret_etag[S3_ETAG_MAX], struct err *err)
+{
+	return etag_answer(xml, n, "CompleteMultipartUploadResult", false, ret_etag, err);
+}
+
+int s3_xml_copied(const void *xml, size_t n, char ret_etag[S3_ETAG_MAX], struct err *err)
+{
+	return etag_answer(xml, n, "CopyPartResult", true, ret_etag, err);
 }
 
 int s3_xml_versioning(const void *xml, size_t n, char ret[16], struct err *err)

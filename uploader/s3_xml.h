@@ -21,7 +21,8 @@
 struct s3_error {
 	char code[S3_CODE_MAX];
 	char message[256];
-	char region[64];      /* <Region>, of a bucket that lives elsewhere */
+	char region
+		[64]; /* <Region>: of a bucket that lives elsewhere, or, in errors of any kind, the store's own (MinIO) */
 	char endpoint[256];   /* <Endpoint>, the same */
 	char server_time[32]; /* <ServerTime> of RequestTimeTooSkewed */
 };
@@ -33,6 +34,9 @@ int s3_xml_upload_id(const void *xml, size_t n, char ret[S3_UPLOAD_ID_MAX], stru
 /* <CompleteMultipartUploadResult>: its <ETag> without quotes, "" when it gives none (RGW 16 never does).  A 200 may hold an <Error> instead (then
  * ERR_UNAVAILABLE, its code in the message and lower-cased with '_' in err detail). */
 int s3_xml_completed(const void *xml, size_t n, char ret_etag[S3_ETAG_MAX], struct err *err);
+
+/* <CopyPartResult>: the part's ETag without quotes; an <Error> as above. */
+int s3_xml_copied(const void *xml, size_t n, char ret_etag[S3_ETAG_MAX], struct err *err);
 
 /* One page of a list.  Entries in the document's order; at most 1000. */
 struct s3_part {
@@ -90,7 +94,7 @@ int s3_xml_public_block(const void *xml, size_t n, bool *ret_all, struct err *er
 
 /* ---- written ---- */
 
-/* <CompleteMultipartUpload> of parts 1..n with these ETags; appends to dst. */
+/* <CompleteMultipartUpload> of parts 1..n with these ETags, without those that are NULL (not the last one); appends to dst. */
 int s3_xml_complete(struct buf *dst, const char *const *etags, uint32_t n, struct err *err);
 
 /* <Tagging> of these pairs (name, value).  S3 allows letters, digits, spaces and + - = . _ : / @ ; the caller has seen to that; here XML is escaped. */

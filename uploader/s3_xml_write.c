@@ -37,7 +37,7 @@ int s3_xml_complete(struct buf *dst, const char *const *etags, uint32_t n, struc
 	if (!(doc = s3_doc_new("CompleteMultipartUpload", err)))
 		return -1;
 	for (uint32_t i = 0; i < n && rc == 0; i++)
-		rc = part_add(xmlDocGetRootElement(doc), i + 1, etags[i], err);
+		rc = etags[i] ? part_add(xmlDocGetRootElement(doc), i + 1, etags[i], err) : 0;
 	if (rc == 0)
 		rc = s3_doc_write(doc, dst, err);
 	xmlFreeDoc(doc);

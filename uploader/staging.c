@@ -295,3 +295,24 @@ int staging_check(int dir, struct err *err)
 		rc = err_sys(err, errno, "removing a file");
 	return rc;
 }
+
+int staging_forget(const char *path, const char *job, struct err *err)
+{
+	static const char *const ends[] = {"part", "index"};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		char *name = fs_path("%s/%s.%s", path, job, ends[i]);
+		int rc = name ? unlink(name) : -1;
+
+		if (!name)
+			return err_nomem(err);
+		if (rc < 0 && errno != ENOENT)
+			err_sys(err, errno, "removing %s", name);
+		else
+			rc = 0;
+		free(name);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}

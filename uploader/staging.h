@@ -43,6 +43,9 @@ int staging_compare(int fd, uint64_t bytes, const struct driver_object *expect, 
 
 int staging_remove(struct staging *s, struct err *err); /* the files; gone already is success */
 
+/* staging_forget: the files of a job in the folder at path, of whichever configuration; neither there is success. */
+int staging_forget(const char *path, const char *job, struct err *err);
+
 /* staging_check: can files be made in this folder? */
 int staging_check(int dir, struct err *err);
 

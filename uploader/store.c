@@ -2,6 +2,7 @@
 #include "uploader/store_internal.h"
 
 #include "common/fs.h"
+#include "uploader/staging.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -141,6 +142,16 @@ char *store_object_url(struct store *s, const char *key, uint64_t *ttl_s, const 
 
 /* ---- what must go ---- */
 
+/* Also what a driver that is not configured any more has put together of it. */
+static int staging_clean(const struct store *s, const char *job_id, struct err *err)
+{
+	char *path = fs_path("%s/" STORE_STAGING_NAME, s->spool_dir);
+	int rc = path ? staging_forget(path, job_id, err) : err_nomem(err);
+
+	free(path);
+	return rc;
+}
+
 int store_clean(struct store *s, const char *job_id, struct err *err)
 {
 	uint64_t before = 0, after = 0;
@@ -150,7 +161,7 @@ int store_clean(struct store *s, const char *job_id, struct err *err)
 	if ((rc = spool_remove(s->spool_dir, job_id, err)) < 0)
 		spool_bytes(s->spool_dir, job_id, &after, NULL);
 	store_spool_sub(s, before > after ? before - after : 0);
-	if (rc < 0)
+	if (rc < 0 || staging_clean(s, job_id, err) < 0)
 		return -1;
 	return job_db_chunks_delete(s->db, job_id, err);
 }

@@ -20,6 +20,9 @@
 struct store;
 struct store_job; /* the spool and upload of one running capture */
 
+/* Where below the spool a driver that sends whole objects puts the parts together. */
+#define STORE_STAGING_NAME ".staging"
+
 struct store_options {
 	const char *spool_dir;   /* made when missing (0700) */
 	uint64_t chunk_bytes;    /* of the first chunks; later ones are larger (store_chunk_bytes) */
@@ -81,6 +84,10 @@ struct store_job_status {
 	char error[256];               /* why, a plain sentence; "" when all is well */
 };
 void store_job_status(struct store_job *j, struct store_job_status *ret); /* between begin and finish */
+
+/* store_chunk_largest: the largest chunk of a capture of job_bytes_max whose first ones have chunk_bytes.  The spool must have room for two of them, one
+ * open and one on its way. */
+uint64_t store_chunk_largest(uint64_t chunk_bytes, uint64_t job_bytes_max);
 
 /* store_status: the same by id, at any time, also of a job that is being finished or recovered.  False: the store is not at work on it. */
 bool store_status(struct store *s, const char *job_id, struct store_job_status *ret);

@@ -43,6 +43,17 @@ uint64_t store_plan_first(uint64_t chunk_bytes, uint64_t job_bytes_max)
 	return first;
 }
 
+uint64_t store_chunk_largest(uint64_t chunk_bytes, uint64_t job_bytes_max)
+{
+	uint64_t first = store_plan_first(chunk_bytes, job_bytes_max), total = 0, bytes = first;
+
+	for (uint32_t seq = 1; seq <= STORE_PARTS_MAX && total < job_bytes_max; seq += STEP_PARTS) {
+		bytes = store_plan_bytes(first, seq);
+		total = add_capped(total, multiply_capped(bytes, STEP_PARTS));
+	}
+	return bytes;
+}
+
 uint64_t store_chunk_bytes(const struct store *s, uint32_t seq)
 {
 	return store_plan_bytes(s->chunk_bytes, seq);

@@ -4,9 +4,10 @@ import struct
 
 import pytest
 
-from rig import PORT, Http, Sender, Sink, read_pcapng, wait_for
+from rig import PORT, Http, Proxy, Sender, Sink, read_pcapng, wait_for
 from rig.net import in_namespace
 from rig.pcapng import LINUX_SLL
+from rig.s3 import examined
 
 FILTERLESS = {"device": "any", "packet_filter": ""}
 
@@ -117,3 +118,26 @@ def test_other_connections_to_the_same_machine_are_seen(together):
     wait_for(lambda: any((p := tcp_ports(x)) and 8081 in p for x in live.packets()), "the other connection")
     gateway.finish(live.job)
     live.wait_end()
+
+
+def test_what_is_stored_in_a_bucket_is_left_out(net, agents, gateways, rgw, bucket):
+    """An upload that is captured would be uploaded, and that upload captured."""
+    ns, source = net.ns("both"), net.ns("src")
+    Sink(ns, PORT)
+    agent = agents(ns)
+    store = Proxy(("127.0.0.1", rgw.port), net.ip)
+    gateway = gateways({"web": [agent]}, tls=True, ns=ns, config=bucket.config(f"http://{net.ip}:{store.port}"))
+    examined(gateway)
+    job = gateway.store(**FILTERLESS)
+    sent = Sender(source, ns.ip, PORT, pps=1000, count=300, size=1000).wait()
+    wait_for(lambda: gateway.job(job)["packets"]["captured"] >= sent, "all to be captured")
+    wait_for(bucket.uploads, "the upload to be open")
+    before = gateway.job(job)["bytes"]
+    for _ in range(10):
+        gateway.api("GET", "/v1/captures")
+    ended = gateway.finish(job)
+    assert ended["bytes"] - before < 65536, "the capture feeds itself"
+    packets = read_pcapng(bucket.object_of(ended).data).packets
+    found = [p for p in packets if (ports := tcp_ports(p)) and store.port in ports]
+    assert len(packets) >= sent and not found, f"{len(found)} of {len(packets)} packets are of the store"
+    store.close()

@@ -226,7 +226,7 @@ WAYS = {
     "killed": (killed, {}),
     "deleted": (deleted, {}),
     "storage_full": (storage_full, {"n": 2, "config": {"storage": {"job_max": "1MiB", "chunk": "256KiB"}}}),
-    "spool_full": (spool_full, {"config": {"storage": {"chunk": "64KiB", "spool_job_max": "512KiB", "sweep_interval": "500ms"}}}),
+    "spool_full": (spool_full, {"config": {"storage": {"chunk": "64KiB", "job_max": "100MiB", "spool_job_max": "512KiB", "sweep_interval": "500ms"}}}),
     "storage_failed": (storage_failed, {"config": {"storage": {"chunk": "64KiB"}}}),
     "start_failed": (start_failed, {}),
 }

@@ -114,6 +114,33 @@ def test_large_capture_goes_in_parts_while_it_runs(s3_fleet, store_proxy, bucket
     assert not bucket.uploads() and not spool_of(f)
 
 
+def test_list_of_parts_in_pages(s3_fleet, store_proxy, bucket):
+    f = s3_fleet(1, store_proxy.url)
+    job = capture(f, 1500, 1000)
+    store_proxy.fault(store_faults.short_pages(2), op="list_parts", times=None)
+    assert numbers_of(read_pcapng(bucket.object_of(f.gateway.finish(job)).data).packets, PORT) == list(range(1500))
+    parts = max(s.part for s in store_proxy.of("part", job))
+    markers = [int(s.query["part-number-marker"]) for s in store_proxy.of("list_parts", job)]
+    assert parts > 4 and markers == list(range(0, parts, 2)), markers
+
+
+@pytest.mark.slow
+@pytest.mark.timeout_s(200)
+def test_killed_with_more_parts_than_a_page_has(s3_fleet, store_proxy, bucket):
+    """More than a thousand, which is what S3 gives at a time."""
+    f = s3_fleet(1, store_proxy.url, parallel=8)
+    job = f.gateway.store(packet_filter=FILTER)
+    sender = f.send(size=1400, pps=8000, burst=20)
+    wait_for(lambda: len([s for s in store_proxy.of("part", job) if s.status == 200]) > 1020, "the parts to be stored", timeout_s=120)
+    f.gateway.kill9()
+    sender.stop()
+    f.gateway.start()
+    found = bucket.object_of(f.gateway.wait_state(job, ENDS, timeout_s=60))
+    numbers = numbers_of(read_pcapng(found.data).packets, PORT)
+    assert len(found.data) > 1000 * 65536 and numbers == sorted(set(numbers))
+    assert len(store_proxy.of("list_parts", job)) >= 2 and not bucket.uploads() and not spool_of(f)
+
+
 def test_payloads_are_signed(s3_fleet, store_proxy, bucket):
     """Each body goes with its SHA-256, so that the store refuses what was damaged on the way."""
     f = s3_fleet(1, store_proxy.url)

@@ -3,6 +3,7 @@ and no upload stays open."""
 import pytest
 
 from rig import PORT, numbers_of, read_pcapng, store_faults, wait_for
+from rig.s3 import examined
 
 FILTER = f"udp port {PORT}"
 COUNT = 900  # of 1000 bytes: four parts and more
@@ -147,6 +148,80 @@ def test_fault_that_stays(s3_fleet, store_proxy, bucket, op):
     store_proxy.heal()
     assert_right(bucket, f.gateway.wait_state(job, "ready", timeout_s=90))
     assert not bucket.uploads()
+
+
+def test_page_while_a_single_put_is_recovered(s3_fleet, store_proxy, bucket):
+    """The object is there and whole; somebody else's 404 to the list of uploads does not make it lost."""
+    f = s3_fleet(1, store_proxy.url)
+    f.gateway.allowed_errors += ALLOWED
+    job = f.gateway.store(packet_filter=FILTER)
+    store_proxy.fault(store_faults.no_rights, op="head", of=job, skip=1)  # the one after the PUT: the sweeper takes over
+    store_proxy.fault(store_faults.html_404, op="list_uploads", times=2, match=lambda s: job in s.target)
+    f.send(count=20).wait()
+    wait_for(lambda: f.gateway.job(job)["packets"]["captured"] == 20, "all to be captured")
+    f.gateway.stop_job(job)
+    found = bucket.object_of(f.gateway.wait_state(job, ("ready", "failed")))
+    assert numbers_of(read_pcapng(found.data).packets, PORT) == list(range(20))
+    assert [s.op for s in store_proxy.met()] == ["head", "list_uploads", "list_uploads"]
+
+
+def test_answer_to_complete_is_lost_and_the_object_is_not_found(s3_fleet, store_proxy, bucket):
+    f = s3_fleet(1, store_proxy.url)
+    f.gateway.allowed_errors += ALLOWED
+    job = f.gateway.store(packet_filter=FILTER)
+    store_proxy.fault(store_faults.lose_answer, op="complete", of=job)
+    store_proxy.fault(store_faults.html_404, op="head", times=2, match=lambda s: job in s.path and "complete" in store_proxy.ops())
+    feed(f, [job])
+    f.gateway.stop_job(job)
+    assert_right(bucket, f.gateway.wait_state(job, ("ready", "failed")))
+    assert [s.op for s in store_proxy.met()] == ["complete", "head", "head"]
+
+
+def test_tags_replace_the_object(s3_fleet, store_proxy, bucket):
+    """A store that does not look at ?tagging.  Before the examination knows: an honest failure; then captures are left alone."""
+    f = s3_fleet(1, store_proxy.url)
+    f.gateway.allowed_errors += ALLOWED
+    job = f.gateway.store(packet_filter=FILTER)
+    store_proxy.fault(store_faults.takes_for_object(bucket), op="put_tagging", times=None)
+    feed(f, [job])
+    f.gateway.stop_job(job)
+    failed = settled(f, job)
+    assert failed["state"] != "ready" and "tags" in failed["error"]["message"], failed
+    assert f.gateway.api("POST", f"/v1/captures/{job}/link").status == 409
+    assert f.gateway.api("DELETE", f"/v1/captures/{job}").status == 204
+    f.gateway.restart()
+    assert examined(f.gateway)["tags"]["severity"] == "error"
+    store_proxy.seen.clear()
+    job = f.gateway.store(packet_filter=FILTER)
+    feed(f, [job])
+    assert not assert_right(bucket, f.gateway.finish(job)).tags
+    assert not store_proxy.of("put_tagging", job)
+
+
+def test_damaged_chunk_before_stored_ones(s3_fleet, store_proxy, bucket):
+    """Ceph completes all parts of an upload or none: what comes before the damage is the object all the same."""
+    f = s3_fleet(1, store_proxy.url, parallel=4)
+    f.gateway.allowed_errors += ALLOWED
+    job = f.gateway.store(packet_filter=FILTER)
+    store_proxy.fault(store_faults.hang, op="part", part=3, times=None, of=job)
+    feed(f, [job])
+    wait_for(lambda: {1, 2, 4} <= {s.part for s in store_proxy.of("part", job) if s.status == 200}, "parts around the third to be stored")
+    f.gateway.kill9()
+    store_proxy.heal()
+    chunk = next((f.gateway.state_dir / "spool").rglob("000003.chunk"))
+    data = bytearray(chunk.read_bytes())
+    data[5000] ^= 255
+    chunk.write_bytes(data)
+    store_proxy.fault(store_faults.lose_answer, op="complete", of=job, skip=1)  # of all parts
+    store_proxy.fault(store_faults.internal_error, op="part", of=job, match=lambda s: "x-amz-copy-source" in s.headers)
+    f.gateway.start()
+    found = bucket.object_of(f.gateway.wait_state(job, ("ready", "failed")))
+    numbers = numbers_of(read_pcapng(found.data).packets, PORT)
+    before = sum(s.bytes for s in store_proxy.of("part", job) if s.part in (1, 2) and "x-amz-copy-source" not in s.headers)
+    assert numbers and numbers == list(range(len(numbers))) and len(found.data) == before
+    assert found.tags["job"] == job and len(store_proxy.met()) == 3
+    assert not bucket.uploads() and len(bucket.keys()) == 1
+    assert not [p for p in (f.gateway.state_dir / "spool").rglob("*") if p.is_file()]
 
 
 def test_erased_while_it_fails(s3_fleet, store_proxy, bucket):

@@ -42,7 +42,7 @@ static const struct {
 } links[] = {{DLT_EN10MB, 14, 12}, {DLT_LINUX_SLL2, 20, 0}, {DLT_LINUX_SLL, 16, 14}, {DLT_RAW, 0, -1}};
 #define LINKS_N (sizeof(links) / sizeof(links[0]))
 
-static const struct capture_exclude exclude = {"198.51.100.7", 8780};
+static const struct capture_exclude exclude = {"198.51.100.7", 8780, 8789};
 static const struct own_traffic own = {.port = 9494, .local = "192.0.2.1", .excludes = &exclude, .excludes_n = 1};
 
 static const struct {

@@ -2,6 +2,7 @@
 #include "test/unit/bucket_double.h"
 
 #include "common/buf.h"
+#include "common/digest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,26 +97,52 @@ static void reply_list(struct bucket_double *d, struct http_request *rq, bool up
 
 /* ---- objects ---- */
 
+static void md5_text(const void *p, size_t n, char ret[33])
+{
+	uint8_t sum[DIGEST_MD5_BYTES];
+
+	if (digest_md5(p, n, sum, NULL) < 0)
+		abort();
+	for (size_t i = 0; i < sizeof(sum); i++)
+		snprintf(ret + 2 * i, 3, "%02x", sum[i]);
+}
+
+static void reply_etag(struct http_request *rq, const char *etag)
+{
+	char quoted[80];
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
+	http_reply_header(rq, "ETag", quoted);
+}
+
 static bool is_kept(const struct bucket_double *d)
 {
 	return d->versioning[0] != '\0';
 }
 
-static void object_put(struct bucket_double *d, struct http_request *rq, const char *key)
+static void object_keep(struct bucket_double *d, const char *key, const char *text, size_t n)
 {
 	char id[32] = "null";
-	size_t n, old = entry_find(d->versions, d->versions_n, key, "null");
-	const void *body = http_request_body(rq, &n);
+	size_t old = entry_find(d->versions, d->versions_n, key, "null");
 
 	if (is_kept(d))
 		snprintf(id, sizeof(id), "v%u", ++d->made);
 	else if (old < d->versions_n)
 		entry_drop(d->versions, &d->versions_n, old);
 	entry_add(d->versions, &d->versions_n, key, id, false, (unsigned)n);
-	snprintf(d->object, sizeof(d->object), "%.*s", (int)n, (const char *)body);
+	snprintf(d->object, sizeof(d->object), "%.*s", (int)n, text);
+	md5_text(text, n, d->etag);
+}
+
+static void object_put(struct bucket_double *d, struct http_request *rq, const char *key)
+{
+	size_t n;
+	const void *body = http_request_body(rq, &n);
+
+	object_keep(d, key, body, n);
 	if (d->encryption[0])
 		http_reply_header(rq, "x-amz-server-side-encryption", d->encryption);
-	http_reply_header(rq, "ETag", "\"1\"");
+	reply_etag(rq, d->etag);
 	http_reply_empty(rq, 200);
 }
 
@@ -135,15 +162,24 @@ static void object_delete(struct bucket_double *d, struct http_request *rq, cons
 	http_reply_empty(rq, 204);
 }
 
+/* A range is asked for from the first byte on. */
 static void object_get(struct bucket_double *d, struct http_request *rq, const char *key)
 {
+	const char *range = http_request_header(rq, "Range");
+	char text[DOUBLE_OBJECT_MAX];
 	size_t at = entry_find(d->versions, d->versions_n, key, NULL);
 
-	if (at == d->versions_n || d->versions[at].marker)
+	if (at == d->versions_n || d->versions[at].marker) {
 		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchKey"));
-	else
-		http_reply_text(rq, 200, "text/plain", d->object);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.*s",
+		range ? (int)strtol(strchr(range, '-') + 1, NULL, 10) + 1 : DOUBLE_OBJECT_MAX, d->object);
+	reply_etag(rq, d->etag);
+	http_reply_text(rq, range ? 206 : 200, "text/plain", text);
 }
+
+/* ---- parts ---- */
 
 static void upload_begin(struct bucket_double *d, struct http_request *rq, const char *key)
 {
@@ -151,22 +187,138 @@ static void upload_begin(struct bucket_double *d, struct http_request *rq, const
 
 	snprintf(id, sizeof(id), "u%u", ++d->made);
 	entry_add(d->uploads, &d->uploads_n, key, id, false, 0);
+	memset(d->parts, 0, sizeof(d->parts));
 	snprintf(body, sizeof(body),
 		"<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id);
 	http_reply_text(rq, 200, "application/xml", body);
 }
 
-static void upload_abort(struct bucket_double *d, struct http_request *rq, const char *key)
+static void upload_abort(struct bucket_double *d, struct http_request *rq, size_t at)
 {
-	size_t at = entry_find(d->uploads, d->uploads_n, key, http_request_query(rq, "uploadId"));
-
-	if (at == d->uploads_n) {
-		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchUpload"));
-		return;
-	}
 	if (!d->keeps && ++d->uploads[at].bytes >= d->aborts)
 		entry_drop(d->uploads, &d->uploads_n, at);
 	http_reply_empty(rq, 204);
+}
+
+/* From the part behind part-number-marker on; as AWS, no more than 1000. */
+static void parts_list(struct bucket_double *d, struct http_request *rq)
+{
+	const char *marker = http_request_query(rq, "part-number-marker");
+	unsigned n = marker ? (unsigned)strtoul(marker, NULL, 10) : 0, put = 0, last = 0;
+	char etag[33];
+	struct buf b;
+
+	buf_init(&b, 1024 * 1024);
+	buf_addf(&b, NULL, "<ListPartsResult>");
+	for (; n < DOUBLE_PARTS_MAX && put < 1000; n++) {
+		if (!d->parts[n][0])
+			continue;
+		md5_text(d->parts[n], strlen(d->parts[n]), etag);
+		buf_addf(&b, NULL, "<Part><PartNumber>%u</PartNumber><ETag>\"%s\"</ETag><Size>%zu</Size></Part>", n + 1,
+			etag, strlen(d->parts[n]));
+		last = n + 1;
+		put++;
+	}
+	while (n < DOUBLE_PARTS_MAX && !d->parts[n][0])
+		n++;
+	buf_addf(&b, NULL,
+		"<NextPartNumberMarker>%u</NextPartNumberMarker><IsTruncated>%s</IsTruncated></ListPartsResult>", last,
+		n < DOUBLE_PARTS_MAX ? "true" : "false");
+	http_reply_text(rq, 200, "application/xml", buf_str(&b));
+	buf_done(&b);
+}
+
+/* From a body, or from the object, which is the only one that can be copied. */
+static void part_put(struct bucket_double *d, struct http_request *rq)
+{
+	const char *number = http_request_query(rq, "partNumber"), *range;
+	char text[sizeof(d->parts[0])], etag[33], answer[128];
+	size_t n, from = 0;
+	const char *body = http_request_body(rq, &n);
+
+	range = http_request_header(rq, "x-amz-copy-source-range");
+	if (range) {
+		char *dash;
+
+		from = strtoul(strchr(range, '=') + 1, &dash, 10);
+		n = strtoul(dash + 1, NULL, 10) + 1 - from;
+		body = d->object + from;
+	}
+	if (from + n > sizeof(d->object))
+		abort();
+	snprintf(text, sizeof(text), "%.*s", (int)n, body);
+	bucket_double_part(d, number ? (unsigned)strtoul(number, NULL, 10) : 0, text);
+	md5_text(text, strlen(text), etag);
+	snprintf(answer, sizeof(answer), "<CopyPartResult><ETag>\"%s\"</ETag></CopyPartResult>", etag);
+	reply_etag(rq, etag);
+	http_reply_text(rq, 200, "application/xml", range ? answer : "");
+}
+
+/* Is the part among those that are listed, behind *at? */
+static bool is_listed(const char **at, unsigned number)
+{
+	char text[64];
+	const char *found;
+
+	snprintf(text, sizeof(text), "<PartNumber>%u</PartNumber>", number);
+	if ((found = strstr(*at, text)))
+		*at = found;
+	return found != NULL;
+}
+
+/* The parts that are listed become the object. */
+static void upload_complete(struct bucket_double *d, struct http_request *rq, const char *key, size_t at)
+{
+	uint8_t sums[DOUBLE_PARTS_MAX][DIGEST_MD5_BYTES];
+	struct buf b;
+	char etag[33];
+	unsigned n = 0;
+	size_t list_n;
+	const char *body = http_request_body(rq, &list_n), *place;
+	char *list = calloc(1, list_n + 1);
+
+	if (!list)
+		abort();
+	place = memcpy(list, body, list_n);
+	buf_init(&b, DOUBLE_OBJECT_MAX);
+	for (unsigned i = 0; i < DOUBLE_PARTS_MAX; i++) {
+		if (!d->parts[i][0])
+			continue;
+		if (!is_listed(&place, i + 1)) {
+			if (!d->all_or_none)
+				continue;
+			http_reply_text(rq, 400, "application/xml", DOUBLE_ERROR("InvalidPart"));
+			goto out;
+		}
+		if (buf_add_str(&b, d->parts[i], NULL) < 0 ||
+			digest_md5(d->parts[i], strlen(d->parts[i]), sums[n++], NULL) < 0)
+			abort();
+	}
+	object_keep(d, key, buf_str(&b), b.len);
+	md5_text(sums, n * sizeof(sums[0]), etag);
+	snprintf(d->etag, sizeof(d->etag), "%s-%u", etag, n);
+	entry_drop(d->uploads, &d->uploads_n, at);
+	http_reply_text(
+		rq, 200, "application/xml", "<CompleteMultipartUploadResult><ETag/></CompleteMultipartUploadResult>");
+out:
+	buf_done(&b);
+	free(list);
+}
+
+static void reply_upload(struct bucket_double *d, struct http_request *rq, const char *method, const char *key)
+{
+	size_t at = entry_find(d->uploads, d->uploads_n, key, http_request_query(rq, "uploadId"));
+
+	if (at == d->uploads_n)
+		http_reply_text(rq, 404, "application/xml", DOUBLE_ERROR("NoSuchUpload"));
+	else if (strcmp(method, "PUT") == 0)
+		part_put(d, rq);
+	else if (strcmp(method, "GET") == 0)
+		parts_list(d, rq);
+	else if (strcmp(method, "POST") == 0)
+		upload_complete(d, rq, key, at);
+	else
+		upload_abort(d, rq, at);
 }
 
 /* ---- the bucket ---- */
@@ -232,12 +384,12 @@ static void reply_bucket(struct bucket_double *d, struct http_request *rq, const
 static void reply_object(
 	struct bucket_double *d, struct http_request *rq, const char *method, const char *what, const char *key)
 {
-	if (strcmp(what, "tagging") == 0)
+	if (strcmp(what, "tagging") == 0 && !d->tags_replace)
 		http_reply_empty(rq, 200);
 	else if (strcmp(what, "uploads") == 0)
 		upload_begin(d, rq, key);
 	else if (strcmp(what, "uploadId") == 0)
-		upload_abort(d, rq, key);
+		reply_upload(d, rq, method, key);
 	else if (strcmp(method, "PUT") == 0)
 		object_put(d, rq, key);
 	else if (strcmp(method, "DELETE") == 0)
@@ -333,7 +485,7 @@ void bucket_double_start(struct bucket_double *d)
 		.header_timeout_s = 60,
 		.body_timeout_s = 60,
 		.header_bytes_max = 16384,
-		.body_bytes_max = 65536,
+		.body_bytes_max = 1024 * 1024,
 		.stream_block_bytes = 4096,
 		.on_request = on_request,
 		.ctx = d};
@@ -375,6 +527,13 @@ void bucket_double_version(struct bucket_double *d, const char *key, const char 
 void bucket_double_upload(struct bucket_double *d, const char *key, const char *id)
 {
 	entry_add(d->uploads, &d->uploads_n, key, id, false, 0);
+}
+
+void bucket_double_part(struct bucket_double *d, unsigned number, const char *text)
+{
+	if (number == 0 || number > DOUBLE_PARTS_MAX || strlen(text) >= sizeof(d->parts[0]))
+		abort();
+	snprintf(d->parts[number - 1], sizeof(d->parts[0]), "%s", text);
 }
 
 void bucket_double_say(struct bucket_double *d, const char *method, const char *what, int status, const char *body)

@@ -1,5 +1,5 @@
-/* bucket_double.h - a bucket on loopback that keeps versions and open uploads, and answers any one request as it is told to instead.  Does not look at
- * signatures.  Aborts the test program when the system refuses. */
+/* bucket_double.h - a bucket on loopback that keeps versions and open uploads, the bytes of one object and the parts of one upload, and answers any one
+ * request as it is told to instead.  Does not look at signatures.  Aborts the test program when the system refuses. */
 #ifndef PCAPLINE_TEST_UNIT_BUCKET_DOUBLE_H
 #define PCAPLINE_TEST_UNIT_BUCKET_DOUBLE_H
 
@@ -11,6 +11,8 @@
 #define DOUBLE_BUCKET      "captures-1"
 #define DOUBLE_ENTRIES_MAX 64
 #define DOUBLE_ANSWERS_MAX 16
+#define DOUBLE_OBJECT_MAX  8192
+#define DOUBLE_PARTS_MAX   2500
 
 struct double_entry {
 	char key[128], id[32]; /* version or upload */
@@ -37,7 +39,9 @@ struct bucket_double {
 	size_t answers_n;
 	const char *versioning, *encryption; /* "Enabled"; of the answer to PUT, "AES256" */
 	bool keeps;                          /* what is deleted is still there */
+	bool tags_replace;                   /* ?tagging is not looked at: the tags become the object */
 	const char *allowed;                 /* lists are for what begins with this, others are denied; "" : all */
+	bool all_or_none;                    /* as Ceph: an upload is completed with all its parts only */
 	unsigned aborts;                     /* an upload goes with this one of its aborts; 0: the first */
 	size_t page;                         /* entries of a list's page; 0: all */
 	const char *hold_method, *hold_what; /* such requests wait until they are released; NULL: none */
@@ -45,7 +49,9 @@ struct bucket_double {
 	bool hold;
 	unsigned held; /* came and were held */
 	unsigned requests, made;
-	char object[128], lifecycle[4096]; /* the last object put; the rules, "" : none */
+	char object[DOUBLE_OBJECT_MAX], etag[64]; /* the last object put: text */
+	char lifecycle[4096];                     /* the rules, "" : none */
+	char parts[DOUBLE_PARTS_MAX][8];          /* of the upload that was begun last; "" : not there */
 	char transition
 		[128]; /* AWS's smallest size for transitions beside the rules; a PUT that does not name it takes it back to its default */
 };
@@ -59,6 +65,7 @@ void bucket_double_settle(struct bucket_double *d);
 /* All before the requests that they are for. */
 void bucket_double_version(struct bucket_double *d, const char *key, const char *version, bool marker, unsigned bytes);
 void bucket_double_upload(struct bucket_double *d, const char *key, const char *id);
+void bucket_double_part(struct bucket_double *d, unsigned number, const char *text);
 void bucket_double_say(struct bucket_double *d, const char *method, const char *what, int status, const char *body);
 
 /* An <Error> with this code, static. */

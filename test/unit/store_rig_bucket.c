@@ -271,6 +271,21 @@ static int bucket_upload_part(void *upload, uint32_t seq, bool alone, int fd, ui
 	return 0;
 }
 
+static int bucket_upload_beyond(void *upload, uint32_t n, bool *ret, struct err *err)
+{
+	const struct bucket_upload *u = upload;
+	char path[PATH_ROOM];
+
+	*ret = false;
+	if (forgotten(u, err) < 0)
+		return -1;
+	for (uint32_t seq = n + 1; seq < n + 100 && !*ret; seq++) {
+		part_path(u, seq, path);
+		*ret = access(path, F_OK) == 0;
+	}
+	return 0;
+}
+
 static int parts_open(
 	const struct bucket_upload *u, uint32_t n, const char *const *parts, int *fds, uint64_t *bytes, struct err *err)
 {
@@ -415,6 +430,7 @@ static const struct driver_ops bucket_ops = {
 	.upload_open = bucket_upload_open,
 	.upload_state = bucket_upload_state,
 	.upload_part = bucket_upload_part,
+	.upload_beyond = bucket_upload_beyond,
 	.upload_complete = bucket_upload_complete,
 	.upload_abort = bucket_upload_abort,
 	.upload_free = bucket_upload_free,

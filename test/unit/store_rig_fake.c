@@ -224,6 +224,13 @@ static int fake_complete(
 	return 0;
 }
 
+static int fake_beyond(void *upload, uint32_t n, bool *ret, struct err *err)
+{
+	const struct fake_upload *u = upload;
+
+	return u->fake->real->ops->upload_beyond(u->real, n, ret, err);
+}
+
 static void fake_cancel(void *upload)
 {
 	const struct fake_upload *u = upload;
@@ -318,6 +325,7 @@ static const struct driver_ops fake_bucket_ops = {
 	.upload_open = fake_upload_open,
 	.upload_state = fake_state,
 	.upload_part = fake_part,
+	.upload_beyond = fake_beyond,
 	.upload_complete = fake_complete,
 	.upload_cancel = fake_cancel,
 	.upload_abort = fake_abort,

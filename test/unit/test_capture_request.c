@@ -242,7 +242,7 @@ static void test_request(void **state)
 
 	(void)state;
 	if (read_request(WITH("\"options\":{\"device\":\"lo\"},\"exclude\":[{\"address\":\"10.0.0.1\",\"port\":9494},"
-			      "{\"address\":\"fd00::1\",\"port\":65535}]")) < 0)
+			      "{\"address\":\"fd00::1\",\"port\":65534,\"port_last\":65535}]")) < 0)
 		fail_msg("%s", err.msg);
 	assert_string_equal(request.id, ID_A);
 	assert_string_equal(request.job, ID_B);
@@ -252,7 +252,9 @@ static void test_request(void **state)
 	assert_string_equal(request.excludes[0].address, "10.0.0.1");
 	assert_int_equal(request.excludes[0].port, 9494);
 	assert_string_equal(request.excludes[1].address, "fd00::1");
-	assert_int_equal(request.excludes[1].port, 65535);
+	assert_int_equal(request.excludes[0].port_last, 0);
+	assert_int_equal(request.excludes[1].port, 65534);
+	assert_int_equal(request.excludes[1].port_last, 65535);
 
 	v = agent_request_to_json(&request);
 	assert_non_null(v);
@@ -265,6 +267,7 @@ static void test_request(void **state)
 	for (size_t i = 0; i < request.excludes_n; i++) {
 		assert_string_equal(again.excludes[i].address, request.excludes[i].address);
 		assert_int_equal(again.excludes[i].port, request.excludes[i].port);
+		assert_int_equal(again.excludes[i].port_last, request.excludes[i].port_last);
 	}
 	json_decref(v);
 }
@@ -297,6 +300,9 @@ static void test_request_refusals(void **state)
 		{WITH("\"exclude\":[{\"address\":\"::1\"}]"), "exclude[0].port", "exclude[0].port: is required"},
 		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":0}]"), "exclude[0].port", NULL},
 		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":65536}]"), "exclude[0].port", NULL},
+		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":2,\"port_last\":1}]"), "exclude[0].port_last", NULL},
+		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":2,\"port_last\":65536}]"), "exclude[0].port_last",
+			NULL},
 		{WITH("\"exclude\":[{\"address\":\"localhost\",\"port\":1}]"), "exclude[0].address",
 			"exclude[0].address: \"localhost\" is not a numeric address"},
 		{WITH("\"exclude\":[{\"address\":\"1.2.3.4) or (tcp\",\"port\":1}]"), "exclude[0].address", NULL},
@@ -353,7 +359,8 @@ static void test_largest_request_fits_a_body(void **state)
 	memset(request.options.filter, '"', CAPTURE_FILTER_MAX);
 	request.excludes_n = CAPTURE_EXCLUDES_MAX;
 	for (size_t i = 0; i < CAPTURE_EXCLUDES_MAX; i++)
-		request.excludes[i] = (struct capture_exclude){"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", 65535};
+		request.excludes[i] =
+			(struct capture_exclude){"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", 65534, 65535};
 	v = agent_request_to_json(&request);
 	assert_non_null(v);
 	assert_int_equal(agent_request_from_json(v, &again, &err), 0);

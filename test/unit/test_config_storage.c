@@ -230,6 +230,8 @@ static void what_signature_version_2_cannot(void **state)
 		{"storage: {driver: s3}\ns3: {signature_version: 2, " PLACE KEYS "}\n",
 			"storage.job_max: 10GiB is more than 5GiB, the most that one PUT of s3.signature_version 2 "
 			"takes"},
+		{"storage: {driver: s3, job_max: 5GiB, strict: true}\ns3: {signature_version: 2, " PLACE KEYS "}\n",
+			"storage.strict: what it asks for"},
 		{S3_V2 KEYS ", encryption: AES256}\n",
 			"s3.encryption: AES256 cannot be asked for with s3.signature_version 2"},
 		{S3_V2 KEYS ", session_token: hidden-word}\n",

@@ -10,9 +10,12 @@
 #include "test/unit/http_rig.h"
 #include "test/unit/http_script.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -421,6 +424,61 @@ static void a_file_that_cannot_be_read_is_an_error(void **state)
 	caller_fails(&call, ERR_IO, "body read from its file");
 }
 
+#define SLOW_BYTES (4 * 1024 * 1024)
+
+/* Takes a body a little at a time, as a store behind a thin line does, and answers. */
+static void *slow_store(void *arg)
+{
+	const struct timespec moment = {.tv_nsec = 100000000};
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+	static char taken[128 * 1024];
+	int listener = *(const int *)arg, fd = accept(listener, NULL, NULL);
+	size_t got = 0;
+	ssize_t n;
+
+	while (got < SLOW_BYTES && (n = recv(fd, taken, sizeof(taken), MSG_WAITALL)) > 0) {
+		got += (size_t)n;
+		nanosleep(&moment, NULL);
+	}
+	if (write(fd, answer, sizeof(answer) - 1) < 0)
+		abort();
+	while (recv(fd, taken, sizeof(taken), 0) > 0)
+		;
+	close(fd);
+	return NULL;
+}
+
+/* The kernel has taken the whole body long before the peer has: that is not silence. */
+static void a_peer_that_takes_a_body_slowly_is_not_silent(void **state)
+{
+	int fd = memfd_create("body", MFD_CLOEXEC), listener = socket(AF_INET, SOCK_STREAM, 0), small = 64 * 1024, rc;
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct http_body_file file = {.fd = fd, .bytes = SLOW_BYTES};
+	socklen_t len = sizeof(at);
+	struct http_call *c;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, SLOW_BYTES), 0);
+	assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	assert_int_equal(bind(listener, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(pthread_create(&thread, NULL, slow_store, &listener), 0);
+	caller_use(&call, ntohs(at.sin_port), "/");
+	call.o.method = "PUT";
+	call.o.body_file = &file;
+	call.o.idle_timeout_ms = 1200;
+	c = caller_run(&call, &rc);
+	if (rc < 0)
+		fail_msg("%s", call.err.msg);
+	assert_int_equal(http_call_status(c), 200);
+	http_call_free(c);
+	pthread_join(thread, NULL);
+	close(listener);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -437,6 +495,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_body_is_sent_from_a_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_that_is_too_short_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_that_cannot_be_read_is_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_peer_that_takes_a_body_slowly_is_not_silent, setup, teardown),
 		cmocka_unit_test_setup_teardown(headers_of_an_answer_are_bounded, setup, teardown),
 	};
 

@@ -298,10 +298,10 @@ static const struct {
 	{ERR_TIMEOUT, 502, "the secret reason"},
 	{ERR_UNAVAILABLE, 503, "the secret reason"},
 	{ERR_FULL, 503, "the secret reason"},
+	{ERR_CANCELLED, 503, "the secret reason"},
 	{ERR_IO, 500, "\"message\":\"internal error\""},
 	{ERR_NOMEM, 500, "\"message\":\"internal error\""},
 	{ERR_INTERNAL, 500, "\"message\":\"internal error\""},
-	{ERR_CANCELLED, 500, "\"message\":\"internal error\""},
 };
 
 static void errors_have_their_status(void **state)

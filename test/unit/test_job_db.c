@@ -819,6 +819,26 @@ static void migrations_lead_from_each_version_to_the_present(void **state)
 	}
 }
 
+/* Before the second version there was one kind of store. */
+static void objects_of_the_first_version_are_files(void **state)
+{
+	struct rig *r = *state;
+	sqlite3 *sqlite = NULL;
+	struct job *j;
+
+	assert_int_equal(sqlite3_open(r->file.path, &sqlite), SQLITE_OK);
+	ok(r, job_db_migrate(sqlite, 1, &r->err));
+	assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
+	sql(r->file.path, "INSERT INTO jobs VALUES ('" ID_A
+			  "', 'pcapng', 'alice', 'alice', '', '', '{}', '', '', 'eth0', '', 0, 0, 0, 0, '', 1, "
+			  "'store', 'ready', 1, 1, 1, 'user_stop', '', '', '', 1, 1, 0, 0, 0, 0, 'captures/x', 1, '', "
+			  "'', 0, '')");
+	rig_open(r);
+	j = get(r, ID_A);
+	assert_string_equal(j->object_store, "file");
+	job_free(j);
+}
+
 static void a_change_behind_our_back_fails_the_check(void **state)
 {
 	struct rig *r = *state;
@@ -898,6 +918,7 @@ int main(void)
 		with_file(a_newer_version_is_refused_untouched),
 		with_file(paths_that_cannot_be_are_refused),
 		with_file(migrations_lead_from_each_version_to_the_present),
+		with_file(objects_of_the_first_version_are_files),
 		with_db(a_change_behind_our_back_fails_the_check),
 		with_db(a_full_disk_is_told_and_passes),
 		with_db(damaged_rows_are_told),

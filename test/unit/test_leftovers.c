@@ -266,6 +266,56 @@ static void test_an_object_elsewhere_is_not_called_erased(void **state)
 	job_free(j);
 }
 
+/* Some parts of it may be in the other store: here they would seem to be lost. */
+static void test_an_upload_elsewhere_waits(void **state)
+{
+	struct erase_report r = {0};
+	struct job *j;
+
+	(void)state;
+	leave_one(STOP_USER);
+	j = gateway_rig_job(&rig);
+	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
+	assert_int_equal(job_set(&j->error_code, "", NULL), 0);
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+	sweep();
+	for (unsigned ms = 0;; ms++) {
+		j = until(JOB_FINISHING);
+		if (strcmp(j->error_code, "storage_elsewhere") == 0)
+			break;
+		assert_true(ms < GATEWAY_RIG_WAIT_MS);
+		job_free(j);
+		(void)poll(NULL, 0, 1);
+	}
+	assert_non_null(strstr(j->error, "s3 bucket caps"));
+	assert_int_equal(retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "alice", &r, &err), -1);
+	assert_string_equal(err_api_code(&err), "storage_elsewhere");
+	/* The old configuration is back. */
+	assert_int_equal(job_set(&j->object_store, "file", NULL), 0);
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+	job_free(until(JOB_READY));
+}
+
+/* Nothing has left the spool: it goes where captures go now. */
+static void test_a_spool_goes_to_the_store_of_now(void **state)
+{
+	struct job *j;
+
+	(void)state;
+	leave_one(STOP_USER);
+	j = gateway_rig_job(&rig);
+	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+	assert_int_equal(job_db_upload_set(rig.gw.db, rig.store.job, "", &err), 0);
+	sweep();
+	j = until(JOB_READY);
+	assert_string_equal(j->object_store, "file");
+	job_free(j);
+}
+
 /* Storage was switched off: it waits, and does not look as if it ran. */
 static void test_without_a_store(void **state)
 {
@@ -303,6 +353,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_was_erased_is_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_that_nothing_was_there_is_said_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_object_elsewhere_is_not_called_erased, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_upload_elsewhere_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_spool_goes_to_the_store_of_now, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_a_store, setup, teardown),
 	};
 

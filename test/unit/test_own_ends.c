@@ -33,6 +33,17 @@ static struct target_instance instances[] = {
 static struct target_set targets = {.instances = instances, .n = 4};
 static struct target_set none;
 
+static struct config_gateway config;
+
+static void collect(const char *listen, const char *local, struct target_set *of, struct own_ends *ret)
+{
+	static char address[64];
+
+	snprintf(address, sizeof(address), "%s", listen);
+	config.listen_address = address;
+	own_ends_collect(&config, local, 8780, of, &source, ret);
+}
+
 static bool has(const struct own_ends *o, const char *address, uint16_t port)
 {
 	for (size_t i = 0; i < o->n; i++) {
@@ -48,7 +59,7 @@ static void one_address_is_that_one(void **state)
 
 	(void)state;
 	known_n = 0;
-	own_ends_collect("127.0.0.1", "127.0.0.1", 8780, &none, &source, &o);
+	collect("127.0.0.1", "127.0.0.1", &none, &o);
 	assert_int_equal(o.n, 1);
 	assert_true(has(&o, "127.0.0.1", 8780));
 }
@@ -59,10 +70,10 @@ static void all_addresses_are_each_of_them(void **state)
 
 	(void)state;
 	known_n = 0;
-	own_ends_collect("0.0.0.0", "192.0.2.1", 8780, &none, &source, &o);
+	collect("0.0.0.0", "192.0.2.1", &none, &o);
 	assert_string_equal(o.ends[0].address, "192.0.2.1");
 	assert_true(has(&o, "127.0.0.1", 8780));
-	own_ends_collect("::", "192.0.2.1", 8780, &none, &source, &o);
+	collect("::", "192.0.2.1", &none, &o);
 	assert_true(has(&o, "127.0.0.1", 8780));
 }
 
@@ -74,7 +85,7 @@ static void agents_of_the_capture_come_first_and_once(void **state)
 	known_n = 2;
 	snprintf(instances[3].host, sizeof(instances[3].host), "10.0.0.1");
 	instances[3].port = 9494;
-	own_ends_collect("127.0.0.1", "127.0.0.1", 8780, &targets, &source, &o);
+	collect("127.0.0.1", "127.0.0.1", &targets, &o);
 	assert_int_equal(o.n,
 		5); /* the listener, three numeric instances of which the source knows one, and the other it knows */
 	assert_string_equal(o.ends[1].address, "10.9.9.9");
@@ -89,12 +100,33 @@ static void never_more_than_fit(void **state)
 
 	(void)state;
 	for (known_n = CAPTURE_EXCLUDES_MAX - 2; known_n <= CAPTURE_EXCLUDES_MAX + 300; known_n++) {
-		own_ends_collect("127.0.0.1", "127.0.0.1", 8780, &none, &source, &o);
+		collect("127.0.0.1", "127.0.0.1", &none, &o);
 		assert_int_equal(o.n, known_n + 1 < CAPTURE_EXCLUDES_MAX ? known_n + 1 : CAPTURE_EXCLUDES_MAX);
 	}
-	own_ends_collect("0.0.0.0", "127.0.0.1", 8780, &targets, &source, &o);
+	collect("0.0.0.0", "127.0.0.1", &targets, &o);
 	assert_int_equal(o.n, CAPTURE_EXCLUDES_MAX);
 	assert_true(has(&o, "10.9.9.9", 9494));
+}
+
+/* What the store is sent would be captured, stored and sent again. */
+static void ports_of_our_own_connections_at_each_address(void **state)
+{
+	struct own_ends o;
+	size_t ranges = 0;
+
+	(void)state;
+	known_n = CAPTURE_EXCLUDES_MAX;
+	config.outgoing_port = 61440;
+	collect("127.0.0.1", "127.0.0.1", &targets, &o);
+	config.outgoing_port = 0;
+	assert_true(has(&o, "127.0.0.1", 8780));
+	assert_true(has(&o, "127.0.0.1", 61440));
+	for (size_t i = 0; i < o.n; i++) {
+		assert_int_equal(o.ends[i].port_last, o.ends[i].port == 61440 ? 65535 : 0);
+		ranges += o.ends[i].port == 61440;
+	}
+	assert_true(ranges > 0 && ranges <= 24);
+	assert_true(has(&o, "10.9.9.9", 9494)); /* there is room for the agents left */
 }
 
 int main(void)
@@ -104,6 +136,7 @@ int main(void)
 		cmocka_unit_test(all_addresses_are_each_of_them),
 		cmocka_unit_test(agents_of_the_capture_come_first_and_once),
 		cmocka_unit_test(never_more_than_fit),
+		cmocka_unit_test(ports_of_our_own_connections_at_each_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,11 +17,14 @@
 #define AGENT_PORT   9494
 #define GATEWAY_PORT 8780
 #define SNAPLEN      65535
+#define RANGE_FIRST  61440
+#define RANGE_LAST   65534
 
 static const struct capture_exclude excludes[] = {
-	{"198.51.100.7", GATEWAY_PORT},
-	{"2001:db8::7", GATEWAY_PORT},
-	{"::ffff:198.51.100.8", GATEWAY_PORT},
+	{"198.51.100.7", GATEWAY_PORT, 0},
+	{"2001:db8::7", GATEWAY_PORT, 0},
+	{"::ffff:198.51.100.8", GATEWAY_PORT, 0},
+	{"198.51.100.7", RANGE_FIRST, RANGE_LAST},
 };
 static const struct own_traffic own = {.port = AGENT_PORT,
 	.local = "192.0.2.1",
@@ -82,6 +85,11 @@ static const struct {
 	{"to the gateway's public port, IPv6", IPPROTO_TCP, "2001:db8::9", "2001:db8::7", 40000, GATEWAY_PORT, true},
 	{"from the gateway's public port, IPv6", IPPROTO_TCP, "2001:db8::7", "2001:db8::9", GATEWAY_PORT, 40000, true},
 	{"an exclude given as a mapped address", IPPROTO_TCP, "203.0.113.9", "198.51.100.8", 40000, GATEWAY_PORT, true},
+	{"from the first of a range", IPPROTO_TCP, "198.51.100.7", "203.0.113.9", RANGE_FIRST, 443, true},
+	{"to the last of a range", IPPROTO_TCP, "203.0.113.9", "198.51.100.7", 443, RANGE_LAST, true},
+	{"before a range", IPPROTO_TCP, "198.51.100.7", "203.0.113.9", RANGE_FIRST - 1, 443, false},
+	{"behind a range", IPPROTO_TCP, "203.0.113.9", "198.51.100.7", 443, RANGE_LAST + 1, false},
+	{"the range at another host", IPPROTO_TCP, "203.0.113.9", "198.51.100.7", RANGE_FIRST, 443, false},
 	{"UDP on our port", IPPROTO_UDP, "203.0.113.9", "192.0.2.1", 40000, AGENT_PORT, false},
 	{"our port as the source of a packet to us", IPPROTO_TCP, "203.0.113.9", "192.0.2.1", AGENT_PORT, 40000, false},
 	{"our port at another host", IPPROTO_TCP, "203.0.113.9", "203.0.113.10", 40000, AGENT_PORT, false},

@@ -587,15 +587,15 @@ static void spool_picture(struct store_rig *r, char ret[64])
 	spool_close(sp);
 }
 
-/* The first part never arrives, later ones do: seven chunks of one write each. */
-static void hole_make(struct store_rig *r, struct store_rig_stream *s, char picture[64])
+/* One part never arrives, later ones do: seven chunks of one write each. */
+static void hole_make(struct store_rig *r, struct store_rig_stream *s, uint32_t seq, char picture[64])
 {
 	struct plan plan = {.die_at = STORE_RIG_AFTER_PART, .die_after = 4, .kill_after = NO_KILL};
 
 	r->parallel = 3;
 	r->chunk_bytes = 1;
 	r->job_bytes_max = 1000000;
-	r->hold_seq = 1;
+	r->hold_seq = seq;
 	r->hold_until = 100;
 	store_rig_stream_make(s, FRAME_PCAPNG, 31, 7);
 	assert_true(run_child(r, s, &plan));
@@ -611,7 +611,7 @@ static void test_parts_out_of_order(void **state)
 	struct driver_object o;
 	char picture[64];
 
-	hole_make(r, &s, picture);
+	hole_make(r, &s, 1, picture);
 	print_message("  %s\n", picture);
 	assert_int_equal(picture[0], '.');
 	assert_non_null(strchr(picture, '+'));
@@ -632,13 +632,33 @@ static void test_hole(void **state)
 	struct err err = {0};
 	char path[TEMP_FILE_PATH_MAX + 64], picture[64];
 
-	hole_make(r, &s, picture);
+	hole_make(r, &s, 1, picture);
 	chunk_path(r, "000001.chunk", path);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(recover(r, &o, &err), -1);
 	assert_int_equal(err.code, ERR_IO);
 	assert_non_null(strstr(err.msg, "chunk 1: it is missing"));
 	assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
+	assert_clean(r);
+	store_rig_stream_done(&s);
+}
+
+/* Damaged in the middle: what comes before it is the object, without the notes of recovery, which would be a small part before the ones that are left. */
+static void test_hole_in_the_middle(void **state)
+{
+	struct store_rig *r = *state;
+	struct store_rig_stream s;
+	struct driver_object o;
+	char picture[64];
+
+	hole_make(r, &s, 3, picture);
+	print_message("  %s\n", picture);
+	assert_int_equal(picture[2], '.');
+	damage_byte(r, "000003.chunk", 40);
+	recover_well(r, &o);
+	assert_int_equal(o.bytes, s.ends[1]);
+	assert_prefix(r, &s, &o, s.ends[1], 0);
+	assert_int_equal(r->damages, 1);
 	assert_clean(r);
 	store_rig_stream_done(&s);
 }
@@ -868,6 +888,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parts_out_of_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hole_in_the_middle, setup, teardown),
 		cmocka_unit_test(test_upload_is_forgotten),
 		cmocka_unit_test_setup_teardown(test_opening_unrecorded, setup, teardown),
 		cmocka_unit_test(test_no_small_parts),

@@ -190,6 +190,16 @@ static void test_one_wrong(void **state)
 	}
 }
 
+static void test_tags_replace(void **state)
+{
+	struct fixture *f = *state;
+
+	f->d.tags_replace = true;
+	examine(f);
+	assert_found(f, "tags", DRIVER_ERROR, "replaces it");
+	assert_found(f, "erase", DRIVER_GOOD, "");
+}
+
 static void test_not_usable(void **state)
 {
 	static const struct {
@@ -441,6 +451,7 @@ static void test_told(void **state)
 		{ERR_NOT_FOUND, "no_such_bucket_policy", S3_TOLD_NONE},
 		{ERR_NOT_FOUND, "no_such_key", S3_TOLD_UNKNOWN},
 		{ERR_NOT_FOUND, "", S3_TOLD_UNKNOWN},
+		{ERR_UNAVAILABLE, "bad_answer", S3_TOLD_UNKNOWN},
 		{ERR_INPUT, "not_implemented", S3_TOLD_UNKNOWN},
 		{ERR_INPUT, "bad_answer", S3_TOLD_UNKNOWN},
 		{ERR_STATE, "no_such_bucket", S3_TOLD_FAULT},
@@ -481,6 +492,7 @@ int main(void)
 		T(test_all_good),
 		T(test_versioned),
 		T(test_one_wrong),
+		T(test_tags_replace),
 		T(test_not_usable),
 		T(test_list_of_prefix),
 		T(test_silence),

@@ -170,7 +170,7 @@ static void test_other_answers(void **state)
 	} cases[] = {
 		{200, "<html><body>Sign in</body></html>", ERR_INPUT},
 		{200, "", ERR_INPUT},
-		{404, "<html>not here</html>", ERR_NOT_FOUND},
+		{404, "<html>not here</html>", ERR_UNAVAILABLE},
 		{404, DOUBLE_ERROR("NoSuchBucket"), ERR_STATE},
 		{500, "", ERR_UNAVAILABLE},
 		{503, DOUBLE_ERROR("SlowDown"), ERR_UNAVAILABLE},

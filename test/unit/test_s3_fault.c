@@ -13,13 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static void judged(int status, const char *code, const char *date, bool *keys, struct err *err)
+static void judged(int status, bool head, const char *code, const char *date, bool *keys, struct err *err)
 {
 	struct s3_error e = {0};
 
 	snprintf(e.code, sizeof(e.code), "%s", code);
 	*err = (struct err){0};
-	s3_fault_judge(status, &e, date, keys, err);
+	s3_fault_judge(status, head, &e, date, keys, err);
 }
 
 static void each_code_has_its_kind(void **state)
@@ -56,7 +56,7 @@ static void each_code_has_its_kind(void **state)
 		{599, "", ERR_UNAVAILABLE, false, ""},
 		{429, "", ERR_UNAVAILABLE, false, ""},
 		{408, "", ERR_TIMEOUT, false, ""},
-		{404, "", ERR_NOT_FOUND, false, ""},
+		{404, "", ERR_UNAVAILABLE, false, "bad_answer"},
 		{403, "", ERR_PERM, false, ""},
 		{401, "", ERR_PERM, false, ""},
 		{400, "", ERR_INPUT, false, ""},
@@ -70,7 +70,7 @@ static void each_code_has_its_kind(void **state)
 		struct err err;
 		bool keys;
 
-		judged(cases[i].status, cases[i].code, NULL, &keys, &err);
+		judged(cases[i].status, false, cases[i].code, NULL, &keys, &err);
 		if (err.code != cases[i].kind || keys != cases[i].keys || strcmp(err.detail, cases[i].detail) != 0)
 			fail_msg("%d %s: kind %s, keys %d, detail \"%s\"", cases[i].status, cases[i].code,
 				err_code_name(err.code), keys, err.detail);
@@ -84,13 +84,13 @@ static void a_clock_that_is_off_is_named(void **state)
 
 	(void)state;
 	clock_fake(UINT64_C(1767604200) * CLOCK_NS_PER_S); /* 2026-01-05 09:10:00 */
-	judged(403, "RequestTimeTooSkewed", "Mon, 05 Jan 2026 09:30:00 GMT", &keys, &err);
+	judged(403, false, "RequestTimeTooSkewed", "Mon, 05 Jan 2026 09:30:00 GMT", &keys, &err);
 	assert_non_null(strstr(err.msg, "1200 s behind"));
-	judged(403, "RequestTimeTooSkewed", "Mon, 05 Jan 2026 09:00:00 GMT", &keys, &err);
+	judged(403, false, "RequestTimeTooSkewed", "Mon, 05 Jan 2026 09:00:00 GMT", &keys, &err);
 	assert_non_null(strstr(err.msg, "600 s ahead of"));
-	judged(403, "RequestTimeTooSkewed", "yesterday", &keys, &err);
+	judged(403, false, "RequestTimeTooSkewed", "yesterday", &keys, &err);
 	assert_non_null(strstr(err.msg, "too far apart"));
-	judged(403, "RequestTimeTooSkewed", NULL, &keys, &err);
+	judged(403, false, "RequestTimeTooSkewed", NULL, &keys, &err);
 	assert_non_null(strstr(err.msg, "too far apart"));
 	clock_fake(0);
 }
@@ -102,13 +102,61 @@ static void a_bucket_elsewhere_says_where(void **state)
 	bool keys;
 
 	(void)state;
-	s3_fault_judge(400, &e, NULL, &keys, &err);
+	s3_fault_judge(400, false, &e, NULL, &keys, &err);
 	assert_int_equal(err.code, ERR_STATE);
 	assert_non_null(strstr(err.msg, "region \"eu-central-1\", set s3.region"));
 	e = (struct s3_error){.code = "PermanentRedirect", .endpoint = "b.s3-eu-west-1.amazonaws.com"};
-	s3_fault_judge(301, &e, NULL, &keys, &err);
+	s3_fault_judge(301, false, &e, NULL, &keys, &err);
 	assert_int_equal(err.code, ERR_STATE);
 	assert_non_null(strstr(err.msg, "b.s3-eu-west-1.amazonaws.com"));
+}
+
+/* MinIO puts its own region into every error. */
+static void a_region_alone_is_no_elsewhere(void **state)
+{
+	static const struct {
+		int status;
+		const char *code;
+		enum err_code kind;
+	} cases[] = {
+		{403, "AccessDenied", ERR_PERM},
+		{404, "NoSuchKey", ERR_NOT_FOUND},
+		{404, "NoSuchUpload", ERR_NOT_FOUND},
+		{400, "EntityTooSmall", ERR_INPUT},
+		{400, "ExpiredToken", ERR_UNAVAILABLE},
+		{503, "SlowDown", ERR_UNAVAILABLE},
+	};
+	struct err err = {0};
+	bool keys;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct s3_error e = {.region = "us-east-1"};
+
+		snprintf(e.code, sizeof(e.code), "%s", cases[i].code);
+		s3_fault_judge(cases[i].status, false, &e, NULL, &keys, &err);
+		assert_int_equal(err.code, cases[i].kind);
+		assert_null(strstr(err.msg, "region"));
+	}
+}
+
+/* An answer to HEAD has no body: its status, and AWS's header, are all there is. */
+static void an_answer_without_a_body(void **state)
+{
+	struct s3_error e = {.region = "eu-central-1"};
+	struct err err;
+	bool keys;
+
+	(void)state;
+	judged(404, true, "", NULL, &keys, &err);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_string_equal(err.detail, "");
+	judged(404, false, "", NULL, &keys, &err);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.msg, "not the store"));
+	s3_fault_judge(400, true, &e, NULL, &keys, &err);
+	assert_int_equal(err.code, ERR_INPUT);
+	assert_non_null(strstr(err.msg, "region \"eu-central-1\""));
 }
 
 static void what_the_store_says_cannot_break_a_line(void **state)
@@ -118,7 +166,7 @@ static void what_the_store_says_cannot_break_a_line(void **state)
 	bool keys;
 
 	(void)state;
-	s3_fault_judge(400, &e, NULL, &keys, &err);
+	s3_fault_judge(400, false, &e, NULL, &keys, &err);
 	assert_null(strchr(err.msg, '\n'));
 	assert_null(strchr(err.msg, '\x1b'));
 }
@@ -129,6 +177,8 @@ int main(void)
 		cmocka_unit_test(each_code_has_its_kind),
 		cmocka_unit_test(a_clock_that_is_off_is_named),
 		cmocka_unit_test(a_bucket_elsewhere_says_where),
+		cmocka_unit_test(a_region_alone_is_no_elsewhere),
+		cmocka_unit_test(an_answer_without_a_body),
 		cmocka_unit_test(what_the_store_says_cannot_break_a_line),
 	};
 

@@ -300,6 +300,24 @@ static void test_upload_id(void **state)
 	}
 }
 
+static void test_copied(void **state)
+{
+	static const char *const bad[] = {"", "<CopyPartResult/>", "<CopyPartResult><ETag></ETag></CopyPartResult>",
+		"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>",
+		"<Error><Code>InternalError</Code></Error>"};
+	static const char good[] = DECL "<CopyPartResult" NS "><LastModified>2026-01-05T09:10:00.000Z</LastModified>"
+					"<ETag>&quot;b54357faf0632cce46e942fa68356b38&quot;</ETag></CopyPartResult>";
+	char etag[S3_ETAG_MAX] = "";
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(s3_xml_copied(good, strlen(good), etag, &err), 0);
+	assert_string_equal(etag, "b54357faf0632cce46e942fa68356b38");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(s3_xml_copied(bad[i], strlen(bad[i]), etag, &err), -1);
+	assert_string_equal(etag, "b54357faf0632cce46e942fa68356b38");
+}
+
 static int completed(const char *xml, char etag[S3_ETAG_MAX], struct err *err)
 {
 	*err = (struct err){0};
@@ -481,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_upload_id),
+		cmocka_unit_test(test_copied),
 		cmocka_unit_test(test_completed),
 		cmocka_unit_test(test_completed_not),
 		cmocka_unit_test(test_versioning),

@@ -21,7 +21,7 @@ static void assert_contains(const char *text, const char *part)
 static void test_complete(void **state)
 {
 	static const char *const etags[] = {"b54357faf0632cce46e942fa68356b38", "a<b&c"};
-	static const char *const bad[] = {"", "a\"b", "a\nb"};
+	static const char *const bad[] = {"", "a\"b", "a\nb"}, *const gap[] = {NULL, "e"};
 	char longest[S3_ETAG_MAX], too_long[S3_ETAG_MAX + 1];
 	const char *const two[] = {longest, too_long};
 	struct err err = {0};
@@ -45,6 +45,11 @@ static void test_complete(void **state)
 	buf_clear(&b);
 	assert_int_equal(s3_xml_complete(&b, two, 2, &err), -1);
 	assert_contains(err.msg, "part 2");
+	buf_clear(&b);
+	assert_int_equal(s3_xml_complete(&b, gap, 2, &err), 0);
+	assert_string_equal(buf_str(&b), DECL "\n<CompleteMultipartUpload" NS "><Part><PartNumber>2</PartNumber>"
+					      "<ETag>\"e\"</ETag></Part></CompleteMultipartUpload>\n");
+	buf_clear(&b);
 	assert_int_equal(s3_xml_complete(&b, etags, 0, &err), -1);
 	assert_int_equal(s3_xml_complete(&b, etags, 10001, &err), -1);
 	assert_int_equal(err.code, ERR_LIMIT);

@@ -4,6 +4,7 @@
 #include "common/fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -398,6 +399,30 @@ static void test_never_overwrites(void **state)
 	store_rig_stream_done(&s);
 }
 
+/* Put together by a driver that another configuration had: packets, and nobody else would know of them. */
+static void test_erase_takes_staged_parts(void **state)
+{
+	static const char *const ends[] = {"part", "index"};
+	struct store_rig *r = *state;
+	char path[2][TEMP_FILE_PATH_MAX + 128], other[TEMP_FILE_PATH_MAX + 128];
+	struct err err = {0};
+
+	store_rig_open(r);
+	snprintf(other, sizeof(other), "%s/" STORE_STAGING_NAME, r->spool);
+	assert_int_equal(mkdir(other, 0700), 0);
+	snprintf(other, sizeof(other), "%s/" STORE_STAGING_NAME "/01j00000000000000000000000.part", r->spool);
+	assert_int_equal(close(creat(other, 0600)), 0);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/" STORE_STAGING_NAME "/%s.%s", r->spool, r->job, ends[i]);
+		assert_int_equal(close(creat(path[i], 0600)), 0);
+	}
+	assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
+	assert_int_equal(access(path[0], F_OK), -1);
+	assert_int_equal(access(path[1], F_OK), -1);
+	assert_int_equal(access(other, F_OK), 0);
+	store_rig_close(r);
+}
+
 static void test_erase(void **state)
 {
 	struct store_rig *r = *state;
@@ -497,6 +522,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_complete_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_overwrites, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_erase, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_erase_takes_staged_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
 	};
 

@@ -301,6 +301,11 @@ static void test_plan(void **state)
 	assert_int_equal(store_plan_bytes(8 * MIB, 9001), 4 * GIB);
 	assert_int_equal(store_plan_bytes(8 * MIB, UINT32_MAX), 4 * GIB);
 	assert_int_equal(store_plan_bytes(16 * MIB, 10000), 4 * GIB);
+	assert_int_equal(store_chunk_largest(8 * MIB, 8000 * MIB), 8 * MIB);
+	assert_int_equal(store_chunk_largest(8 * MIB, 8000 * MIB + 1), 16 * MIB);
+	assert_int_equal(store_chunk_largest(8 * MIB, 1), 8 * MIB);
+	assert_int_equal(store_chunk_largest(1 * MIB, UINT64_MAX),
+		store_plan_bytes(store_plan_first(1 * MIB, UINT64_MAX), 10000));
 }
 
 /* The chunks of a job are what the plan says. */

@@ -5,14 +5,14 @@ import threading
 
 
 class Proxy:
-    """Forwards 127.0.0.1:port to address.  cut() resets every connection on both sides; hold() stops forwarding, release() goes on."""
+    """Forwards host:port to address.  cut() resets every connection on both sides; hold() stops forwarding, release() goes on."""
 
-    def __init__(self, address):
+    def __init__(self, address, host="127.0.0.1"):
         self.address = address
         self._pairs, self._lock = [], threading.Lock()
         self._flow = threading.Event()
         self._flow.set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()

@@ -135,6 +135,30 @@ def error_in_200(call):
     call.answer(200, [("Content-Type", "application/xml")], error("InternalError", "We encountered an internal error. Please try again."))
 
 
+def short_pages(entries):
+    """A list of parts comes in pages of so many."""
+    def fault(call):
+        status, headers, body = call.upstream()
+        parts = re.findall(rb"<Part>.*?</Part>", body)
+        if status == 200 and len(parts) > entries:
+            last = re.search(rb"<PartNumber>(\d+)<", parts[entries - 1])[1]
+            for part in parts[entries:]:
+                body = body.replace(part, b"")
+            body = re.sub(rb"(<NextPartNumberMarker>)\d*", rb"\g<1>" + last, body).replace(b"<IsTruncated>false", b"<IsTruncated>true")
+            headers = [(k, v) for k, v in headers if k.lower() != "content-length"]
+        call.answer(status, headers, body)
+    return named(f"pages of {entries}", fault)
+
+
+def takes_for_object(bucket):
+    """Of a PUT with a query that the store does not look at: what is sent becomes the object.  bucket: a Bucket"""
+    def fault(call):
+        key = call.seen.path.split("/", 2)[2]
+        bucket.client().put_object(Bucket=bucket.name, Key=key, Body=b"".join(call.pieces()))
+        call.answer(200)
+    return named("takes it for the object", fault)
+
+
 html_200, html_404, html_502 = page(200), page(404), page(502)
 slow_down = refusal(503, "SlowDown", "Please reduce your request rate.")
 internal_error = refusal(500, "InternalError")
