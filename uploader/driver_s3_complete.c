@@ -238,36 +238,47 @@ out:
 	return rc;
 }
 
+struct reading {
+	struct digest *sum;
+	uint64_t n;
+};
+
 static int hash(void *ctx, const uint8_t *p, size_t n)
 {
-	digest_add(ctx, p, n);
+	struct reading *r = ctx;
+
+	digest_add(r->sum, p, n);
+	r->n += n;
 	return 0;
 }
 
-/* The judge of last resort: the object's own bytes, or the first n of them. */
+/* The judge of last resort: the object's own bytes (it has so many), or the first n of them.  Fewer or more than these are not the object. */
 static int read_sum(
 	struct s3_object_upload *u, uint64_t bytes, uint64_t n, char ret[DIGEST_SHA256_HEX_MAX], struct err *err)
 {
+	struct reading r = {.sum = digest_new()};
 	char range[64];
 	const struct s3_pair header = {"range", range};
-	struct s3_request rq = {.method = "GET",
+	const struct s3_request rq = {.method = "GET",
 		.key = u->key,
 		.headers = &header,
 		.headers_n = n < bytes,
 		.on_data = hash,
-		.ctx = digest_new(),
+		.ctx = &r,
 		.data_bytes = n,
 		.cancelled = &u->cancelled};
 	int rc = -1;
 
-	if (!rq.ctx)
+	if (!r.sum)
 		return err_nomem(err);
 	snprintf(range, sizeof(range), "bytes=0-%" PRIu64, n - 1);
 	if (s3_call(u->d->client, &rq, NULL, err) == 0) {
-		digest_hex(rq.ctx, ret);
-		rc = 0;
+		digest_hex(r.sum, ret);
+		rc = r.n == n ? 0
+			      : err_set(err, ERR_UNAVAILABLE, "GET %s: %" PRIu64 " of %" PRIu64 " bytes came", u->key,
+					r.n, n);
 	}
-	digest_free(rq.ctx);
+	digest_free(r.sum);
 	return rc;
 }
 

@@ -248,6 +248,21 @@ static void test_beyond_fails_half_way(void **state)
 	}
 }
 
+/* Bytes that are not as many as the object has say nothing about it. */
+static void test_page_for_the_object(void **state)
+{
+	struct fixture *f = *state;
+	struct err err;
+
+	beyond_make(f, true);
+	bucket_double_say(&f->d, "GET", "object", 200, PAGE);
+	assert_int_equal(complete(f, 2, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_int_equal(bucket_double_left(&f->d, KEY), 1);
+	f->d.answers_n = 0;
+	complete_well(f, 2);
+}
+
 /* ---- answers of somebody else ---- */
 
 /* A capture that was put as a whole is resumed by a list of uploads: a proxy's 404 to it says nothing of the capture. */
@@ -370,6 +385,7 @@ int main(void)
 		T(test_beyond),
 		T(test_beyond_is_told),
 		T(test_beyond_fails_half_way),
+		T(test_page_for_the_object),
 		T(test_page_at_the_beginning),
 		T(test_page_at_the_end),
 		T(test_completed_unheard),
