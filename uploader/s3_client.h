@@ -35,7 +35,7 @@ struct s3_request {
 	size_t answer_bytes_max;           /* of the answer's body; 0: 1 MiB */
 	int (*on_data)(void *ctx, const uint8_t *p, size_t n); /* a 2xx body in pieces; NULL: collected */
 	void *ctx;
-	uint64_t data_bytes;          /* most that on_data may be given: more is ERR_NET */
+	uint64_t data_bytes;          /* most that on_data may be given: more is ERR_UNAVAILABLE */
 	const atomic_bool *cancelled; /* its flag of s3_client_cancel; may be NULL */
 	unsigned timeout_ms;          /* to connect, and of silence, instead of the client's; 0: the client's */
 };

@@ -58,7 +58,7 @@ static void test_more_than_expected(void **state)
 	http_script_start_endless(&s, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", "0123456789abcdef");
 	c = client_at(s.port);
 	assert_int_equal(s3_call(c, &rq, NULL, &err), -1);
-	assert_int_equal(err.code, ERR_NET);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
 	assert_non_null(strstr(err.msg, "1000 bytes"));
 	assert_true(got <= 1000);
 	s3_client_free(c);
