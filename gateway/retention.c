@@ -169,6 +169,8 @@ static void finish_lost(struct gateway *gw, struct job *j, const char *code, con
 
 static void finish_later(struct gateway *gw, struct job *j, const struct err *err)
 {
+	if (err->code == ERR_CANCELLED)
+		return; /* it stays as it is: the next process goes on, or it is being erased */
 	j->state = JOB_FINISHING;
 	job_set(&j->error_code, strcmp(err->detail, "storage_elsewhere") == 0 ? err->detail : "storage_failed", NULL);
 	job_set(&j->error, err->msg, NULL);
@@ -227,9 +229,7 @@ static void finish_stored(struct gateway *gw, struct job *j)
 		finish_lost(gw, j, "interrupted", "the gateway ended before anything was stored");
 	} else if (strcmp(err.detail, "storage_lost") == 0) {
 		give_up(gw, j, "storage_lost", &err); /* trying again is no use */
-	} else if (err.code == ERR_CANCELLED) {
-		return; /* it stays as it is: the next process goes on, or it is being erased */
-	} else if (is_too_old(gw, j)) {
+	} else if (err.code != ERR_CANCELLED && is_too_old(gw, j)) {
 		give_up(gw, j, "storage_failed", &err);
 	} else {
 		finish_later(gw, j, &err);
@@ -251,7 +251,8 @@ static void finish_killed(struct gateway *gw, const struct job *j)
 	struct erase_report r = {0};
 	struct err err = {0};
 
-	if (erase_claimed(gw, j->id, j->stop_reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, NULL, &r, &err) < 0)
+	if (erase_claimed(gw, j->id, j->stop_reason == STOP_DELETED ? JOB_PURGED : JOB_KILLED, NULL, &r, &err) < 0 &&
+		err.code != ERR_CANCELLED)
 		log_err(LOG_LEVEL_ERROR, "retention.erase_failed", &err, json_pack("{s:s}", "job", j->id));
 }
 
@@ -359,7 +360,7 @@ static void recover(struct retention *r)
 	each_unfinished(r, finish);
 	if (!gw->store || is_stopping(r))
 		return;
-	if (store_orphans(gw->store, job_is_known, gw, &erased, &foreign, &err) < 0)
+	if (store_orphans(gw->store, job_is_known, gw, &erased, &foreign, &err) < 0 && err.code != ERR_CANCELLED)
 		log_err(LOG_LEVEL_WARNING, "retention.orphans_failed", &err, NULL);
 	if (erased > 0 || foreign > 0)
 		log_event(LOG_LEVEL_WARNING, "retention.spool_leftovers",
@@ -391,7 +392,8 @@ static void expire(struct retention *r)
 		}
 		for (size_t i = 0; i < n && !is_stopping(r); i++) {
 			err = (struct err){0};
-			if (retention_erase(gw, jobs[i]->id, JOB_EXPIRED, NULL, NULL, &err) < 0)
+			if (retention_erase(gw, jobs[i]->id, JOB_EXPIRED, NULL, NULL, &err) < 0 &&
+				err.code != ERR_CANCELLED)
 				log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err,
 					json_pack("{s:s}", "job", jobs[i]->id));
 		}
