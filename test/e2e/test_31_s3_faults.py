@@ -155,7 +155,7 @@ def test_page_while_a_single_put_is_recovered(s3_fleet, store_proxy, bucket):
     f = s3_fleet(1, store_proxy.url)
     f.gateway.allowed_errors += ALLOWED
     job = f.gateway.store(packet_filter=FILTER)
-    store_proxy.fault(store_faults.no_rights, op="head", of=job, skip=1)  # the one after the PUT: the sweeper takes over
+    store_proxy.fault(store_faults.no_rights, op="head", of=job, match=lambda s: store_proxy.of("put", job))  # the sweeper takes over
     store_proxy.fault(store_faults.html_404, op="list_uploads", times=2, match=lambda s: job in s.target)
     f.send(count=20).wait()
     wait_for(lambda: f.gateway.job(job)["packets"]["captured"] == 20, "all to be captured")
