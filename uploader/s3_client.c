@@ -206,7 +206,8 @@ static int exchange(struct s3_client *c, const struct s3_request *rq, const char
 		http_call_free(call);
 	}
 	if (t.too_much)
-		return err_set(err, ERR_UNAVAILABLE, "more than the %" PRIu64 " bytes that were expected", rq->data_bytes);
+		return err_set(
+			err, ERR_UNAVAILABLE, "more than the %" PRIu64 " bytes that were expected", rq->data_bytes);
 	return rc;
 }
 
