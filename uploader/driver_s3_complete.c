@@ -290,20 +290,6 @@ enum standing {
 	STANDS_UNKNOWN, /* err says why nobody knows */
 };
 
-/* An answer to HEAD has no body that says whose it is: only the store knows the word for a key with nothing at it. */
-static enum standing nothing_stands(struct s3_object_upload *u, struct err *err)
-{
-	static const struct s3_pair first = {"range", "bytes=0-0"};
-	const struct s3_request rq = {
-		.method = "GET", .key = u->key, .headers = &first, .headers_n = 1, .cancelled = &u->cancelled};
-
-	*err = (struct err){0};
-	if (s3_call(u->d->client, &rq, NULL, err) < 0)
-		return strcmp(err->detail, "no_such_key") == 0 ? STANDS_NOTHING : STANDS_UNKNOWN;
-	err_set(err, ERR_UNAVAILABLE, "HEAD %s: not found, but it is there", u->key);
-	return STANDS_UNKNOWN;
-}
-
 /* What is at the key?  made: by the request before this.  ret_etag: what it has (STANDS). */
 static enum standing what_stands(struct s3_object_upload *u, bool made, const char *etag,
 	const struct driver_object *expect, char ret_etag[S3_ETAG_MAX], struct err *err)
@@ -312,8 +298,11 @@ static enum standing what_stands(struct s3_object_upload *u, bool made, const ch
 	bool comparable;
 	uint64_t bytes;
 
-	if (driver_s3_head(u, &bytes, got, err) < 0)
-		return err->code == ERR_NOT_FOUND ? nothing_stands(u, err) : STANDS_UNKNOWN;
+	if (driver_s3_head(u, &bytes, got, err) < 0) {
+		if (err->code == ERR_NOT_FOUND && s3_absent(u->d->client, u->key, &u->cancelled, err) == 0)
+			return STANDS_NOTHING;
+		return STANDS_UNKNOWN;
+	}
 	/* Some stores make ETags of another kind: nothing can be told from these. */
 	comparable = etag[0] && strlen(got) == strlen(etag) && strcspn(got, "-") == strcspn(etag, "-");
 	if (bytes == expect->bytes && (comparable ? strcmp(got, etag) == 0 : made))

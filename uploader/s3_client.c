@@ -278,6 +278,22 @@ void s3_client_cancel(struct s3_client *c, atomic_bool *flag)
 	s3_endpoint_cancel(&c->at, flag);
 }
 
+int s3_absent(struct s3_client *c, const char *key, const atomic_bool *cancelled, struct err *err)
+{
+	static const struct s3_pair first = {"range", "bytes=0-0"};
+	const struct s3_request rq = {
+		.method = "GET", .key = key, .headers = &first, .headers_n = 1, .cancelled = cancelled};
+	struct err why = {0};
+
+	if (s3_call(c, &rq, NULL, &why) == 0)
+		return err_set(err, ERR_UNAVAILABLE, "HEAD %s: not found, but it is there", key);
+	if (strcmp(why.detail, "no_such_key") == 0)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
+}
+
 void s3_answer_done(struct s3_answer *a)
 {
 	http_call_free(a->call);

@@ -49,6 +49,10 @@ struct s3_answer {
 /* s3_call: 0 only for a 2xx status; ret must be freed by s3_answer_done then.  ret may be NULL.  A request with a file waits until fewer than connections_max of
  * these are under way.  One that moves less than some kilobytes in a second for minutes is ERR_TIMEOUT, though it were never silent. */
 int s3_call(struct s3_client *c, const struct s3_request *rq, struct s3_answer *ret, struct err *err);
+
+/* s3_absent: HEAD said 404, which has no body that says whose answer it is: a proxy's looks the same.  0: the store itself says that there is nothing at key. */
+int s3_absent(struct s3_client *c, const char *key, const atomic_bool *cancelled, struct err *err);
+
 void s3_client_cancel(struct s3_client *c, atomic_bool *flag); /* s3_endpoint_cancel */
 void s3_answer_done(struct s3_answer *a);
 

@@ -259,15 +259,22 @@ static int versions_erase(struct erasing *e, bool *ret_listed, struct err *err)
 
 /* ---- where versions cannot be listed ---- */
 
+/* ERR_NOT_FOUND: the store says so. */
 static int object_head(struct erasing *e, uint64_t *ret_bytes, struct err *err)
 {
 	const struct s3_request rq = {.method = "HEAD", .key = e->key};
 	const char *length;
 	struct s3_answer a;
 
+	struct err why = {0};
+
 	*ret_bytes = 0;
-	if (s3_call(e->c, &rq, &a, err) < 0)
+	if (s3_call(e->c, &rq, &a, &why) < 0) {
+		if (why.code == ERR_NOT_FOUND)
+			(void)s3_absent(e->c, e->key, e->cancelled, &why); /* why becomes another when it is not so */
+		*err = why;
 		return -1;
+	}
 	length = http_call_header(a.call, "Content-Length");
 	if (length)
 		parse_u64(length, 0, INT64_MAX, ret_bytes, NULL);
