@@ -10,7 +10,7 @@ V        ?=
 empty    :=
 comma    := ,
 BUILD    ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
-PKGS     := libmicrohttpd gnutls libpcap jansson libcyaml libcurl libxml-2.0 sqlite3 libssl libcrypto libcap-ng
+PKGS     := libmicrohttpd gnutls libpcap jansson libcyaml libcurl libxml-2.0 sqlite3 libssl libcrypto libcap-ng cjose
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')

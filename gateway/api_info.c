@@ -2,6 +2,7 @@
 #include "common/version.h"
 #include "gateway/api.h"
 #include "gateway/examination.h"
+#include "gateway/identity.h"
 #include "gateway/jobs.h"
 #include "gateway/target.h"
 
@@ -11,6 +12,7 @@ void api_info(struct api_call *a)
 {
 	const struct config_gateway *c = &a->gw->config;
 	json_t *storage = json_pack("{s:b}", "offered", a->gw->store != NULL);
+	json_t *issuers = json_array();
 	json_t *limits = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "captures", (json_int_t)c->limit_captures,
 		"captures_per_user", (json_int_t)c->limit_captures_per_user, "instances",
 		(json_int_t)c->limit_instances, "max_duration_s", (json_int_t)(c->limit_duration_ms / 1000), "snaplen",
@@ -27,10 +29,11 @@ void api_info(struct api_call *a)
 		if (a->gw->examination && api_is_operator(a))
 			json_object_set_new(storage, "findings", examination_json(a->gw->examination));
 	}
+	a->gw->identities->ops->tell_login(a->gw->identities, issuers);
 	http_reply_json(a->rq, 200,
-		json_pack("{s:s, s:s, s:i, s:[s], s:{s:s}, s:s, s:o, s:o}", "name", "pcapline", "version",
+		json_pack("{s:s, s:s, s:i, s:[s], s:{s:s, s:o}, s:s, s:o, s:o}", "name", "pcapline", "version",
 			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", a->gw->targets->type, "login",
-			"type", "static_token", "share", c->share, "storage", storage, "limits", limits));
+			"type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers, "share", c->share, "storage", storage, "limits", limits));
 }
 
 void api_healthz(struct api_call *a)

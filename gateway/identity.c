@@ -1,5 +1,7 @@
 #include "gateway/identity.h"
 
+#include "gateway/jwt.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,5 +11,90 @@ void identity_done(struct identity *i)
 	free(i->user_name);
 	free(i->org);
 	free(i->space);
+	free(i->issuer);
+	json_decref(i->scopes);
 	memset(i, 0, sizeof(*i));
+}
+
+bool identity_has_scope(const struct identity *i, const char *scope)
+{
+	json_t *s;
+	size_t n;
+
+	json_array_foreach(i->scopes, n, s)
+	{
+		if (strcmp(json_string_value(s), scope) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- both sources as one ---- */
+
+struct identity_any {
+	struct identity_source source;
+	struct identity_source *tokens, *issuers;
+};
+
+static int check(struct identity_source *source, const char *token, struct identity *ret, struct err *err)
+{
+	struct identity_any *s = (struct identity_any *)source;
+	struct err e = {0};
+
+	if (s->tokens->ops->check(s->tokens, token, ret, &e) == 0)
+		return 0;
+	if (e.code == ERR_AUTH && jwt_looks_like(token))
+		return s->issuers->ops->check(s->issuers, token, ret, err);
+	if (err)
+		*err = e;
+	return -1;
+}
+
+static int reload(struct identity_source *source, struct err *err)
+{
+	struct identity_any *s = (struct identity_any *)source;
+
+	if (s->tokens->ops->reload(s->tokens, err) < 0)
+		return -1;
+	return s->issuers->ops->reload(s->issuers, err);
+}
+
+static void tell_login(struct identity_source *source, json_t *list)
+{
+	struct identity_any *s = (struct identity_any *)source;
+
+	s->issuers->ops->tell_login(s->issuers, list);
+}
+
+static void source_free(struct identity_source *source)
+{
+	struct identity_any *s = (struct identity_any *)source;
+
+	if (s->tokens)
+		s->tokens->ops->free(s->tokens);
+	if (s->issuers)
+		s->issuers->ops->free(s->issuers);
+	free(s);
+}
+
+static const struct identity_source_ops ops = {
+	.check = check, .reload = reload, .tell_login = tell_login, .free = source_free};
+
+struct identity_source *identity_any_new(const char *tokens_path, const char *issuers_path, struct err *err)
+{
+	struct identity_any *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		err_nomem(err);
+		return NULL;
+	}
+	s->source.ops = &ops;
+	if (!(s->tokens = identity_static_new(tokens_path, err)))
+		err_in(err, "tokens");
+	else if (!(s->issuers = identity_issuers_new(issuers_path, err)))
+		err_in(err, "issuers");
+	else
+		return &s->source;
+	source_free(&s->source);
+	return NULL;
 }

@@ -20,8 +20,9 @@ static int copy(const struct static_token *t, struct identity *ret, struct err *
 	ret->user_name = strdup(t->user_name && t->user_name[0] ? t->user_name : t->user_id);
 	ret->org = strdup(t->org ? t->org : "");
 	ret->space = strdup(t->space ? t->space : "");
+	ret->issuer = strdup("");
 	ret->is_operator = t->is_operator;
-	if (ret->user_id && ret->user_name && ret->org && ret->space)
+	if (ret->user_id && ret->user_name && ret->org && ret->space && ret->issuer)
 		return 0;
 	identity_done(ret);
 	return err_nomem(err);
@@ -63,7 +64,22 @@ static void source_free(struct identity_source *source)
 	free(s);
 }
 
-static const struct identity_source_ops ops = {.check = check, .free = source_free};
+static int reload(struct identity_source *source, struct err *err)
+{
+	struct identity_static *s = (struct identity_static *)source;
+	struct static_tokens fresh = {0}, old;
+
+	if (s->path[0] && static_tokens_load(s->path, &fresh, err) < 0)
+		return -1;
+	pthread_mutex_lock(&s->lock);
+	old = s->list;
+	s->list = fresh;
+	pthread_mutex_unlock(&s->lock);
+	static_tokens_done(&old);
+	return 0;
+}
+
+static const struct identity_source_ops ops = {.check = check, .reload = reload, .free = source_free};
 
 struct identity_source *identity_static_new(const char *path, struct err *err)
 {
@@ -77,24 +93,9 @@ struct identity_source *identity_static_new(const char *path, struct err *err)
 		return NULL;
 	}
 	s->source.ops = &ops;
-	if (identity_static_reload(&s->source, err) < 0) {
+	if (reload(&s->source, err) < 0) {
 		source_free(&s->source);
 		return NULL;
 	}
 	return &s->source;
-}
-
-int identity_static_reload(struct identity_source *source, struct err *err)
-{
-	struct identity_static *s = (struct identity_static *)source;
-	struct static_tokens fresh = {0}, old;
-
-	if (s->path[0] && static_tokens_load(s->path, &fresh, err) < 0)
-		return -1;
-	pthread_mutex_lock(&s->lock);
-	old = s->list;
-	s->list = fresh;
-	pthread_mutex_unlock(&s->lock);
-	static_tokens_done(&old);
-	return 0;
 }

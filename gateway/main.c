@@ -47,7 +47,7 @@ static const char usage[] = "usage: pcap-gateway --config FILE [--check-config]\
 			    "  -h, --help           print this\n"
 			    "\n"
 			    "SIGTERM and SIGINT drain: captures end gracefully, then the program.  SIGHUP reads\n"
-			    "inventory and tokens again.  Logs are JSON lines on stderr.\n";
+			    "inventory, tokens and issuers again.  Logs are JSON lines on stderr.\n";
 
 struct arguments {
 	const char *config;
@@ -115,8 +115,8 @@ static int load_files(struct gateway *gw, struct err *err)
 		return err_in(err, "agents");
 	if (tls_files_load(&gw->server_tls, or_null(c->tls_certificate), or_null(c->tls_private_key), NULL, err) < 0)
 		return err_in(err, "tls");
-	if (!(gw->identities = identity_static_new(c->tokens_file, err)))
-		return err_in(err, "tokens");
+	if (!(gw->identities = identity_any_new(c->tokens_file, c->issuers_file, err)))
+		return -1;
 	if (!(gw->targets = target_host_new(c->inventory_file, c->agents_name, err)))
 		return err_in(err, "inventory");
 	return 0;
@@ -258,7 +258,7 @@ static void reload(struct gateway *gw)
 {
 	struct err err = {0};
 
-	if (identity_static_reload(gw->identities, &err) < 0 || target_host_reload(gw->targets, &err) < 0)
+	if (gw->identities->ops->reload(gw->identities, &err) < 0 || target_host_reload(gw->targets, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
 	else
 		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);

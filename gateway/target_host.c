@@ -37,7 +37,21 @@ static bool listed(const struct config_list *l, const char *text)
 
 static bool may(const struct inventory_group *g, const struct identity *who)
 {
-	return listed(&g->users, who->user_id) || listed(&g->users, who->user_name) || listed(&g->orgs, who->org);
+	const struct config_list *scopes = &g->scopes;
+
+	/* What an issuer calls its people is not unique (UAA: one name per origin), and theirs to choose. */
+	if (listed(&g->users, who->user_id) || listed(&g->orgs, who->org) ||
+		(!who->issuer[0] && listed(&g->users, who->user_name)))
+		return true;
+	for (size_t i = 0; i < scopes->n; i++) {
+		const char *colon = strchr(scopes->items[i], ':');
+		size_t n = (size_t)(colon - scopes->items[i]);
+
+		if (strlen(who->issuer) == n && strncmp(who->issuer, scopes->items[i], n) == 0 &&
+			identity_has_scope(who, colon + 1))
+			return true;
+	}
+	return false;
 }
 
 static bool has(const struct target_set *t, const char *name)

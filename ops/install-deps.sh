@@ -4,7 +4,7 @@
 # without root and without a network then.
 set -eu
 
-build="gcc make pkg-config libc6-dev libmicrohttpd-dev libgnutls28-dev libpcap-dev libjansson-dev libcyaml-dev libyaml-dev
+build="gcc make pkg-config libc6-dev libmicrohttpd-dev libgnutls28-dev libpcap-dev libjansson-dev libcjose-dev libcyaml-dev libyaml-dev
 	libcurl4-openssl-dev libxml2-dev libs3-dev libsqlite3-dev libssl-dev libcap-ng-dev"
 demo="openssl iproute2 curl ca-certificates python3 tshark wireshark-common procps"
 check="libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev libfuzzer-14-dev cppcheck shellcheck git

@@ -279,6 +279,13 @@ int config_load(const char *path, const struct config_key *keys, size_t keys_n, 
 	return rc;
 }
 
+void config_list_done(struct config_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->items[i]);
+	free(l->items);
+}
+
 void config_done(const struct config_key *keys, size_t keys_n, void *config)
 {
 	for (size_t i = 0; i < keys_n; i++) {
@@ -293,9 +300,7 @@ void config_done(const struct config_key *keys, size_t keys_n, void *config)
 			struct config_list list;
 
 			memcpy(&list, member(config, k), sizeof(list));
-			for (size_t n = 0; n < list.n; n++)
-				free(list.items[n]);
-			free(list.items);
+			config_list_done(&list);
 		}
 		memset(member(config, k), 0, config_bytes(k));
 	}

@@ -31,6 +31,7 @@ struct config_list {
 	char **items;
 	size_t n;
 };
+void config_list_done(struct config_list *l);
 
 struct config_key {
 	const char *section, *key; /* "limits", "captures"; section "" : at the top */

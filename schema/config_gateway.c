@@ -32,6 +32,8 @@ const struct config_key config_gateway_keys[] = {
 		"File of the host targets; empty: there are none"},
 	{"", "tokens", CONFIG_TEXT, AT(tokens_file), "", 0, PATH_MAX_BYTES, NULL, "",
 		"File of the static tokens; empty: there are none"},
+	{"", "issuers", CONFIG_TEXT, AT(issuers_file), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the issuers whose signed tokens are taken (UAA, OpenID Connect); empty: there are none"},
 
 	{"listen", "address", CONFIG_TEXT, AT(listen_address), "127.0.0.1", 1, 45, NULL, "",
 		"Numeric address of the public API"},

@@ -85,6 +85,7 @@ struct config_gateway {
 	uint64_t drain_ms;        /* drain_timeout "30s", 1s..15m */
 	char *inventory_file;     /* inventory "": path; "" : no host targets */
 	char *tokens_file;        /* tokens "": path */
+	char *issuers_file;       /* issuers "": path; see schema/issuers.h */
 };
 
 extern const struct config_key config_gateway_keys[];
@@ -100,8 +101,9 @@ void config_gateway_done(struct config_gateway *c);
 /* ---- the static inventory ----
  *   groups:
  *   - name: web                       # [A-Za-z0-9._-]{1,63}
- *     users: [alice]                  # user ids or names
+ *     users: [alice]                  # user ids, or names of static tokens
  *     orgs: [acme]                    # everybody of these
+ *     scopes: ["cf:pcap.web"]         # everybody with a token of issuer "cf" that has this scope
  *     instances:
  *     - {id: "0", agent: "10.0.0.1:9494"}           # id: as name; agent: host[:9494], IPv6 in brackets
  *     - {id: "1", agent: "[fd00::2]:9494", agent_name: other-name}   # DNS name in its certificate when not agents.name
@@ -117,7 +119,7 @@ struct inventory_instance {
 };
 struct inventory_group {
 	char *name;
-	struct config_list users, orgs;
+	struct config_list users, orgs, scopes;
 	struct inventory_instance *instances;
 	size_t instances_n;
 };

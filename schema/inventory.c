@@ -17,7 +17,7 @@ struct file_instance {
 };
 struct file_group {
 	char *name;
-	struct config_list users, orgs;
+	struct config_list users, orgs, scopes;
 	struct file_instance *instances;
 	size_t instances_count;
 };
@@ -47,6 +47,8 @@ static const cyaml_schema_field_t group_fields[] = {
 		users.n, &text_entry, 0, CONFIG_LIST_MAX),
 	CYAML_FIELD_SEQUENCE_COUNT("orgs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_group, orgs.items,
 		orgs.n, &text_entry, 0, CONFIG_LIST_MAX),
+	CYAML_FIELD_SEQUENCE_COUNT("scopes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_group, scopes.items,
+		scopes.n, &text_entry, 0, CONFIG_LIST_MAX),
 	CYAML_FIELD_SEQUENCE("instances", CYAML_FLAG_POINTER, struct file_group, instances, &instance_entry, 0,
 		INVENTORY_INSTANCES_MAX),
 	CYAML_FIELD_END,
@@ -158,8 +160,15 @@ static int take_group(const struct file_group *from, struct inventory_group *ret
 	if (!(ret->name = strdup(from->name)))
 		return err_nomem(err);
 	if (take_list(&from->users, &ret->users, "users", err) < 0 ||
-		take_list(&from->orgs, &ret->orgs, "orgs", err) < 0)
+		take_list(&from->orgs, &ret->orgs, "orgs", err) < 0 ||
+		take_list(&from->scopes, &ret->scopes, "scopes", err) < 0)
 		return -1;
+	for (size_t i = 0; i < ret->scopes.n; i++) {
+		const char *colon = strchr(ret->scopes.items[i], ':');
+
+		if (!colon || colon == ret->scopes.items[i] || !colon[1])
+			return err_set(err, ERR_INPUT, "scopes, entry %zu: must name issuer and scope (\"cf:pcap.web\")", i + 1);
+	}
 	if (from->instances_count && !(ret->instances = calloc(from->instances_count, sizeof(*ret->instances))))
 		return err_nomem(err);
 	ret->instances_n = from->instances_count;
@@ -204,13 +213,6 @@ int inventory_load(const char *path, struct inventory *ret, struct err *err)
 	return 0;
 }
 
-static void list_done(struct config_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->items[i]);
-	free(l->items);
-}
-
 static void group_done(struct inventory_group *g)
 {
 	for (size_t i = 0; i < g->instances_n; i++) {
@@ -219,8 +221,9 @@ static void group_done(struct inventory_group *g)
 		free(g->instances[i].agent_name);
 	}
 	free(g->instances);
-	list_done(&g->users);
-	list_done(&g->orgs);
+	config_list_done(&g->users);
+	config_list_done(&g->orgs);
+	config_list_done(&g->scopes);
 	free(g->name);
 }
 
