@@ -37,6 +37,11 @@ static void show(const json_t *value, const char *path)
 		}
 	} else if (json_is_array(value) && strcmp(path, "storage.findings") == 0) {
 		show_findings(value);
+	} else if (json_is_array(value) && json_is_object(json_array_get(value, 0))) {
+		for (size_t i = 0; i < json_array_size(value); i++) {
+			snprintf(name, sizeof(name), "%s.%zu", path, i);
+			show(json_array_get(value, i), name);
+		}
 	} else if (json_is_string(value)) {
 		printf("%-36s %s\n", path, text_clean(json_string_value(value), clean, sizeof(clean)));
 	} else if (!json_is_null(value)) {

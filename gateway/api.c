@@ -128,6 +128,8 @@ void api_on_headers(void *ctx, struct http_request *rq)
 		log_err(LOG_LEVEL_INFO, "request.refused", &err,
 			json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
 				http_request_peer(rq)));
+		if (err.code == ERR_UNAVAILABLE)
+			http_reply_header(rq, "Retry-After", "10");
 		http_reply_err(rq, &err);
 		call_free(a);
 		return;

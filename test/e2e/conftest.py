@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from rig import Agent, Bucket, Cli, FaultProxy, Fleet, Gateway, Net, Pki, Proxy, Rgw, Session
+from rig import Agent, Bucket, Cli, FaultProxy, Fleet, Gateway, Issuer, Net, Pki, Proxy, Rgw, Session
 from rig.fake_agent import FakeAgent
 from rig.net import remove_stale
 from rig.rgw import missing
@@ -167,6 +167,20 @@ def cli(session, folder):
     def make(gateway=None, user="alice", **env):
         return Cli(session, folder, gateway, user, env)
     return make
+
+
+@pytest.fixture
+def issuers(session, pki):
+    """issuers(name="cf", **kwargs): an Issuer that answers."""
+    made = []
+
+    def make(name="cf", **kwargs):
+        made.append(Issuer(session, pki, name, **kwargs))
+        return made[-1]
+
+    yield make
+    for issuer in made:
+        issuer.close()
 
 
 @pytest.fixture

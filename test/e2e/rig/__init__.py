@@ -10,6 +10,7 @@ from .fault_proxy import FaultProxy
 from .fleet import PORT, Fleet
 from .gateway import Gateway
 from .http import Http, Live, Reply
+from .issuer import Issuer
 from .net import Namespace, Net
 from .pcapng import Capture, read_pcap, read_pcapng
 from .pki import Pki
@@ -22,6 +23,6 @@ from .traffic import Sender, Sink, WebServer, numbers_of
 from .wait import wait_for
 
 __all__ = [
-    "Agent", "Bucket", "Capture", "Cli", "Daemon", "FaultProxy", "Fleet", "Gateway", "Http", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy",
+    "Agent", "Bucket", "Capture", "Cli", "Daemon", "FaultProxy", "Fleet", "Gateway", "Http", "Issuer", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy",
     "Reply", "Rgw", "Sender", "Session", "Sink", "Tcpdump", "WebServer", "capinfos", "numbers_of", "read_pcap", "read_pcapng", "tshark", "wait_for",
 ]

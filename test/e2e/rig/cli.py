@@ -73,7 +73,7 @@ class Cli:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.env = {"HOME": self.folder}
         if gateway:
-            self.env |= {"PCAP_GATEWAY": gateway.url, "PCAP_TOKEN": gateway.tokens[user]}
+            self.env |= {"PCAP_GATEWAY": gateway.url, "PCAP_TOKEN": gateway.tokens.get(user, "")}
         self.env |= env or {}
 
     def start(self, *argv, stdout=None):

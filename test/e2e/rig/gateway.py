@@ -26,6 +26,7 @@ class Gateway(Daemon):
 
     groups    {"web": [agent, agent...]} or {"web": {"instances": [...], "users": [...], "orgs": [...]}} as in the inventory
     users     {"alice": {"org": "acme"}, ...}: each gets a token, self.tokens["alice"]
+    issuers   entries of the file of issuers (Issuer.entry())
     config    overrides of the YAML
     tls       listen with TLS
     ns        run in this namespace and listen on its address (then with tls) instead of the tester's loopback
@@ -38,7 +39,7 @@ class Gateway(Daemon):
         "olga": {"operator": True},
     }
 
-    def __init__(self, session, pki, folder, groups, users=None, config=None, tls=False, name="gateway", ns=None):
+    def __init__(self, session, pki, folder, groups, users=None, config=None, tls=False, name="gateway", ns=None, issuers=None):
         super().__init__(session, name, folder)
         self.pki, self.tls, self.ns = pki, tls, ns
         address = ns.ip if ns else "127.0.0.1"
@@ -49,8 +50,12 @@ class Gateway(Daemon):
         self.state_dir.mkdir(mode=0o700, exist_ok=True)
         self.inventory_path, self.tokens_path = self.folder / "inventory.yml", self.folder / "tokens.yml"
         self.config_path = self.folder / "gateway.yml"
+        self.issuers_path = self.folder / "issuers.yml"
         self.write_inventory(groups)
         self.write_tokens()
+        if issuers is not None:
+            self.write_issuers(issuers)
+            config = merge({"issuers": str(self.issuers_path)}, config or {})
         client = pki.gateway_client
         self.config = merge({
             "listen": {"address": address, "port": self.port},
@@ -84,6 +89,9 @@ class Gateway(Daemon):
             rows.append({"sha256": hashlib.sha256(self.tokens[user].encode()).hexdigest(), "user_id": user, **more})
         self.tokens_path.write_text(yaml.safe_dump({"tokens": rows + list(extra)}))
         self.tokens_path.chmod(0o600)
+
+    def write_issuers(self, entries):
+        self.issuers_path.write_text(yaml.safe_dump({"issuers": list(entries)}))
 
     def argv(self):
         argv = [self.session.program("pcap-gateway"), "--config", str(self.config_path)]
