@@ -13,6 +13,8 @@
 #define NAME_BYTES    256
 #define SCOPES_MAX    1000
 
+static const char client_mark[] = "client:"; /* before the ids of clients */
+
 static const char *text_of(json_t *claims, const char *member)
 {
 	json_t *v = json_object_get(claims, member);
@@ -190,13 +192,14 @@ static int take_who(const struct issuer *s, json_t *claims, struct identity *ret
 			return err_set(err, ERR_AUTH, "the token does not say whose it is");
 		id = user_id;
 	}
-	if (!is_id(id))
+	/* A person of that id would be taken for a client of ours. */
+	if (!is_id(id) || (!client && strncmp(id, client_mark, strlen(client_mark)) == 0))
 		return err_set(err, ERR_AUTH, "the token does not say whose it is");
 	if (client && !s->clients) {
 		err_set(err, ERR_PERM, "tokens of clients are not taken here, only those of people");
 		return err_detail(err, "client_token");
 	}
-	ret->user_id = fs_path("%s:%s%s", s->name, client ? "client:" : "", id);
+	ret->user_id = fs_path("%s:%s%s", s->name, client ? client_mark : "", id);
 	ret->user_name = strdup(client ? id : name_of(claims, id));
 	ret->org = strdup("");
 	ret->space = strdup("");

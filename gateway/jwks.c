@@ -2,6 +2,7 @@
 
 #include "common/json_in.h"
 
+#include <cjose/base64.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,17 +38,27 @@ static cjose_jwk_t *import(json_t *public)
 	return jwk;
 }
 
+/* Odd and 3 at least, judged by its bytes: exponents of 1 (and of 0) would make signatures of anything, and base64 has several texts for each of them.  Leading
+ * zeros: nobody sends them but who has something to hide. */
+static bool is_exponent(const char *e)
+{
+	uint8_t *raw = NULL;
+	size_t n = 0;
+	cjose_err error;
+	bool good = cjose_base64url_decode(e, strlen(e), &raw, &n, &error) && n > 0 && raw[0] != 0 &&
+		    (raw[n - 1] & 1) && (n > 1 || raw[0] > 1);
+
+	free(raw);
+	return good;
+}
+
 static cjose_jwk_t *take_rsa(json_t *o)
 {
 	const char *n = text_of(o, "n", RSA_BITS_MAX / 6 + 4), *e = text_of(o, "e", EXPONENT_DIGITS);
 	cjose_jwk_t *jwk;
 	size_t bits;
 
-	/* Exponents of 1 (and of 0) would make signatures of anything. */
-	if (!is_base64url(n, RSA_BITS_MAX / 6 + 4) || !is_base64url(e, EXPONENT_DIGITS) || strcmp(e, "AQ") == 0 ||
-		strcmp(e, "AA") == 0 || strlen(e) < 2)
-		return NULL;
-	if (strncmp(e, "AA", 2) == 0) /* leading zeros: nobody sends them but who has something to hide */
+	if (!is_base64url(n, RSA_BITS_MAX / 6 + 4) || !is_base64url(e, EXPONENT_DIGITS) || !is_exponent(e))
 		return NULL;
 	if (!(jwk = import(json_pack("{s:s, s:s, s:s}", "kty", "RSA", "n", n, "e", e))))
 		return NULL;
