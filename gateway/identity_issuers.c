@@ -131,13 +131,14 @@ static int check(struct identity_source *source, const char *token, struct ident
 static int reload(struct identity_source *source, struct err *err)
 {
 	struct identity_issuers *s = (struct identity_issuers *)source;
-	struct snapshot *old = take_now(s), *fresh = snapshot_load(s->path, old, err);
+	struct snapshot *old = take_now(s), *fresh = snapshot_load(s->path, old, err), *was;
 
 	if (fresh) {
 		pthread_mutex_lock(&s->lock);
+		was = s->now; /* not old, when two reload at once */
 		s->now = fresh;
-		old->refs--; /* the source's own */
 		pthread_mutex_unlock(&s->lock);
+		give_back(s, was); /* the source's own */
 	}
 	give_back(s, old);
 	return fresh ? 0 : -1;

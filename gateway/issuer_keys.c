@@ -319,29 +319,32 @@ static enum verdict try_keys(const struct issuer_keys *k, const struct jwt *t)
 	return known ? BAD : UNKNOWN_KEY;
 }
 
-/* By lock: asks for a fetch and waits for its end; true: there was one. */
-static bool wait_for_fetch(struct issuer_keys *k)
+enum answer { NOT_ASKED, ANSWERED, NO_ANSWER };
+
+/* By lock: asks for a fetch and waits for its end, unless the last one is too recent. */
+static enum answer wait_for_fetch(struct issuer_keys *k)
 {
 	struct timespec until = clock_deadline(ISSUER_FETCH_MS);
 	uint64_t before = k->fetches;
-	bool may = k->wanted || k->fetches == 0 || clock_mono_ns() - k->last_mono_ns >= k->retry_ms * CLOCK_NS_PER_MS;
 
-	if (!may || k->waiting >= WAITING_MAX)
-		return false;
+	if (!k->wanted && k->fetches > 0 && clock_mono_ns() - k->last_mono_ns < k->retry_ms * CLOCK_NS_PER_MS)
+		return NOT_ASKED;
+	if (k->waiting >= WAITING_MAX)
+		return NO_ANSWER;
 	k->waiting++;
 	k->wanted = true;
 	pthread_cond_signal(&k->wanted_cond);
 	while (k->fetches == before && pthread_cond_timedwait(&k->done_cond, &k->lock, &until) == 0)
 		;
 	k->waiting--;
-	return k->fetches != before;
+	return k->fetches != before ? ANSWERED : NO_ANSWER;
 }
 
-static int refuse(const struct issuer_keys *k, enum verdict v, struct err *err)
+static int refuse(const struct issuer_keys *k, enum verdict v, enum answer a, struct err *err)
 {
 	const struct err *f = &k->failure;
 
-	if (v == BAD || (k->have_keys && f->code == ERR_NONE))
+	if (v == BAD || (k->have_keys && f->code == ERR_NONE && a != NO_ANSWER))
 		return err_set(err, ERR_AUTH, "the token is not valid here");
 	err_set(err, ERR_UNAVAILABLE, "the keys of issuer \"%s\" cannot be fetched, so no token of it can be checked: %s",
 		k->name, f->code == ERR_NONE ? "it does not answer in time" : f->msg);
@@ -350,14 +353,15 @@ static int refuse(const struct issuer_keys *k, enum verdict v, struct err *err)
 
 int issuer_keys_verify(struct issuer_keys *k, const struct jwt *t, struct err *err)
 {
+	enum answer a = NOT_ASKED;
 	enum verdict v;
 	int rc;
 
 	pthread_mutex_lock(&k->lock);
 	v = try_keys(k, t);
-	if (v != GOOD && wait_for_fetch(k)) /* also of a known key: somebody may have made a new one of the same id */
+	if (v != GOOD && (a = wait_for_fetch(k)) == ANSWERED) /* also of a known key: a new one may have the same id */
 		v = try_keys(k, t);
-	rc = v == GOOD ? 0 : refuse(k, v, err);
+	rc = v == GOOD ? 0 : refuse(k, v, a, err);
 	pthread_mutex_unlock(&k->lock);
 	return rc;
 }
