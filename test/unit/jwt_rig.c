@@ -81,7 +81,7 @@ char *jwt_rig_sign(const struct jwt_rig_key *k, json_t *claims)
 {
 	cjose_err error;
 	cjose_header_t *header = cjose_header_new(&error);
-	char *text = json_dumps(claims, JSON_COMPACT), *ret;
+	char *text = json_dumps(claims, JSON_COMPACT), *ret = NULL;
 	const char *token = NULL;
 	cjose_jws_t *jws;
 
