@@ -33,7 +33,8 @@ void api_info(struct api_call *a)
 	http_reply_json(a->rq, 200,
 		json_pack("{s:s, s:s, s:i, s:[s], s:{s:s, s:o}, s:s, s:o, s:o}", "name", "pcapline", "version",
 			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", a->gw->targets->type, "login",
-			"type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers, "share", c->share, "storage", storage, "limits", limits));
+			"type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers, "share",
+			c->share, "storage", storage, "limits", limits));
 }
 
 void api_healthz(struct api_call *a)

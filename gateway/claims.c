@@ -61,7 +61,8 @@ static int check_dates(const struct issuer *s, json_t *claims, uint64_t now_ns, 
 			return err_set(err, ERR_AUTH, "the token's \"%s\" is no time", begins[i]);
 		if (there > 0 && at_s - leeway_s > now_s)
 			return err_set(err, ERR_AUTH,
-				"the token is not valid yet; if it is new, its issuer's clock and this gateway's differ");
+				"the token is not valid yet; if it is new, its issuer's clock and this gateway's "
+				"differ");
 	}
 	return 0;
 }
@@ -104,7 +105,8 @@ static int check_audience(const struct issuer *s, json_t *claims, struct err *er
 {
 	if (any_of(json_object_get(claims, "aud"), audience_fits, s))
 		return 0;
-	return err_set(err, ERR_AUTH, "the token is made for something else: its audience is none that this gateway takes");
+	return err_set(
+		err, ERR_AUTH, "the token is made for something else: its audience is none that this gateway takes");
 }
 
 /* ---- what it is ---- */
@@ -251,7 +253,8 @@ static int check_scopes(const struct issuer *s, struct identity *ret, struct err
 	for (size_t i = 0; i < s->required_scopes.n; i++) {
 		if (identity_has_scope(ret, s->required_scopes.items[i]))
 			continue;
-		err_set(err, ERR_PERM, "the token lacks the scope \"%s\", which captures need here", s->required_scopes.items[i]);
+		err_set(err, ERR_PERM, "the token lacks the scope \"%s\", which captures need here",
+			s->required_scopes.items[i]);
 		return err_detail(err, "scope_missing");
 	}
 	for (size_t i = 0; i < s->operator_scopes.n && !ret->is_operator; i++)

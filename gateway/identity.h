@@ -22,7 +22,7 @@ struct identity_source_ops {
 	/* ERR_AUTH: with one and the same message as long as nothing proves that the token was ever good; ERR_PERM: good, but not enough for this gateway;
 	 * ERR_UNAVAILABLE: cannot be checked now. */
 	int (*check)(struct identity_source *s, const char *token, struct identity *ret, struct err *err);
-	/* Reads its file again; on failure all stays as it was. */
+	/* Reads its file again; on failure what that file said stays. */
 	int (*reload)(struct identity_source *s, struct err *err);
 	/* Adds to the list what a client should know to log in ({"name", "issuer", "url"}); NULL: nothing. */
 	void (*tell_login)(struct identity_source *s, json_t *list);

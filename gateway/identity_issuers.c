@@ -152,8 +152,8 @@ static void tell_login(struct identity_source *source, json_t *list)
 	for (size_t i = 0; i < now->list.n; i++) {
 		const struct issuer *is = &now->list.issuers[i];
 
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s}", "name", is->name, "issuer", is->issuer, "url", is->login_url));
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s}", "name", is->name, "issuer", is->issuer, "url", is->login_url));
 	}
 	give_back(s, now);
 }

@@ -293,9 +293,9 @@ void issuer_keys_unref(struct issuer_keys *k)
 
 bool issuer_keys_are_of(const struct issuer_keys *k, const struct issuer *s)
 {
-	return strcmp(k->issuer, s->issuer) == 0 && strcmp(k->url, s->url) == 0 && strcmp(k->keys_url, s->keys_url) == 0 &&
-	       strcmp(k->ca, s->ca) == 0 && strcmp(k->name, s->name) == 0 && k->allow_http == s->allow_http &&
-	       k->refresh_ms == s->refresh_ms && k->retry_ms == s->retry_ms;
+	return strcmp(k->issuer, s->issuer) == 0 && strcmp(k->url, s->url) == 0 &&
+	       strcmp(k->keys_url, s->keys_url) == 0 && strcmp(k->ca, s->ca) == 0 && strcmp(k->name, s->name) == 0 &&
+	       k->allow_http == s->allow_http && k->refresh_ms == s->refresh_ms && k->retry_ms == s->retry_ms;
 }
 
 /* ---- verifying ---- */
@@ -321,19 +321,27 @@ static enum verdict try_keys(const struct issuer_keys *k, const struct jwt *t)
 
 enum answer { NOT_ASKED, ANSWERED, NO_ANSWER };
 
-/* By lock: asks for a fetch and waits for its end, unless the last one is too recent. */
+/* By lock: asks for a fetch, unless the last one is too recent: then false. */
+static bool ask_for_fetch(struct issuer_keys *k)
+{
+	if (!k->wanted && k->fetches > 0 && clock_mono_ns() - k->last_mono_ns < k->retry_ms * CLOCK_NS_PER_MS)
+		return false;
+	k->wanted = true;
+	pthread_cond_signal(&k->wanted_cond);
+	return true;
+}
+
+/* By lock: asks for one and waits for its end. */
 static enum answer wait_for_fetch(struct issuer_keys *k)
 {
 	struct timespec until = clock_deadline(ISSUER_FETCH_MS);
 	uint64_t before = k->fetches;
 
-	if (!k->wanted && k->fetches > 0 && clock_mono_ns() - k->last_mono_ns < k->retry_ms * CLOCK_NS_PER_MS)
+	if (!ask_for_fetch(k))
 		return NOT_ASKED;
 	if (k->waiting >= WAITING_MAX)
 		return NO_ANSWER;
 	k->waiting++;
-	k->wanted = true;
-	pthread_cond_signal(&k->wanted_cond);
 	while (k->fetches == before && pthread_cond_timedwait(&k->done_cond, &k->lock, &until) == 0)
 		;
 	k->waiting--;
@@ -346,8 +354,9 @@ static int refuse(const struct issuer_keys *k, enum verdict v, enum answer a, st
 
 	if (v == BAD || (k->have_keys && f->code == ERR_NONE && a != NO_ANSWER))
 		return err_set(err, ERR_AUTH, "the token is not valid here");
-	err_set(err, ERR_UNAVAILABLE, "the keys of issuer \"%s\" cannot be fetched, so no token of it can be checked: %s",
-		k->name, f->code == ERR_NONE ? "it does not answer in time" : f->msg);
+	err_set(err, ERR_UNAVAILABLE,
+		"the keys of issuer \"%s\" cannot be fetched, so no token of it can be checked: %s", k->name,
+		f->code == ERR_NONE ? "it does not answer in time" : f->msg);
 	return err_detail(err, "issuer_away");
 }
 
@@ -359,8 +368,11 @@ int issuer_keys_verify(struct issuer_keys *k, const struct jwt *t, struct err *e
 
 	pthread_mutex_lock(&k->lock);
 	v = try_keys(k, t);
-	if (v != GOOD && (a = wait_for_fetch(k)) == ANSWERED) /* also of a known key: a new one may have the same id */
+	if (v == UNKNOWN_KEY && (a = wait_for_fetch(k)) == ANSWERED)
 		v = try_keys(k, t);
+	else if (v == BAD)
+		ask_for_fetch(
+			k); /* a new key may have the same id; but most of these are forged, and none shall have others wait */
 	rc = v == GOOD ? 0 : refuse(k, v, a, err);
 	pthread_mutex_unlock(&k->lock);
 	return rc;

@@ -1,5 +1,5 @@
 /* issuer_keys.h - the signing keys of one issuer, kept fresh by a thread of their own: at the start, each `refresh`, and when a token names a key that is not known, but
- * never sooner than `retry` after the last time.  The last good keys stay while the issuer is away. */
+ * never sooner than `retry` after the last time.  One that does not fit the key it names has them fetched too, but is refused at once.  The last good keys stay while the issuer is away. */
 #ifndef PCAPLINE_GATEWAY_ISSUER_KEYS_H
 #define PCAPLINE_GATEWAY_ISSUER_KEYS_H
 

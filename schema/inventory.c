@@ -167,7 +167,8 @@ static int take_group(const struct file_group *from, struct inventory_group *ret
 		const char *colon = strchr(ret->scopes.items[i], ':');
 
 		if (!colon || colon == ret->scopes.items[i] || !colon[1])
-			return err_set(err, ERR_INPUT, "scopes, entry %zu: must name issuer and scope (\"cf:pcap.web\")", i + 1);
+			return err_set(err, ERR_INPUT,
+				"scopes, entry %zu: must name issuer and scope (\"cf:pcap.web\")", i + 1);
 	}
 	if (from->instances_count && !(ret->instances = calloc(from->instances_count, sizeof(*ret->instances))))
 		return err_nomem(err);

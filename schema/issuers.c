@@ -94,12 +94,13 @@ static int take_url(const char *text, bool allow_http, char **ret, struct err *e
 	if (!text)
 		return 0;
 	if (strncmp(text, "http://", 7) == 0 && !allow_http)
-		return err_set(err, ERR_INPUT, "http:// lets anybody on the way put in keys of theirs; https:// it should be "
-					       "(or allow_http: true, for tests)");
+		return err_set(err, ERR_INPUT,
+			"http:// lets anybody on the way put in keys of theirs; https:// it should be "
+			"(or allow_http: true, for tests)");
 	if (strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0)
 		return err_set(err, ERR_INPUT, "does not begin with https://");
 	host = (size_t)(strstr(text, "//") - text) + 2;
-	if (strcspn(text + host, "/") == 0 || strpbrk(text, "?#@ \"<>\\^`{|}"))
+	if (strcspn(text + host, "/:") == 0 || strpbrk(text, "?#@ \"<>\\^`{|}"))
 		return err_set(err, ERR_INPUT, "must be a URL with a host and without user, query and fragment");
 	for (size_t n = strlen(*ret); n > host && (*ret)[n - 1] == '/'; n--)
 		(*ret)[n - 1] = '\0';
@@ -116,7 +117,8 @@ static int take_words(const struct config_list *from, struct config_list *ret, s
 
 		for (const char *p = w; *p; p++) {
 			if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
-				return err_set(err, ERR_INPUT, "entry %zu: has a character that no token has there", i + 1);
+				return err_set(
+					err, ERR_INPUT, "entry %zu: has a character that no token has there", i + 1);
 		}
 		if (take_text(w, 1, ISSUER_SCOPE_BYTES, &ret->items[i], err) < 0)
 			return err_in(err, "entry %zu", i + 1);
@@ -131,8 +133,7 @@ static int take_bool(const char *text, bool otherwise, bool *ret, struct err *er
 	return text ? parse_bool(text, ret, err) : 0;
 }
 
-static int take_ms(
-	const char *text, uint64_t otherwise, uint64_t least, uint64_t most, uint64_t *ret, struct err *err)
+static int take_ms(const char *text, uint64_t otherwise, uint64_t least, uint64_t most, uint64_t *ret, struct err *err)
 {
 	*ret = otherwise;
 	return text ? parse_duration_ms(text, least, most, ret, err) : 0;
@@ -182,8 +183,9 @@ static int take_issuer(const struct file_issuer *from, struct issuer *ret, struc
 	if (take_words(&from->audience, &ret->audience, err) < 0)
 		return err_in(err, "audience");
 	if (ret->audience.n == 0)
-		return err_set(err, ERR_INPUT, "audience: is empty, so tokens made for anything at all would do; name what "
-					       "these are for (cloud_controller, say)");
+		return err_set(err, ERR_INPUT,
+			"audience: is empty, so tokens made for anything at all would do; name what "
+			"these are for (cloud_controller, say)");
 	if (take_words(&from->required_scopes, &ret->required_scopes, err) < 0)
 		return err_in(err, "required_scopes");
 	if (take_words(&from->operator_scopes, &ret->operator_scopes, err) < 0)

@@ -27,10 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ISSUERS_MAX         32
-#define ISSUER_NAME_MAX     32 /* with the NUL */
-#define ISSUER_URL_BYTES    512
-#define ISSUER_SCOPE_BYTES  200
+#define ISSUERS_MAX        32
+#define ISSUER_NAME_MAX    32 /* with the NUL */
+#define ISSUER_URL_BYTES   512
+#define ISSUER_SCOPE_BYTES 200
 
 enum issuer_kind { ISSUER_UAA, ISSUER_OIDC };
 

@@ -153,7 +153,7 @@ static void without_a_file_nobody_is_known(void **state)
 	assert_non_null(source);
 	assert_int_equal(check("token-a"), -1);
 	assert_int_equal(err.code, ERR_AUTH);
-	assert_int_equal(identity_static_reload(source, &err), 0);
+	assert_int_equal(source->ops->reload(source, &err), 0);
 }
 
 static void a_list_is_read_again(void **state)
@@ -164,19 +164,19 @@ static void a_list_is_read_again(void **state)
 	assert_int_equal(check("token-a"), 0);
 	assert_string_equal(who.user_id, "alice"); /* not before it is told to */
 	identity_done(&who);
-	assert_int_equal(identity_static_reload(source, &err), 0);
+	assert_int_equal(source->ops->reload(source, &err), 0);
 	assert_int_equal(check("token-a"), 0);
 	assert_string_equal(who.user_id, "carol");
 	identity_done(&who);
 
 	temp_file_write(&file, "tokens: [", 9);
-	assert_int_equal(identity_static_reload(source, &err), -1);
+	assert_int_equal(source->ops->reload(source, &err), -1);
 	assert_true(err.msg[0] != '\0');
 	assert_int_equal(check("token-a"), 0); /* the old one stays */
 	identity_done(&who);
 
 	temp_file_write(&file, "", 0);
-	assert_int_equal(identity_static_reload(source, &err), 0);
+	assert_int_equal(source->ops->reload(source, &err), 0);
 	assert_int_equal(check("token-a"), -1);
 }
 
@@ -219,7 +219,7 @@ static void the_list_changes_under_those_who_ask(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, ask, source), 0);
 	for (unsigned i = 0; i < 50; i++) {
 		write_list(i % 2 ? "alice" : "carol");
-		assert_int_equal(identity_static_reload(source, &err), 0);
+		assert_int_equal(source->ops->reload(source, &err), 0);
 	}
 	atomic_store(&done, true);
 	for (unsigned i = 0; i < 3; i++) {

@@ -15,6 +15,7 @@
 #include "test/unit/temp_file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define NEVER_MS 86400000u
+#define WAIT_MS  20000u
 #define MANY     65 /* one more than may wait */
 
 static struct issuer_double uaa;
@@ -175,12 +177,21 @@ static void an_unknown_key_is_looked_for(void **state)
 	is_good(&keys[0]);
 	is_good(&keys[1]);
 	fetches_are(2);
-	issuer_double_offer(&uaa, keys + 2, 1); /* a new one of an old id */
+}
+
+/* Most that do not fit a known key are forged: nobody waits for those, but a new key may have the old one's id. */
+static void a_new_key_of_an_old_id_is_found(void **state)
+{
+	(void)state;
+	issuer.retry_ms = 0;
+	start();
+	is_good(&keys[0]);
+	issuer_double_offer(&uaa, keys + 2, 1);
+	is_bad(&keys[2]);
+	for (unsigned ms = 0; verify(&keys[2], &err) < 0 && ms < WAIT_MS; ms++)
+		(void)poll(NULL, 0, 1);
 	is_good(&keys[2]);
-	fetches_are(3);
 	is_bad(&keys[0]);
-	is_bad(&keys[1]);
-	fetches_are(5);
 }
 
 static void a_token_without_kid_may_be_of_any(void **state)
@@ -581,6 +592,7 @@ int main(void)
 		test(without_discovery),
 		test(strangers_cause_no_fetch_before_retry),
 		test(an_unknown_key_is_looked_for),
+		test(a_new_key_of_an_old_id_is_found),
 		test(a_token_without_kid_may_be_of_any),
 		test(a_key_without_kid),
 		test(fetched_again_each_refresh),

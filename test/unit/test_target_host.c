@@ -28,6 +28,11 @@ static const char inventory[] = "groups:\n"
 				"  users: [root]\n"
 				"  instances:\n"
 				"  - {id: \"0\", agent: 10.0.0.9}\n"
+				"- name: cells\n"
+				"  users: [\"cf:u-7\"]\n"
+				"  scopes: [\"cf:pcap.cells\"]\n"
+				"  instances:\n"
+				"  - {id: \"0\", agent: 10.0.0.11}\n"
 				"- name: nobodys\n"
 				"  instances:\n"
 				"  - {id: \"0\", agent: 10.0.0.10}\n";
@@ -39,12 +44,12 @@ static struct err err;
 
 static char id_alice[] = "alice", id_u2[] = "u-2", name_bob[] = "Bob", org_acme[] = "acme", none[] = "",
 	    id_root[] = "root", name_alice[] = "Alice";
-static const struct identity alice = {.user_id = id_alice, .user_name = name_alice, .org = none, .space = none};
-static const struct identity bob = {.user_id = id_u2, .user_name = name_bob, .org = org_acme, .space = none};
+static const struct identity alice = {.user_id = id_alice, .user_name = name_alice, .org = none, .space = none, .issuer = none};
+static const struct identity bob = {.user_id = id_u2, .user_name = name_bob, .org = org_acme, .space = none, .issuer = none};
 static const struct identity operator= {
-	.user_id = id_u2, .user_name = id_u2, .org = none, .space = none, .is_operator = true};
-static const struct identity blank = {.user_id = none, .user_name = none, .org = none, .space = none};
-static const struct identity root = {.user_id = id_root, .user_name = id_root, .org = none, .space = none};
+	.user_id = id_u2, .user_name = id_u2, .org = none, .space = none, .issuer = none, .is_operator = true};
+static const struct identity blank = {.user_id = none, .user_name = none, .org = none, .space = none, .issuer = none};
+static const struct identity root = {.user_id = id_root, .user_name = id_root, .org = none, .space = none, .issuer = none};
 
 static int setup(void **state)
 {
@@ -115,6 +120,29 @@ static void all_is_what_one_may_see(void **state)
 	expect(&root, all, "secret/0");
 	refused(&operator, all, ERR_NOT_FOUND, "target"); /* operators see captures, not packets */
 	refused(&blank, all, ERR_NOT_FOUND, "target");    /* an empty name is nobody's */
+}
+
+/* Of an issuer's people ids count, and scopes, but not what they are called. */
+static void people_of_issuers(void **state)
+{
+	static const char all[] = "{\"type\":\"host\"}";
+	static char cf[] = "cf", other[] = "cfx", u7[] = "cf:u-7", u8[] = "cf:u-8";
+	struct identity i = {.user_id = u7, .user_name = name_alice, .org = none, .space = none, .issuer = cf};
+
+	(void)state;
+	expect(&i, all, "cells/0");
+	i.user_id = u8;
+	i.user_name = id_root;
+	refused(&i, all, ERR_NOT_FOUND, "target");
+	i.scopes = json_pack("[s, s]", "pcap.cell", "pcap.cells.x");
+	refused(&i, all, ERR_NOT_FOUND, "target");
+	json_array_append_new(i.scopes, json_string("pcap.cells"));
+	expect(&i, all, "cells/0");
+	i.issuer = other;
+	refused(&i, all, ERR_NOT_FOUND, "target");
+	i.issuer = none;
+	refused(&i, "{\"type\":\"host\",\"instances\":[\"cells\"]}", ERR_NOT_FOUND, "target.instances");
+	json_decref(i.scopes);
 }
 
 static void instances_have_their_agents(void **state)
@@ -232,7 +260,7 @@ static void ends_of_agents_are_numeric(void **state)
 	struct capture_exclude ends[8];
 
 	(void)state;
-	assert_int_equal(source->ops->agents(source, ends, 8), 4); /* all but the DNS name, whoever may see them */
+	assert_int_equal(source->ops->agents(source, ends, 8), 5); /* all but the DNS name, whoever may see them */
 	assert_string_equal(ends[0].address, "10.0.0.1");
 	assert_int_equal(ends[0].port, 9495);
 	assert_string_equal(ends[1].address, "fd00::2");
@@ -276,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(all_is_what_one_may_see),
+		test(people_of_issuers),
 		test(instances_have_their_agents),
 		test(names_choose),
 		test(names_are_so_many_and_no_more),
