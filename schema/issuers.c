@@ -22,9 +22,6 @@ struct file_issuers {
 
 #define TEXT(key, flags)                                                                                               \
 	CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER | (flags), struct file_issuer, key, 0, VALUE_MAX_BYTES)
-#define LIST(key, flags)                                                                                               \
-	CYAML_FIELD_SEQUENCE_COUNT(#key, CYAML_FLAG_POINTER | (flags), struct file_issuer, key.items, key.n,           \
-		&text_entry, 0, CONFIG_LIST_MAX)
 
 static const cyaml_schema_value_t text_entry = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, VALUE_MAX_BYTES)};
 
@@ -36,9 +33,12 @@ static const cyaml_schema_field_t issuer_fields[] = {
 	TEXT(keys_url, CYAML_FLAG_OPTIONAL),
 	TEXT(login_url, CYAML_FLAG_OPTIONAL),
 	TEXT(ca, CYAML_FLAG_OPTIONAL),
-	LIST(audience, 0),
-	LIST(required_scopes, CYAML_FLAG_OPTIONAL),
-	LIST(operator_scopes, CYAML_FLAG_OPTIONAL),
+	CYAML_FIELD_SEQUENCE_COUNT("audience", CYAML_FLAG_POINTER, struct file_issuer, audience.items, audience.n,
+		&text_entry, 0, CONFIG_LIST_MAX),
+	CYAML_FIELD_SEQUENCE_COUNT("required_scopes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_issuer,
+		required_scopes.items, required_scopes.n, &text_entry, 0, CONFIG_LIST_MAX),
+	CYAML_FIELD_SEQUENCE_COUNT("operator_scopes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_issuer,
+		operator_scopes.items, operator_scopes.n, &text_entry, 0, CONFIG_LIST_MAX),
 	TEXT(clients, CYAML_FLAG_OPTIONAL),
 	TEXT(leeway, CYAML_FLAG_OPTIONAL),
 	TEXT(refresh, CYAML_FLAG_OPTIONAL),

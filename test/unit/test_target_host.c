@@ -44,12 +44,15 @@ static struct err err;
 
 static char id_alice[] = "alice", id_u2[] = "u-2", name_bob[] = "Bob", org_acme[] = "acme", none[] = "",
 	    id_root[] = "root", name_alice[] = "Alice";
-static const struct identity alice = {.user_id = id_alice, .user_name = name_alice, .org = none, .space = none, .issuer = none};
-static const struct identity bob = {.user_id = id_u2, .user_name = name_bob, .org = org_acme, .space = none, .issuer = none};
+static const struct identity alice = {
+	.user_id = id_alice, .user_name = name_alice, .org = none, .space = none, .issuer = none};
+static const struct identity bob = {
+	.user_id = id_u2, .user_name = name_bob, .org = org_acme, .space = none, .issuer = none};
 static const struct identity operator= {
 	.user_id = id_u2, .user_name = id_u2, .org = none, .space = none, .issuer = none, .is_operator = true};
 static const struct identity blank = {.user_id = none, .user_name = none, .org = none, .space = none, .issuer = none};
-static const struct identity root = {.user_id = id_root, .user_name = id_root, .org = none, .space = none, .issuer = none};
+static const struct identity root = {
+	.user_id = id_root, .user_name = id_root, .org = none, .space = none, .issuer = none};
 
 static int setup(void **state)
 {
