@@ -16,8 +16,6 @@
 #include <unistd.h>
 
 #define LOOK_TIMEOUT_MS 3000u /* somebody waits for the answer */
-#define LOOK_GOOD_NS    (5 * CLOCK_NS_PER_S)
-#define LOOK_BAD_NS     (1 * CLOCK_NS_PER_S)
 #define PARALLEL_MAX    32u
 
 /* ---- is the store there? ---- */
@@ -49,30 +47,16 @@ static int look(struct driver_s3 *d, struct err *err)
 	return -1;
 }
 
+static int look_again(void *ctx, struct err *err)
+{
+	return look(ctx, err);
+}
+
 static int check(struct driver *base, struct err *err)
 {
 	struct driver_s3 *d = (struct driver_s3 *)base;
-	uint64_t now = clock_mono_ns();
-	struct err why = {0};
-	bool fresh;
 
-	pthread_mutex_lock(&d->lock);
-	fresh = d->looked_ns > 0 && now - d->looked_ns < (d->look.code == ERR_NONE ? LOOK_GOOD_NS : LOOK_BAD_NS);
-	why = d->look;
-	pthread_mutex_unlock(&d->lock);
-	if (!fresh) {
-		why = (struct err){0};
-		look(d, &why);
-		pthread_mutex_lock(&d->lock);
-		d->looked_ns = clock_mono_ns();
-		d->look = why;
-		pthread_mutex_unlock(&d->lock);
-	}
-	if (why.code == ERR_NONE)
-		return 0;
-	if (err)
-		*err = why;
-	return -1;
+	return s3_look(&d->look, look_again, d, err);
 }
 
 static int examine(struct driver *base, struct driver_findings *ret, struct err *err)
@@ -183,7 +167,7 @@ static void s3_free(struct driver *base)
 	struct driver_s3 *d = (struct driver_s3 *)base;
 
 	s3_client_free(d->client);
-	pthread_mutex_destroy(&d->lock);
+	s3_look_done(&d->look);
 	free(d->prefix);
 	free(d->kms_key_id);
 	free(d);
@@ -234,7 +218,7 @@ struct driver *driver_s3_new(const struct driver_s3_options *o, struct err *err)
 {
 	struct driver_s3 *d = calloc(1, sizeof(*d));
 
-	if (!d || pthread_mutex_init(&d->lock, NULL) != 0) {
+	if (!d || s3_look_init(&d->look, err) < 0) {
 		free(d);
 		err_nomem(err);
 		return NULL;

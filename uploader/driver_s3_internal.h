@@ -11,6 +11,7 @@
 #include "uploader/driver_s3.h"
 #include "uploader/s3_client.h"
 #include "uploader/s3_labels.h"
+#include "uploader/s3_look.h"
 #include "uploader/s3_xml.h"
 
 #include <pthread.h>
@@ -26,10 +27,7 @@ struct driver_s3 {
 	bool lifecycle;
 	uint64_t retention_ms, capture_ms;
 	atomic_bool tags_harm; /* the examination has seen an object replaced by its tags: none are put */
-
-	pthread_mutex_t lock; /* of the last look at the store */
-	uint64_t looked_ns;   /* 0: never */
-	struct err look;      /* ERR_NONE: it was well */
+	struct s3_look look;
 };
 
 struct s3_object_upload {

@@ -13,8 +13,6 @@
 #include <unistd.h>
 
 #define LOOK_TIMEOUT_MS 3000u /* somebody waits for the answer */
-#define LOOK_GOOD_NS    (5 * CLOCK_NS_PER_S)
-#define LOOK_BAD_NS     (1 * CLOCK_NS_PER_S)
 
 /* ---- is the store there? ---- */
 
@@ -38,32 +36,18 @@ int driver_s3v2_look(struct driver_s3v2 *d, struct err *err)
 	return -1;
 }
 
+static int look_again(void *ctx, struct err *err)
+{
+	return driver_s3v2_look(ctx, err);
+}
+
 static int check(struct driver *base, struct err *err)
 {
 	struct driver_s3v2 *d = (struct driver_s3v2 *)base;
-	uint64_t now = clock_mono_ns();
-	struct err why = {0};
-	bool fresh;
 
 	if (staging_check(d->staging, err) < 0)
 		return err_in(err, "staging folder %s", d->staging_path);
-	pthread_mutex_lock(&d->lock);
-	fresh = d->looked_ns > 0 && now - d->looked_ns < (d->look.code == ERR_NONE ? LOOK_GOOD_NS : LOOK_BAD_NS);
-	why = d->look;
-	pthread_mutex_unlock(&d->lock);
-	if (!fresh) {
-		why = (struct err){0};
-		driver_s3v2_look(d, &why);
-		pthread_mutex_lock(&d->lock);
-		d->looked_ns = clock_mono_ns();
-		d->look = why;
-		pthread_mutex_unlock(&d->lock);
-	}
-	if (why.code == ERR_NONE)
-		return 0;
-	if (err)
-		*err = why;
-	return -1;
+	return s3_look(&d->look, look_again, d, err);
 }
 
 /* ---- objects ---- */
@@ -168,7 +152,7 @@ static void s3v2_free(struct driver *base)
 
 	libs3_client_free(d->client);
 	fs_close(d->staging);
-	pthread_mutex_destroy(&d->lock);
+	s3_look_done(&d->look);
 	free(d->staging_path);
 	free(d->prefix);
 	free(d);
@@ -228,7 +212,7 @@ struct driver *driver_s3v2_new(const struct driver_s3_options *o, struct err *er
 	if (refuse_options(o, err) < 0)
 		return NULL;
 	d = calloc(1, sizeof(*d));
-	if (!d || pthread_mutex_init(&d->lock, NULL) != 0) {
+	if (!d || s3_look_init(&d->look, err) < 0) {
 		free(d);
 		err_nomem(err);
 		return NULL;

@@ -9,19 +9,15 @@
 #include "uploader/driver_s3.h"
 #include "uploader/libs3_call.h"
 #include "uploader/s3_labels.h"
+#include "uploader/s3_look.h"
 #include "uploader/staging.h"
-
-#include <pthread.h>
 
 struct driver_s3v2 {
 	struct driver base;
 	struct libs3_client *client;
 	char *prefix, *staging_path;
 	int staging; /* descriptor of the folder */
-
-	pthread_mutex_t lock; /* of the last look at the store */
-	uint64_t looked_ns;   /* 0: never */
-	struct err look;      /* ERR_NONE: it was well */
+	struct s3_look look;
 };
 
 /* driver_s3v2.c: does the store answer, as far as these keys may ask it? */
