@@ -140,12 +140,13 @@ class Gateway(Daemon):
         return live
 
     def store(self, user="alice", **kwargs):
-        """Starts a stored capture: its job id, once running."""
+        """Starts a stored capture: its job id, once it runs on all its instances, or has failed there."""
         kwargs.setdefault("mode", "store")
         reply = self.api("POST", "/v1/captures", self.request(**kwargs), user)
         assert reply.status == 202, reply
         job = reply.json["id"]
         self.wait_state(job, {"running"} | ENDS, user)
+        wait_for(lambda: all(i["state"] != "starting" for i in self.job(job, user)["instances"]), "all instances to have started")
         return job
 
     def job(self, job, user="alice"):
