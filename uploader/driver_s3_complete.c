@@ -425,17 +425,18 @@ int driver_s3_upload_complete(
 	void *upload, uint32_t n, const char *const *parts, const struct driver_object *expect, struct err *err)
 {
 	struct s3_object_upload *u = upload;
-	bool whole = n == 1 && strncmp(parts[0], DRIVER_S3_WHOLE, strlen(DRIVER_S3_WHOLE)) == 0, gone = false;
+	bool whole = n == 1 && strncmp(parts[0], DRIVER_S3_WHOLE, strlen(DRIVER_S3_WHOLE)) == 0;
+	bool gone = n == 0; /* a crash came when all was done and the parts were forgotten, but not yet the job */
 	struct driver_erased ignored = {0};
 	char etag[S3_ETAG_MAX] = "", stands[S3_ETAG_MAX];
 	enum standing standing;
 	struct err why = {0};
 
-	if (!whole && (n == 0 || !u->id[0]))
-		return err_set(err, ERR_INTERNAL, "an upload without parts cannot be completed");
+	if (!whole && !gone && !u->id[0])
+		return err_set(err, ERR_INTERNAL, "parts of an upload that was never opened cannot be completed");
 	if (whole)
 		snprintf(etag, sizeof(etag), "%s", parts[0] + strlen(DRIVER_S3_WHOLE));
-	else if (expected_etag(n, parts, etag, &why) < 0 || make_one(u, n, parts, expect, &gone, &why) < 0)
+	else if (!gone && (expected_etag(n, parts, etag, &why) < 0 || make_one(u, n, parts, expect, &gone, &why) < 0))
 		goto fail;
 	why = (struct err){0};
 	standing = what_stands(u, !gone, etag, expect, stands, &why);

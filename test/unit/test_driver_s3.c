@@ -335,6 +335,23 @@ static void test_completed_unheard(void **state)
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 }
 
+/* A crash came after the parts were forgotten and before the job was known to be ready. */
+static void test_completed_and_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	struct err err;
+
+	parts_make(f, 3);
+	complete_well(f, 3);
+	complete_well(f, 0);
+	bucket_double_say(&f->d, "HEAD", "object", 404, "");
+	complete_later(f, 0);
+	f->d.answers_n = 0;
+	f->d.versions_n = 0;
+	assert_int_equal(complete(f, 0, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
 /* ---- tags ---- */
 
 static void test_tags_replace(void **state)
@@ -389,6 +406,7 @@ int main(void)
 		T(test_page_at_the_beginning),
 		T(test_page_at_the_end),
 		T(test_completed_unheard),
+		T(test_completed_and_forgotten),
 		T(test_tags_replace),
 		T(test_other_region),
 	};
