@@ -63,17 +63,17 @@ figure() { # WORD FILE...: the sum of "N WORD" in pytest's closing lines
 	done | paste -sd+ | bc_sum
 }
 
-# Two at once, for most of the time is waiting: what stores in buckets and downloads, and the rest.
+# Two at once, for most of the time is waiting: what stores in buckets, and the rest.
 # shellcheck disable=SC2317  # step calls it
 e2e() { # BUILD [PYTEST-ARGUMENT...]
 	local build=$PWD/$1 rest bucket rest_rc bucket_rc pid
 	shift
 	rest=$(mktemp)
 	bucket=$(mktemp)
-	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -c "$lane" "$@" test_29_*.py test_3?_*.py) >"$bucket" 2>&1 &
+	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -c "$lane" "$@" test_3?_*.py) >"$bucket" 2>&1 &
 	pid=$!
 	trap 'kill -INT "$pid"; wait "$pid"; exit 130' INT TERM
-	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -m pytest "$@" --ignore-glob='test_29_*' --ignore-glob='test_3?_*') 2>&1 | tee "$rest"
+	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -m pytest "$@" --ignore-glob='test_3?_*') 2>&1 | tee "$rest"
 	rest_rc=${PIPESTATUS[0]}
 	wait "$pid"
 	bucket_rc=$?
