@@ -213,6 +213,7 @@ static int open_slot(struct slot *s, struct http_request *rq, const struct agent
 
 	buf_init(&text, OWN_TRAFFIC_TEXT_MAX);
 	own.local = http_request_local(rq, &own.port);
+	own.peer = http_request_peer(rq);
 	if (own_traffic_text(&own, &text, err) < 0)
 		goto out;
 	if (!buf_str(&text)) {

@@ -109,7 +109,28 @@ static int add_agent(struct buf *b, enum end end, uint16_t port, const struct ad
 	return buf_add_str(b, ")", err);
 }
 
-static int add_exclude(struct buf *b, const struct capture_exclude *x, struct err *err)
+/* Addresses that every machine has: of the gateway's machine only when that is this one. */
+static bool is_everywhere(const struct address *a)
+{
+	return strncmp(a->text, "127.", 4) == 0 || strcmp(a->text, "::1") == 0 || strncmp(a->text, "fe80:", 5) == 0 ||
+	       strncmp(a->text, "169.254.", 8) == 0;
+}
+
+/* Does the gateway run on this machine, as far as its end of the connection tells? */
+static bool gateway_is_here(const struct own_traffic *o, const struct address_list *local)
+{
+	struct address peer;
+
+	if (!o->peer || address_parse(o->peer, &peer) < 0)
+		return true;
+	for (size_t i = 0; i < local->n; i++) {
+		if (strcmp(local->a[i].text, peer.text) == 0)
+			return true;
+	}
+	return local->overflow || strncmp(peer.text, "127.", 4) == 0;
+}
+
+static int add_exclude(struct buf *b, const struct capture_exclude *x, bool here, struct err *err)
 {
 	unsigned last = x->port_last ? x->port_last : x->port;
 	struct address a;
@@ -118,6 +139,8 @@ static int add_exclude(struct buf *b, const struct capture_exclude *x, struct er
 		err_set(err, ERR_INPUT, "\"%s\" is not the numeric address of a host", x->address);
 		return err_field(err, "exclude");
 	}
+	if (!here && is_everywhere(&a))
+		return 0;
 	for (enum end end = END_SOURCE; end <= END_DESTINATION; end++) {
 		if (buf_addf(b, err, " or (tcp %s portrange %u-%u and %s %s host %s)", end_words[end], x->port, last,
 			    a.v6 ? "ip6" : "ip", end_words[end], a.text) < 0)
@@ -136,7 +159,7 @@ int own_traffic_text(const struct own_traffic *o, struct buf *b, struct err *err
 		add_agent(b, END_DESTINATION, o->port, &local, err) < 0)
 		return -1;
 	for (size_t i = 0; i < o->excludes_n; i++) {
-		if (add_exclude(b, &o->excludes[i], err) < 0)
+		if (add_exclude(b, &o->excludes[i], gateway_is_here(o, &local), err) < 0)
 			return -1;
 	}
 	return 0;

@@ -2,7 +2,7 @@
  *
  * Own traffic is TCP, in both directions, over IPv4 or IPv6,
  *   - between our listening port at any local address of this network namespace and anything, and
- *   - between any end that the gateway named (its public port, say) and anything.
+ *   - between any end that the gateway named (its public port, say) and anything; loopback and link-local ends only when the gateway runs here.
  *
  * The user's text and ours never meet as text: each is compiled alone and the two programs are joined as instructions, ours first.
  * So no text, however crafted, can reach past its own end (pitfall: "a) or (b"), and nothing that the user's text changes in the
@@ -28,6 +28,7 @@
 struct own_traffic {
 	uint16_t port;     /* where we listen */
 	const char *local; /* our end of the connection that asked, numeric, borrowed; NULL: none */
+	const char *peer;  /* its other end; NULL: not known */
 	const struct capture_exclude *excludes; /* borrowed */
 	size_t excludes_n;
 };

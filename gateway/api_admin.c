@@ -59,7 +59,7 @@ static bool kill_one(struct api_call *a, const char *id)
 	bool killed = false;
 
 	if (c && !job_state_is_end(capture_state(c))) {
-		capture_kill(c, STOP_KILLED, a->who.user_name);
+		capture_kill(c, STOP_KILLED, a->who.user_id);
 		killed = true;
 	}
 	capture_unref(c);
@@ -111,7 +111,7 @@ static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t
 	struct err err = {0};
 
 	if (c) {
-		capture_kill(c, STOP_KILLED, a->who.user_name);
+		capture_kill(c, STOP_KILLED, a->who.user_id);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)
 			err_set(&err, ERR_UNAVAILABLE, "the capture is still being ended");
 		else
@@ -119,7 +119,7 @@ static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t
 		capture_unref(c);
 	}
 	if (err.code == ERR_NONE)
-		retention_erase(a->gw, id, JOB_PURGED, a->who.user_name, &r, &err);
+		retention_erase(a->gw, id, JOB_PURGED, a->who.user_id, &r, &err);
 	if (err.code == ERR_NONE)
 		json_array_append_new(purged, purged_json(id, &r));
 	else

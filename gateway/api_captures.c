@@ -383,7 +383,7 @@ void api_captures_stop(struct api_call *a)
 	json_decref(body);
 	c = jobs_find(a->gw->jobs, j->id);
 	if (c && !job_state_is_end(capture_state(c))) {
-		capture_stop(c, STOP_USER, a->who.user_name);
+		capture_stop(c, STOP_USER, a->who.user_id);
 		http_reply_json(a->rq, 202, capture_to_json(c, false));
 	} else {
 		http_reply_error(a->rq, 409, "job_ended", NULL, "the capture has ended already (%s)",
@@ -405,14 +405,14 @@ void api_captures_delete(struct api_call *a)
 	if (!j)
 		return;
 	if ((c = jobs_find(a->gw->jobs, j->id))) {
-		capture_kill(c, STOP_DELETED, a->who.user_name);
+		capture_kill(c, STOP_DELETED, a->who.user_id);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)
 			err_set(&err, ERR_UNAVAILABLE, "the capture is being ended; try again in a moment");
 		else
 			capture_erased(c, e);
 		capture_unref(c);
 	}
-	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who.user_name, &r, &err) == 0) {
+	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who.user_id, &r, &err) == 0) {
 		snprintf(text, sizeof(text), "objects=%" PRIu32 ", uploads=%" PRIu32 ", bytes=%" PRIu64, e->objects,
 			e->uploads, e->bytes);
 		http_reply_header(a->rq, "Pcap-Erased", text);

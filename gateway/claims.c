@@ -123,6 +123,24 @@ static int refuse_kind(struct err *err, const char *what)
 	return err_set(err, ERR_AUTH, "this is %s; an access token is needed", what);
 }
 
+/* UAA's ID tokens have the scope "openid" and no other, and none of the members by which others are known. */
+static bool is_for_more_than_identity(json_t *claims)
+{
+	json_t *scope = json_object_get(claims, "scope"), *item;
+	size_t n;
+
+	if (json_is_string(scope))
+		return strcmp(json_string_value(scope), "openid") != 0;
+	if (scope && json_array_size(scope) == 0)
+		return true;
+	json_array_foreach(scope, n, item)
+	{
+		if (!json_is_string(item) || strcmp(json_string_value(item), "openid") != 0)
+			return true;
+	}
+	return json_object_get(claims, "authorities") != NULL;
+}
+
 static int check_is_access_token(const struct issuer *s, json_t *claims, struct err *err)
 {
 	const char *jti = text_of(claims, "jti"), *typ = text_of(claims, "typ");
@@ -133,10 +151,10 @@ static int check_is_access_token(const struct issuer *s, json_t *claims, struct 
 		return refuse_kind(err, "a refresh token");
 	if (typ && (strcmp(typ, "Refresh") == 0 || strcmp(typ, "Offline") == 0))
 		return refuse_kind(err, "a refresh token");
-	/* Members that only ID tokens have, and UAA's own mark: for nothing but the client. */
+	if (typ && strcmp(typ, "Bearer") == 0)
+		return 0; /* Keycloak's word; until its version 25 these had the login's nonce too */
 	if ((typ && strcmp(typ, "ID") == 0) || json_object_get(claims, "nonce") || json_object_get(claims, "at_hash") ||
-		json_object_get(claims, "c_hash") ||
-		(s->kind == ISSUER_UAA && !json_object_get(claims, "scope") && !json_object_get(claims, "authorities")))
+		json_object_get(claims, "c_hash") || (s->kind == ISSUER_UAA && !is_for_more_than_identity(claims)))
 		return refuse_kind(err, "an ID token");
 	return 0;
 }
@@ -154,10 +172,18 @@ static bool is_id(const char *s)
 	return n > 0 && n <= USER_ID_BYTES;
 }
 
+static bool is_word(json_t *claims, const char *member, const char *word)
+{
+	const char *s = text_of(claims, member);
+
+	return s && strcmp(s, word) == 0;
+}
+
+/* Issuers do not agree on a mark for these. */
 static bool is_client(const struct issuer *s, json_t *claims)
 {
 	const char *grant = text_of(claims, "grant_type"), *sub = text_of(claims, "sub");
-	const char *client = text_of(claims, "client_id");
+	const char *client = text_of(claims, "client_id"), *name = text_of(claims, "preferred_username");
 
 	if (!client)
 		client = text_of(claims, "azp");
@@ -165,7 +191,11 @@ static bool is_client(const struct issuer *s, json_t *claims)
 		return true;
 	if (s->kind == ISSUER_UAA)
 		return !json_object_get(claims, "user_id") && client;
-	return client && sub && strcmp(client, sub) == 0; /* RFC 9068, section 5 */
+	if (client && sub && strcmp(client, sub) == 0) /* RFC 9068, section 5 */
+		return true;
+	return is_word(claims, "gty", "client-credentials") || (sub && ends_with(sub, "@clients")) || /* Auth0 */
+	       is_word(claims, "idtyp", "app") ||                                                     /* Entra ID */
+	       (name && strncmp(name, "service-account-", strlen("service-account-")) == 0);          /* Keycloak */
 }
 
 /* What a person is called: the issuer's words, but nothing that could not be shown. */

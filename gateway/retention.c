@@ -169,13 +169,16 @@ static void finish_lost(struct gateway *gw, struct job *j, const char *code, con
 
 static void finish_later(struct gateway *gw, struct job *j, const struct err *err)
 {
+	bool told = j->state == JOB_FINISHING && strcmp(j->error, err->msg) == 0;
+
 	if (err->code == ERR_CANCELLED)
 		return; /* it stays as it is: the next process goes on, or it is being erased */
 	j->state = JOB_FINISHING;
 	job_set(&j->error_code, strcmp(err->detail, "storage_elsewhere") == 0 ? err->detail : "storage_failed", NULL);
 	job_set(&j->error, err->msg, NULL);
 	save(gw, j);
-	log_err(LOG_LEVEL_ERROR, "retention.recover_failed", err, json_pack("{s:s}", "job", j->id));
+	if (!told) /* not at each sweep */
+		log_err(LOG_LEVEL_ERROR, "retention.recover_failed", err, json_pack("{s:s}", "job", j->id));
 }
 
 /* Nothing is tried for longer than a good object would have been kept. */
@@ -205,11 +208,8 @@ static void finish_stored(struct gateway *gw, struct job *j)
 	struct err err = {0};
 
 	if (storage_is_elsewhere(gw, j, &err)) {
-		/* Parts of it are there: here they would seem to be lost. */
-		if (is_too_old(gw, j))
-			give_up(gw, j, "storage_elsewhere", &err);
-		else
-			finish_later(gw, j, &err);
+		finish_later(
+			gw, j, &err); /* however long: parts of it are there, and here they would seem to be lost */
 	} else if (store_recover(gw->store, j->id, j->object_key, &tags, tail_write, j, &object, &err) == 0) {
 		j->state = JOB_READY;
 		j->ended_at = clock_wall_ns();

@@ -192,9 +192,16 @@ int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err)
 
 char *storage_name(const struct config_gateway *c, char ret[STORAGE_NAME_MAX])
 {
-	bool s3 = strcmp(c->storage_driver, "s3") == 0;
+	const char *host;
 
-	snprintf(ret, STORAGE_NAME_MAX, "%s%s%.63s", c->storage_driver, s3 ? " bucket " : "", s3 ? c->s3.bucket : "");
+	if (strcmp(c->storage_driver, "s3") == 0) {
+		host = strstr(c->s3.endpoint, "//");
+		host = host ? host + 2 : c->s3.endpoint;
+		snprintf(ret, STORAGE_NAME_MAX, "s3 bucket %.63s at %.*s", c->s3.bucket,
+			host[0] == '[' ? (int)strcspn(host, "]") + 1 : (int)strcspn(host, ":/"), host);
+	} else {
+		snprintf(ret, STORAGE_NAME_MAX, "%s", c->storage_driver);
+	}
 	return ret;
 }
 

@@ -22,8 +22,8 @@ void storage_close(struct gateway *gw);
 /* storage_usable: may a capture be stored now, as far as can be known within about wait_ms?  gw->store is there.  ERR_FULL or ERR_UNAVAILABLE. */
 int storage_usable(struct gateway *gw, uint64_t wait_ms, struct err *err);
 
-/* storage_name: which store this is, for the job's record: "file", "s3 bucket caps".  Where exactly it is may change. */
-#define STORAGE_NAME_MAX 80
+/* storage_name: which store this is, for the job's record: "file", "s3 bucket caps at s3.example.com" (scheme and port may change). */
+#define STORAGE_NAME_MAX 400
 char *storage_name(const struct config_gateway *c, char ret[STORAGE_NAME_MAX]);
 
 /* storage_is_elsewhere: is the job's object, or what is there of it so far, in a store that this gateway does not use (any more)?  Then err says so: ERR_UNAVAILABLE, detail

@@ -15,6 +15,8 @@
 #define MINUTE_MS      (60 * SECOND_MS)
 #define HOUR_MS        (60 * MINUTE_MS)
 #define DAY_MS         (24 * HOUR_MS)
+#define AGENT_PORT     9494
+#define OUTGOING_PORTS 4096
 #define AT(field)      offsetof(struct config_gateway, field)
 
 const struct config_key config_gateway_keys[] = {
@@ -218,9 +220,29 @@ static int check_listen(const struct config_gateway *c, struct err *err)
 	return 0;
 }
 
+static bool is_outgoing(const struct config_gateway *c, uint64_t port)
+{
+	return port >= c->outgoing_port && port < c->outgoing_port + OUTGOING_PORTS;
+}
+
+static int check_outgoing(const struct config_gateway *c, struct err *err)
+{
+	if (c->outgoing_port == 0)
+		return 0;
+	if (c->outgoing_port < 1024)
+		return err_set(err, ERR_INPUT, "outgoing.port: is 0 or 1024..61440");
+	if (is_outgoing(c, c->listen_port) || is_outgoing(c, AGENT_PORT))
+		return err_set(err, ERR_INPUT,
+			"outgoing.port: the %d ports from there on hold listen.port or the agents' port %d",
+			OUTGOING_PORTS, AGENT_PORT);
+	return 0;
+}
+
 static int check_together(struct config_gateway *c, struct err *err)
 {
 	if (check_listen(c, err) < 0 || config_storage_check(c, err) < 0)
+		return -1;
+	if (check_outgoing(c, err) < 0)
 		return -1;
 	if (c->link_ttl_ms > c->link_ttl_max_ms)
 		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");

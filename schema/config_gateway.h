@@ -133,7 +133,7 @@ void inventory_done(struct inventory *i);
 /* ---- static tokens ----
  *   tokens:
  *   - sha256: 64 hex digits of the token's SHA-256
- *     user_id: alice
+ *     user_id: alice            # without ":"
  *     user_name: Alice          # optional, default user_id
  *     org: acme                 # optional
  *     space: dev                # optional

@@ -11,7 +11,7 @@
  *     audience: [cloud_controller]                      # one of these stands in "aud"; "bosh.*": "bosh" or anything that begins with "bosh."
  *     required_scopes: [network.capture]                # optional: a token has all of these
  *     operator_scopes: [pcap.admin]                     # optional: who has one of these is an operator
- *     clients: true                                     # optional: are clients' own tokens taken (client credentials)?
+ *     clients: true                                     # optional: are clients' own tokens taken (client credentials)?  Known by the marks of UAA, RFC 9068, Keycloak, Auth0, Entra ID
  *     leeway: 30s                                       # optional: clocks may differ by so much, 0..5m
  *     refresh: 5m                                       # optional: keys are fetched again after so long, 1s..1d
  *     retry: 10s                                        # optional: but never sooner than so after the last time, 100ms..10m

@@ -97,7 +97,9 @@ static int where_make(struct where *w, const char *select, const struct job_filt
 		f = &any;
 	where_sql(w, select);
 	where_sql(w, " WHERE 1 = 1");
-	where_text_twice(w, " AND (owner_user_id = ? OR owner_user_name = ?)", f->user_id);
+	/* Names are ids of a kind only among static tokens, whose ids have no colon: an issuer's people choose theirs. */
+	where_text_twice(
+		w, " AND (owner_user_id = ? OR (owner_user_name = ? AND owner_user_id NOT LIKE '%:%'))", f->user_id);
 	where_visible(w, f);
 	where_text(w, " AND org = ?", f->org);
 	where_text(w, " AND space = ?", f->space);

@@ -74,6 +74,9 @@ static const char *or_else(const char *text, const char *otherwise)
 
 static int take_token(const struct file_token *from, struct static_token *ret, struct err *err)
 {
+	if (strchr(from->user_id, ':'))
+		return err_set(err, ERR_INPUT,
+			"user_id: has a \":\", which stands behind an issuer's name in the ids of its people");
 	if (take_sha256(from->sha256, ret->sha256, err) < 0 ||
 		take_name(from->user_id, "user_id", 1, &ret->user_id, err) < 0 ||
 		take_name(or_else(from->user_name, from->user_id), "user_name", 1, &ret->user_name, err) < 0 ||

@@ -206,6 +206,7 @@ def test_claims(gateway, uaa):
         ("jti as a number", {"jti": 5}, "auth", "jti"),
         ("an ID token by its nonce", {"nonce": "n"}, "auth", "ID token"),
         ("an ID token by its hash", {"at_hash": "n"}, "auth", "ID token"),
+        ("an ID token as UAA makes them", {"scope": ["openid"], "aud": ["cf", "cloud_controller"]}, "auth", "ID token"),
         ("an ID token by its lack of scope", {"scope": None, "aud": ["cf", "cloud_controller"]}, "auth", "ID token"),
         ("two people", {"sub": "somebody-else"}, "auth", "whose it is"),
         *[(f"user_id {u!r}", {"user_id": u}, "auth", "whose it is") for u in ("", 5, ["x"], {})],

@@ -300,6 +300,10 @@ static void only_access_tokens(void **state)
 	is_refused(text("at_hash", "x"), ERR_AUTH, "", "an ID token");
 	is_refused(text("c_hash", "x"), ERR_AUTH, "", "an ID token");
 	is_refused(text("scope", NULL), ERR_AUTH, "", "an ID token");
+	is_refused(json_pack("{s:[s]}", "scope", "openid"), ERR_AUTH, "", "an ID token"); /* as UAA makes them */
+	is_refused(text("scope", "openid"), ERR_AUTH, "", "an ID token");
+	assert_true(is_taken(json_pack("{s:[s, s]}", "scope", "openid", "uaa.user")));
+	assert_true(is_taken(json_pack("{s:s, s:s}", "typ", "Bearer", "nonce", "n"))); /* Keycloak's until 25 */
 	assert_true(is_taken(json_pack("{s:n, s:[s]}", "scope", "authorities", "x")));
 	issuer.kind = ISSUER_OIDC; /* others have no such marks */
 	assert_true(is_taken(json_pack("{s:n, s:n}", "scope", "jti")));
@@ -358,6 +362,12 @@ static void people_and_clients_of_others(void **state)
 	is_refused(text("sub", NULL), ERR_AUTH, "", "whose it is");
 	issuer.clients = false;
 	is_refused(text("client_id", "7a1f"), ERR_PERM, "client_token", "only those of people");
+	is_refused(text("gty", "client-credentials"), ERR_PERM, "client_token", "only those of people");
+	is_refused(text("sub", "abc@clients"), ERR_PERM, "client_token", "only those of people");
+	is_refused(text("idtyp", "app"), ERR_PERM, "client_token", "only those of people");
+	is_refused(text("preferred_username", "service-account-ci"), ERR_PERM, "client_token", "only those of people");
+	assert_true(is_taken(text("gty", "password")));
+	assert_true(is_taken(text("preferred_username", "service-accounts")));
 	assert_true(is_taken(json_object()));
 }
 

@@ -819,6 +819,18 @@ static void migrations_lead_from_each_version_to_the_present(void **state)
 	}
 }
 
+/* What people of an issuer are called is theirs to choose. */
+static void names_of_an_issuers_people_find_nothing(void **state)
+{
+	struct rig *r = *state;
+
+	three_jobs(r);
+	sql(r->file.path, "UPDATE jobs SET owner_user_id = 'cf:7a1f', owner_user_name = 'zoe' WHERE id = '" ID_B "'");
+	sql(r->file.path, "UPDATE jobs SET owner_user_id = 'u-7', owner_user_name = 'zoe' WHERE id = '" ID_A "'");
+	assert_finds(r, "a name", (struct job_filter){.user_id = "zoe"}, "a");
+	assert_finds(r, "an id", (struct job_filter){.user_id = "cf:7a1f"}, "b");
+}
+
 /* Before the second version there was one kind of store. */
 static void objects_of_the_first_version_are_files(void **state)
 {
@@ -897,6 +909,7 @@ static void damaged_rows_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		with_db(names_of_an_issuers_people_find_nothing),
 		with_db(a_new_job_comes_back_as_it_was),
 		with_db(a_saved_job_comes_back_changed_after_reopening),
 		with_db(figures_past_63_bits_stay_at_the_end),

@@ -298,6 +298,33 @@ static void test_an_upload_elsewhere_waits(void **state)
 	job_free(until(JOB_READY));
 }
 
+/* However long that takes: what is there is known to nobody else. */
+static void test_an_old_upload_elsewhere_waits_too(void **state)
+{
+	struct job *j;
+
+	(void)state;
+	leave_one(STOP_USER);
+	j = gateway_rig_job(&rig);
+	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
+	assert_int_equal(job_set(&j->error_code, "", NULL), 0);
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+	rig.gw.config.storage_retention_ms = 1;
+	(void)poll(NULL, 0, 5);
+	sweep();
+	for (unsigned ms = 0;; ms++) {
+		j = until(JOB_FINISHING);
+		if (strcmp(j->error_code, "storage_elsewhere") == 0)
+			break;
+		assert_true(ms < GATEWAY_RIG_WAIT_MS);
+		job_free(j);
+		(void)poll(NULL, 0, 1);
+	}
+	assert_true(j->object_key[0] != '\0');
+	job_free(j);
+}
+
 /* Nothing has left the spool: it goes where captures go now. */
 static void test_a_spool_goes_to_the_store_of_now(void **state)
 {
@@ -354,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_that_nothing_was_there_is_said_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_object_elsewhere_is_not_called_erased, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_upload_elsewhere_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_old_upload_elsewhere_waits_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_spool_goes_to_the_store_of_now, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_a_store, setup, teardown),
 	};

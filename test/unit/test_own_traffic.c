@@ -248,6 +248,40 @@ static void test_strange_programs_are_refused(void **state)
 	assert_null(sum.bf_insns);
 }
 
+static bool says(const struct own_traffic *o, const char *words)
+{
+	struct err err = {0};
+	struct buf text;
+	bool found;
+
+	buf_init(&text, OWN_TRAFFIC_TEXT_MAX);
+	if (own_traffic_text(o, &text, &err) < 0)
+		fail_msg("%s", err.msg);
+	found = strstr(buf_str(&text), words) != NULL;
+	buf_done(&text);
+	return found;
+}
+
+/* Every machine has a loopback; the gateway's own is meant. */
+static void test_loopback_ends_of_another_machine(void **state)
+{
+	static const struct capture_exclude ends[] = {
+		{"127.0.0.1", 61440, 65535}, {"fe80::1", 61440, 65535}, {"198.51.100.7", 61440, 65535}};
+	static const char *const here[] = {"127.0.0.1", "::1", NULL};
+	struct own_traffic o = {.port = AGENT_PORT, .excludes = ends, .excludes_n = 3};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		o.peer = here[i];
+		assert_true(says(&o, "portrange 61440-65535 and ip src host 127.0.0.1"));
+		assert_true(says(&o, "src host fe80::1"));
+	}
+	o.peer = "198.51.100.7";
+	assert_false(says(&o, "portrange 61440-65535 and ip src host 127.0.0.1"));
+	assert_false(says(&o, "src host fe80::1"));
+	assert_true(says(&o, "src host 198.51.100.7"));
+}
+
 static void test_excludes_are_addresses_of_hosts(void **state)
 {
 	static const char *const bad[] = {
@@ -314,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_length_is_bounded),
 		cmocka_unit_test(test_strange_programs_are_refused),
 		cmocka_unit_test(test_excludes_are_addresses_of_hosts),
+		cmocka_unit_test(test_loopback_ends_of_another_machine),
 		cmocka_unit_test(test_most_excludes_fit),
 		cmocka_unit_test(test_link_types_without_ip),
 	};
