@@ -71,11 +71,11 @@ class Bucket:
         tags = client.get_object_tagging(Bucket=self.name, Key=key).get("TagSet", [])
         return Stored(client.get_object(Bucket=self.name, Key=key), {t["Key"]: t["Value"] for t in tags})
 
-    def uploads(self):
-        """[(key, upload id)] of the uploads that are open."""
+    def uploads(self, probes=False):
+        """[(key, upload id)] of the uploads that are open; probes: also that of an examination, which goes by itself."""
         found = self.client().list_multipart_uploads(Bucket=self.name)
         assert not found.get("IsTruncated")
-        return [(u["Key"], u["UploadId"]) for u in found.get("Uploads", [])]
+        return [(u["Key"], u["UploadId"]) for u in found.get("Uploads", []) if probes or "/.pcapline-probe-" not in u["Key"]]
 
     def versions(self):
         """[(key, version id)], delete markers among them."""
@@ -91,11 +91,11 @@ class Bucket:
         return stored
 
     def is_empty(self):
-        return not self.versions() and not self.uploads()
+        return not self.versions() and not self.uploads(probes=True)
 
     def remove(self):
         client = self.client()
-        for key, upload in self.uploads():
+        for key, upload in self.uploads(probes=True):
             client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
         for key, version in self.versions():
             client.delete_object(Bucket=self.name, Key=key, VersionId=version)
