@@ -627,6 +627,7 @@ def test_shutdown_while_the_store_hangs(s3_fleet, store_proxy, bucket):
     f.gateway.start()
     f.gateway.wait_state(jobs[1], "purged")
     assert f.gateway.api("DELETE", f"/v1/captures/{jobs[0]}").status == 204
+    examined(f.gateway)
     assert bucket.is_empty() and not spool_of(f)
 
 
