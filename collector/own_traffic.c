@@ -152,14 +152,16 @@ static int add_exclude(struct buf *b, const struct capture_exclude *x, bool here
 int own_traffic_text(const struct own_traffic *o, struct buf *b, struct err *err)
 {
 	struct address_list local = {0};
+	bool here;
 
 	if (local_addresses(o, &local, err) < 0)
 		return -1;
+	here = gateway_is_here(o, &local);
 	if (add_agent(b, END_SOURCE, o->port, &local, err) < 0 || buf_add_str(b, " or ", err) < 0 ||
 		add_agent(b, END_DESTINATION, o->port, &local, err) < 0)
 		return -1;
 	for (size_t i = 0; i < o->excludes_n; i++) {
-		if (add_exclude(b, &o->excludes[i], gateway_is_here(o, &local), err) < 0)
+		if (add_exclude(b, &o->excludes[i], here, err) < 0)
 			return -1;
 	}
 	return 0;

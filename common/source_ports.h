@@ -6,8 +6,7 @@
 #include <curl/curl.h>
 #include <stdint.h>
 
-#define SOURCE_PORTS_N       4096
-#define SOURCE_PORTS_DEFAULT 61440 /* to 65535: above what Linux gives to others by itself (ip_local_port_range) */
+#define SOURCE_PORTS_N 4096
 
 /* source_ports_set: before any connection is made; first 0: any port. */
 void source_ports_set(uint16_t first);

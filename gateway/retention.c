@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_ONCE       200u
-#define LISTED        1000u  /* a page of unfinished jobs */
+#define LISTED        1000u  /* a page of jobs */
 #define CLAIM_WAIT_MS 10000u /* who wants to erase a job waits so long for another who works on it */
 
 struct retention {
@@ -314,42 +313,59 @@ static bool is_stopping(struct retention *r)
 	return stopping;
 }
 
-/* Every unfinished job that no capture of this process runs. */
-static void each_unfinished(struct retention *r, void (*act)(struct gateway *gw, struct job *j))
+/* Every job that the filter finds, newest first, until we are to stop. */
+static void each_job(
+	struct retention *r, const struct job_filter *filter, void (*act)(struct gateway *gw, const char *id))
 {
-	struct gateway *gw = r->gw;
-	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
-	char after[ID_MAX] = "";
+	struct job_filter f = *filter;
+	char after[ID_MAX];
 	struct job **jobs;
 	struct err err = {0};
 	size_t n;
 
 	do {
-		struct job_filter f = {
-			.states = unfinished, .states_n = 3, .brief = true, .after_id = after[0] ? after : NULL};
-
-		if (job_db_list(gw->db, &f, LISTED, &jobs, &n, &err) < 0) {
+		if (job_db_list(r->gw->db, &f, LISTED, &jobs, &n, &err) < 0) {
 			log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
 			return;
 		}
-		for (size_t i = 0; i < n && !is_stopping(r); i++) {
-			struct job *j;
-
-			if (jobs_claim(gw->jobs, jobs[i]->id, 0, NULL) < 0)
-				continue; /* it runs, or is being erased */
-			/* Not one that has ended while we looked: the record tells once it has left the running ones. */
-			if ((j = job_db_get(gw->db, jobs[i]->id, NULL))) {
-				if (!job_state_is_end(j->state))
-					act(gw, j);
-				job_free(j);
-			}
-			jobs_unclaim(gw->jobs, jobs[i]->id);
-		}
-		if (n > 0)
+		for (size_t i = 0; i < n && !is_stopping(r); i++)
+			act(r->gw, jobs[i]->id);
+		if (n > 0) {
 			snprintf(after, sizeof(after), "%s", jobs[n - 1]->id);
+			f.after_id = after;
+		}
 		job_db_list_free(jobs, n);
 	} while (n == LISTED && !is_stopping(r));
 }
+
+/* An unfinished one that no capture of this process runs. */
+static void act_unfinished(struct gateway *gw, const char *id, void (*act)(struct gateway *gw, struct job *j))
+{
+	struct job *j;
+
+	if (jobs_claim(gw->jobs, id, 0, NULL) < 0)
+		return; /* it runs, or is being erased */
+	/* Not one that has ended while we looked: the record tells once it has left the running ones. */
+	if ((j = job_db_get(gw->db, id, NULL))) {
+		if (!job_state_is_end(j->state))
+			act(gw, j);
+		job_free(j);
+	}
+	jobs_unclaim(gw->jobs, id);
+}
+
+static void interrupt_by_id(struct gateway *gw, const char *id)
+{
+	act_unfinished(gw, id, interrupt);
+}
+
+static void finish_by_id(struct gateway *gw, const char *id)
+{
+	act_unfinished(gw, id, finish);
+}
+
+static const enum job_state unfinished_states[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
+static const struct job_filter unfinished = {.states = unfinished_states, .states_n = 3, .brief = true};
 
 static void recover(struct retention *r)
 {
@@ -357,7 +373,7 @@ static void recover(struct retention *r)
 	unsigned erased = 0, foreign = 0;
 	struct err err = {0};
 
-	each_unfinished(r, finish);
+	each_job(r, &unfinished, finish_by_id);
 	if (!gw->store || is_stopping(r))
 		return;
 	if (store_orphans(gw->store, job_is_known, gw, &erased, &foreign, &err) < 0 && err.code != ERR_CANCELLED)
@@ -369,38 +385,22 @@ static void recover(struct retention *r)
 
 /* ---- sweeping ---- */
 
+static void expire_by_id(struct gateway *gw, const char *id)
+{
+	struct err err = {0};
+
+	if (retention_erase(gw, id, JOB_EXPIRED, NULL, NULL, &err) < 0 && err.code != ERR_CANCELLED)
+		log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err, json_pack("{s:s}", "job", id));
+}
+
 /* All of them: one that cannot be erased must not keep the others. */
 static void expire(struct retention *r)
 {
 	static const enum job_state ready[] = {JOB_READY};
-	struct gateway *gw = r->gw;
-	char after[ID_MAX] = "";
-	struct job **jobs = NULL;
-	struct err err = {0};
-	size_t n;
+	const struct job_filter f = {
+		.states = ready, .states_n = 1, .brief = true, .expires_before_ns = clock_wall_ns()};
 
-	do {
-		struct job_filter f = {.states = ready,
-			.states_n = 1,
-			.brief = true,
-			.expires_before_ns = clock_wall_ns(),
-			.after_id = after[0] ? after : NULL};
-
-		if (job_db_list(gw->db, &f, AT_ONCE, &jobs, &n, &err) < 0) {
-			log_err(LOG_LEVEL_ERROR, "retention.list_failed", &err, NULL);
-			return;
-		}
-		for (size_t i = 0; i < n && !is_stopping(r); i++) {
-			err = (struct err){0};
-			if (retention_erase(gw, jobs[i]->id, JOB_EXPIRED, NULL, NULL, &err) < 0 &&
-				err.code != ERR_CANCELLED)
-				log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err,
-					json_pack("{s:s}", "job", jobs[i]->id));
-		}
-		if (n > 0)
-			snprintf(after, sizeof(after), "%s", jobs[n - 1]->id);
-		job_db_list_free(jobs, n);
-	} while (n == AT_ONCE && !is_stopping(r));
+	each_job(r, &f, expire_by_id);
 }
 
 static void sweep(struct retention *r)
@@ -410,7 +410,7 @@ static void sweep(struct retention *r)
 	struct err err = {0};
 
 	expire(r);
-	each_unfinished(r, finish);
+	each_job(r, &unfinished, finish_by_id);
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
@@ -449,7 +449,7 @@ struct retention *retention_start(struct gateway *gw, struct err *err)
 	}
 	r->gw = gw;
 	if ((rc = clock_cond_init(&r->wake)) == 0) {
-		each_unfinished(r, interrupt);
+		each_job(r, &unfinished, interrupt_by_id);
 		if ((rc = pthread_create(&r->thread, NULL, run, r)) == 0)
 			return r;
 		pthread_cond_destroy(&r->wake);

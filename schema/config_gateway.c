@@ -1,6 +1,7 @@
 #include "schema/config_gateway.h"
 
 #include "common/digest.h"
+#include "common/source_ports.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -15,8 +16,6 @@
 #define MINUTE_MS      (60 * SECOND_MS)
 #define HOUR_MS        (60 * MINUTE_MS)
 #define DAY_MS         (24 * HOUR_MS)
-#define AGENT_PORT     9494
-#define OUTGOING_PORTS 4096
 #define AT(field)      offsetof(struct config_gateway, field)
 
 const struct config_key config_gateway_keys[] = {
@@ -222,7 +221,7 @@ static int check_listen(const struct config_gateway *c, struct err *err)
 
 static bool is_outgoing(const struct config_gateway *c, uint64_t port)
 {
-	return port >= c->outgoing_port && port < c->outgoing_port + OUTGOING_PORTS;
+	return port >= c->outgoing_port && port < c->outgoing_port + SOURCE_PORTS_N;
 }
 
 static int check_outgoing(const struct config_gateway *c, struct err *err)
@@ -231,10 +230,10 @@ static int check_outgoing(const struct config_gateway *c, struct err *err)
 		return 0;
 	if (c->outgoing_port < 1024)
 		return err_set(err, ERR_INPUT, "outgoing.port: is 0 or 1024..61440");
-	if (is_outgoing(c, c->listen_port) || is_outgoing(c, AGENT_PORT))
+	if (is_outgoing(c, c->listen_port) || is_outgoing(c, INVENTORY_AGENT_PORT))
 		return err_set(err, ERR_INPUT,
 			"outgoing.port: the %d ports from there on hold listen.port or the agents' port %d",
-			OUTGOING_PORTS, AGENT_PORT);
+			SOURCE_PORTS_N, INVENTORY_AGENT_PORT);
 	return 0;
 }
 

@@ -30,13 +30,14 @@ struct config_s3 {
 };
 
 struct config_gateway {
-	char *listen_address;       /* listen.address "127.0.0.1" */
-	uint64_t listen_port;       /* listen.port 8780, 0..65535 */
-	uint64_t outgoing_port;     /* outgoing.port 61440, 0 or 1024..61440: first of SOURCE_PORTS_N */
-	char *public_url;           /* public_url "": base of links; "" : http(s)://listen.address:port */
-	char *tls_certificate;      /* tls.certificate "": "" : plain HTTP, loopback only */
-	char *tls_private_key;      /* tls.private_key "" */
-	char *agents_ca;            /* agents.ca (required path) */
+	char *listen_address; /* listen.address "127.0.0.1" */
+	uint64_t listen_port; /* listen.port 8780, 0..65535 */
+	uint64_t
+		outgoing_port; /* outgoing.port 61440, 0 or 1024..61440: first of SOURCE_PORTS_N; the default is above what Linux gives to others by itself */
+	char *public_url;      /* public_url "": base of links; "" : http(s)://listen.address:port */
+	char *tls_certificate; /* tls.certificate "": "" : plain HTTP, loopback only */
+	char *tls_private_key; /* tls.private_key "" */
+	char *agents_ca;       /* agents.ca (required path) */
 	char *agents_certificate;   /* agents.certificate (required path): our client certificate */
 	char *agents_private_key;   /* agents.private_key (required path) */
 	char *agents_name;          /* agents.name "pcap-agent": DNS SAN an agent's certificate must bear */
@@ -108,6 +109,7 @@ void config_gateway_done(struct config_gateway *c);
  *     - {id: "0", agent: "10.0.0.1:9494"}           # id: as name; agent: host[:9494], IPv6 in brackets
  *     - {id: "1", agent: "[fd00::2]:9494", agent_name: other-name}   # DNS name in its certificate when not agents.name
  */
+#define INVENTORY_AGENT_PORT    9494 /* where an agent listens when it is not said */
 #define INVENTORY_GROUPS_MAX    1000
 #define INVENTORY_INSTANCES_MAX 10000
 

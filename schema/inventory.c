@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGENT_PORT      9494
 #define NAME_MAX_BYTES  63
 #define USER_MAX_BYTES  256
 #define VALUE_MAX_BYTES 4096 /* taken from the file before the exact checks */
@@ -100,7 +99,7 @@ static int take_instance(const struct file_instance *from, struct inventory_inst
 
 	if (check_name(from->id, "instance id", err) < 0)
 		return -1;
-	if (parse_host_port(from->agent, AGENT_PORT, host, &ret->port, err) < 0)
+	if (parse_host_port(from->agent, INVENTORY_AGENT_PORT, host, &ret->port, err) < 0)
 		return err_in(err, "instance \"%s\", agent", from->id);
 	if (from->agent_name && (!*from->agent_name || strlen(from->agent_name) > 253))
 		return err_set(err, ERR_INPUT, "instance \"%s\": agent_name is not 1..253 bytes", from->id);

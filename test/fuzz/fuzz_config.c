@@ -2,30 +2,11 @@
  * file; what was taken keeps its own promises. */
 #include "schema/config_agent.h"
 #include "schema/config_gateway.h"
+#include "test/fuzz/memory_file.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-/* Files need a path: one in memory, made once. */
-static const char *fuzz_file(const uint8_t *data, size_t n)
-{
-	static char path[64];
-	static int fd = -1;
-
-	if (fd < 0) {
-		fd = memfd_create("fuzz_config", MFD_CLOEXEC);
-		if (fd < 0)
-			abort();
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	}
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, data, n, 0) != (ssize_t)n)
-		abort();
-	return path;
-}
 
 static void check_refusal(const struct err *err, const char *path)
 {
@@ -104,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const char *path = fuzz_file(data, n);
+	const char *path = memory_file(data, n);
 
 	check_gateway(path);
 	check_agent(path);

@@ -1,31 +1,12 @@
 /* fuzz_issuers.c - any bytes as the file of issuers: taken whole, within all that its header promises, or refused with a reason that names the file. */
 #include "schema/issuers.h"
+#include "test/fuzz/memory_file.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-/* A path is needed: that of a file in memory, made once. */
-static const char *fuzz_file(const uint8_t *data, size_t n)
-{
-	static char path[64];
-	static int fd = -1;
-
-	if (fd < 0) {
-		fd = memfd_create("fuzz_issuers", MFD_CLOEXEC);
-		if (fd < 0)
-			abort();
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	}
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, data, n, 0) != (ssize_t)n)
-		abort();
-	return path;
-}
 
 static void check_url(const char *url, bool allow_http)
 {
@@ -66,7 +47,7 @@ static void check_issuer(const struct issuer *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const char *path = fuzz_file(data, n);
+	const char *path = memory_file(data, n);
 	struct issuers all;
 	struct err err = {0};
 

@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/digest.h"
+#include "test/unit/http_double.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -479,16 +480,6 @@ static struct s3_client *client_of(struct bucket_double *d, struct err *err)
 
 void bucket_double_start(struct bucket_double *d)
 {
-	const struct http_server_options o = {.address = "127.0.0.1",
-		.connections_max = 64,
-		.idle_timeout_s = 60,
-		.header_timeout_s = 60,
-		.body_timeout_s = 60,
-		.header_bytes_max = 16384,
-		.body_bytes_max = 1024 * 1024,
-		.stream_block_bytes = 4096,
-		.on_request = on_request,
-		.ctx = d};
 	struct err err = {0};
 
 	memset(d, 0, sizeof(*d));
@@ -497,8 +488,8 @@ void bucket_double_start(struct bucket_double *d)
 	d->allowed = "";
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->changed, NULL);
-	if (http_client_global_init(&err) < 0 || !(d->server = http_server_start(&o, &err)) ||
-		!(d->client = client_of(d, &err))) {
+	d->server = http_double_start(on_request, d);
+	if (http_client_global_init(&err) < 0 || !(d->client = client_of(d, &err))) {
 		fprintf(stderr, "bucket double: %s\n", err.msg);
 		abort();
 	}

@@ -2,6 +2,7 @@
 #include "test/unit/imds_double.h"
 
 #include "common/clock.h"
+#include "test/unit/http_double.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -68,24 +69,9 @@ static void on_request(void *ctx, struct http_request *rq)
 
 void imds_double_start(struct imds_double *d)
 {
-	const struct http_server_options o = {.address = "127.0.0.1",
-		.connections_max = 64,
-		.idle_timeout_s = 60,
-		.header_timeout_s = 60,
-		.body_timeout_s = 60,
-		.header_bytes_max = 4096,
-		.body_bytes_max = 4096,
-		.stream_block_bytes = 4096,
-		.on_request = on_request,
-		.ctx = d};
-	struct err err = {0};
-
 	memset(d, 0, sizeof(*d));
 	pthread_mutex_init(&d->lock, NULL);
-	if (!(d->server = http_server_start(&o, &err))) {
-		fprintf(stderr, "imds double: %s\n", err.msg);
-		abort();
-	}
+	d->server = http_double_start(on_request, d);
 	snprintf(d->url, sizeof(d->url), "http://127.0.0.1:%u/", http_server_port(d->server));
 }
 

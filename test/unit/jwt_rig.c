@@ -2,6 +2,7 @@
 #include "test/unit/jwt_rig.h"
 
 #include "common/fs.h"
+#include "test/unit/http_double.h"
 
 #include <cjose/base64.h>
 #include <jansson.h>
@@ -158,24 +159,11 @@ static void on_request(void *ctx, struct http_request *rq)
 
 void issuer_double_start(struct issuer_double *d)
 {
-	const struct http_server_options o = {.address = "127.0.0.1",
-		.connections_max = 128,
-		.idle_timeout_s = 60,
-		.header_timeout_s = 60,
-		.body_timeout_s = 60,
-		.header_bytes_max = 4096,
-		.body_bytes_max = 4096,
-		.stream_block_bytes = 4096,
-		.on_request = on_request,
-		.ctx = d};
-	struct err err = {0};
-
 	memset(d, 0, sizeof(*d));
 	d->status = 200;
 	pthread_mutex_init(&d->lock, NULL);
 	rig_must((d->keys = strdup("{\"keys\":[]}")), "memory");
-	d->server = http_server_start(&o, &err);
-	rig_must(d->server, err.msg);
+	d->server = http_double_start(on_request, d);
 	snprintf(d->url, sizeof(d->url), "http://127.0.0.1:%u", http_server_port(d->server));
 }
 

@@ -1,7 +1,15 @@
 /* store_rig.c - see store_rig.h.  What cannot go wrong in a test aborts. */
 #include "test/unit/store_rig.h"
 
+#include "common/digest.h"
 #include "schema/pcap_file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -140,6 +148,21 @@ uint8_t *store_rig_object(struct store_rig *r, size_t *ret_n)
 	close(fd);
 	*ret_n = (size_t)st.st_size;
 	return p;
+}
+
+void store_rig_assert_object(struct store_rig *r, const struct driver_object *o, const uint8_t *bytes, size_t n)
+{
+	char sha256[DIGEST_SHA256_HEX_MAX];
+	size_t have = 0;
+	uint8_t *p = store_rig_object(r, &have);
+
+	assert_non_null(p);
+	assert_int_equal(have, n);
+	assert_memory_equal(p, bytes, n);
+	digest_sha256_hex(bytes, n, sha256);
+	assert_int_equal(o->bytes, n);
+	assert_string_equal(o->sha256, sha256);
+	free(p);
 }
 
 /* ---- streams ---- */

@@ -78,6 +78,9 @@ struct store_job *store_rig_begin(struct store_rig *r); /* of r->job; must work 
 /* The object at r->key; new memory, *ret_n bytes; NULL: none. */
 uint8_t *store_rig_object(struct store_rig *r, size_t *ret_n);
 
+/* store_rig_assert_object: the object is these n bytes, and o says so. */
+void store_rig_assert_object(struct store_rig *r, const struct driver_object *o, const uint8_t *bytes, size_t n);
+
 /* A stream as a list of writes: write i is bytes ends[i-1]..ends[i]. */
 struct store_rig_stream {
 	uint8_t *bytes;

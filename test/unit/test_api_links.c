@@ -10,6 +10,7 @@
 #include "common/fs.h"
 #include "gateway/api.h"
 #include "test/unit/http_caller.h"
+#include "test/unit/http_double.h"
 #include "test/unit/temp_file.h"
 
 #include <stdlib.h>
@@ -73,15 +74,6 @@ static void add_job(void)
 static int setup(void **state)
 {
 	static const struct driver_ops ops = {.name = "fake", .url = fake_url, .free = fake_free};
-	const struct http_server_options o = {.address = "127.0.0.1",
-		.connections_max = 8,
-		.idle_timeout_s = 60,
-		.header_timeout_s = 60,
-		.body_timeout_s = 60,
-		.header_bytes_max = 4096,
-		.body_bytes_max = 4096,
-		.stream_block_bytes = 4096,
-		.on_request = on_request};
 	struct store_options s = {.chunk_bytes = 65536, .job_bytes_max = 1 << 30, .driver = &fake.driver};
 	char *db, *spool;
 	struct err err = {0};
@@ -95,8 +87,9 @@ static int setup(void **state)
 	spool = fs_path("%s/spool", folder.dir);
 	s.spool_dir = spool;
 	if (!(gw.db = s.db = job_db_open(db, &err)) || !(gw.store = store_open(&s, &err)) ||
-		http_client_global_init(&err) < 0 || !(server = http_server_start(&o, &err)))
+		http_client_global_init(&err) < 0)
 		fail_msg("%s", err.msg);
+	server = http_double_start(on_request, NULL);
 	gw.config.storage_driver = driver;
 	gw.config.storage_links = direct;
 	gw.config.s3.bucket = bucket;

@@ -239,6 +239,30 @@ static void test_that_nothing_was_there_is_said_too(void **state)
 	assert_non_null(strstr(r.note, "no object of it any more"));
 }
 
+/* As if what there is of it lay in a store that the configuration does not name any more. */
+static void move_elsewhere(void)
+{
+	struct job *j = gateway_rig_job(&rig);
+
+	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
+	assert_int_equal(job_set(&j->error_code, "", NULL), 0);
+	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
+	job_free(j);
+}
+
+static struct job *until_told_elsewhere(void)
+{
+	for (unsigned ms = 0;; ms++) {
+		struct job *j = until(JOB_FINISHING);
+
+		if (strcmp(j->error_code, "storage_elsewhere") == 0)
+			return j;
+		assert_true(ms < GATEWAY_RIG_WAIT_MS);
+		job_free(j);
+		(void)poll(NULL, 0, 1);
+	}
+}
+
 /* The configuration names another store now. */
 static void test_an_object_elsewhere_is_not_called_erased(void **state)
 {
@@ -249,9 +273,8 @@ static void test_an_object_elsewhere_is_not_called_erased(void **state)
 	store_one();
 	j = gateway_rig_job(&rig);
 	assert_string_equal(j->object_store, "file");
-	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
-	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
 	job_free(j);
+	move_elsewhere();
 	assert_int_equal(retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "alice", &r, &err), -1);
 	assert_int_equal(err.code, ERR_UNAVAILABLE);
 	assert_string_equal(err_api_code(&err), "storage_elsewhere");
@@ -274,20 +297,9 @@ static void test_an_upload_elsewhere_waits(void **state)
 
 	(void)state;
 	leave_one(STOP_USER);
-	j = gateway_rig_job(&rig);
-	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
-	assert_int_equal(job_set(&j->error_code, "", NULL), 0);
-	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
-	job_free(j);
+	move_elsewhere();
 	sweep();
-	for (unsigned ms = 0;; ms++) {
-		j = until(JOB_FINISHING);
-		if (strcmp(j->error_code, "storage_elsewhere") == 0)
-			break;
-		assert_true(ms < GATEWAY_RIG_WAIT_MS);
-		job_free(j);
-		(void)poll(NULL, 0, 1);
-	}
+	j = until_told_elsewhere();
 	assert_non_null(strstr(j->error, "s3 bucket caps"));
 	assert_int_equal(retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "alice", &r, &err), -1);
 	assert_string_equal(err_api_code(&err), "storage_elsewhere");
@@ -305,22 +317,11 @@ static void test_an_old_upload_elsewhere_waits_too(void **state)
 
 	(void)state;
 	leave_one(STOP_USER);
-	j = gateway_rig_job(&rig);
-	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
-	assert_int_equal(job_set(&j->error_code, "", NULL), 0);
-	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
-	job_free(j);
+	move_elsewhere();
 	rig.gw.config.storage_retention_ms = 1;
 	(void)poll(NULL, 0, 5);
 	sweep();
-	for (unsigned ms = 0;; ms++) {
-		j = until(JOB_FINISHING);
-		if (strcmp(j->error_code, "storage_elsewhere") == 0)
-			break;
-		assert_true(ms < GATEWAY_RIG_WAIT_MS);
-		job_free(j);
-		(void)poll(NULL, 0, 1);
-	}
+	j = until_told_elsewhere();
 	assert_true(j->object_key[0] != '\0');
 	job_free(j);
 }
@@ -332,10 +333,7 @@ static void test_a_spool_goes_to_the_store_of_now(void **state)
 
 	(void)state;
 	leave_one(STOP_USER);
-	j = gateway_rig_job(&rig);
-	assert_int_equal(job_set(&j->object_store, "s3 bucket caps", NULL), 0);
-	assert_int_equal(job_db_save(rig.gw.db, j, &err), 0);
-	job_free(j);
+	move_elsewhere();
 	assert_int_equal(job_db_upload_set(rig.gw.db, rig.store.job, "", &err), 0);
 	sweep();
 	j = until(JOB_READY);

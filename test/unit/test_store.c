@@ -47,21 +47,6 @@ static void write_all(struct store_job *j, const struct store_rig_stream *s)
 	}
 }
 
-static void assert_object(struct store_rig *r, const struct driver_object *o, const uint8_t *bytes, size_t n)
-{
-	char sha256[DIGEST_SHA256_HEX_MAX];
-	size_t have = 0;
-	uint8_t *p = store_rig_object(r, &have);
-
-	assert_non_null(p);
-	assert_int_equal(have, n);
-	assert_memory_equal(p, bytes, n);
-	digest_sha256_hex(bytes, n, sha256);
-	assert_int_equal(o->bytes, n);
-	assert_string_equal(o->sha256, sha256);
-	free(p);
-}
-
 static void assert_nothing_left(struct store_rig *r, bool object)
 {
 	char path[TEMP_FILE_PATH_MAX + 128];
@@ -94,7 +79,7 @@ static void stream_through(struct store_rig *r, enum frame_format format, size_t
 	struct store_job *j = store_rig_begin(r);
 	write_all(j, &s);
 	assert_int_equal(store_job_finish(j, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	assert_nothing_left(r, true);
 	store_rig_stream_done(&s);
 }
@@ -173,7 +158,7 @@ static void test_not_whole_blocks(void **state)
 	write_all(j, &s);
 	assert_int_equal(store_write(j, s.bytes, s.ends[0] - 4, &err), -1);
 	assert_int_equal(store_job_finish(j, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	store_rig_stream_done(&s);
 }
 
@@ -202,7 +187,7 @@ static void test_job_bytes_max(void **state)
 		assert_int_equal(store_write(j, s.bytes + s.ends[3], s.n - s.ends[3], &err), edges[i].rc);
 		assert_int_equal(err.code, edges[i].rc ? ERR_FULL : ERR_NONE);
 		assert_int_equal(store_job_finish(j, &o, &err), 0);
-		assert_object(&r, &o, s.bytes, edges[i].rc ? s.ends[3] : s.n);
+		store_rig_assert_object(&r, &o, s.bytes, edges[i].rc ? s.ends[3] : s.n);
 		store_rig_stream_done(&s);
 		store_rig_done(&r);
 	}
@@ -257,7 +242,7 @@ static void test_disk_reserve(void **state)
 	assert_int_equal(err.code, ERR_FULL);
 	assert_in_range(written, STORE_TAIL_BYTES - 16384, STORE_TAIL_BYTES);
 	assert_int_equal(store_job_finish(j, &o, &err), 0);
-	assert_object(r, &o, s.bytes, written);
+	store_rig_assert_object(r, &o, s.bytes, written);
 	store_rig_stream_done(&s);
 }
 
@@ -288,7 +273,7 @@ static void test_short_write(void **state)
 	assert_int_equal(err.code, ERR_STATE);
 	assert_int_equal(store_job_bytes(j), s.ends[4]);
 	assert_int_equal(store_job_finish(j, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.ends[4]);
+	store_rig_assert_object(r, &o, s.bytes, s.ends[4]);
 	store_rig_stream_done(&s);
 }
 
@@ -306,7 +291,7 @@ static void test_part_fails_and_recovers(void **state)
 	struct store_job *j = store_rig_begin(r);
 	write_all(j, &s);
 	assert_int_equal(store_job_finish(j, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	assert_int_equal(r->retries, 1);
 	assert_int_equal(r->oks, 1);
 	assert_int_equal(r->failures, 0);
@@ -347,7 +332,7 @@ static void test_part_fails_for_good(void **state)
 		struct driver_tags tags = store_rig_tags(&r);
 		r.fail_parts = 0;
 		assert_int_equal(store_recover(r.store, r.job, r.key, &tags, store_rig_tail, NULL, &o, &err), 0);
-		assert_object(&r, &o, s.bytes, s.n);
+		store_rig_assert_object(&r, &o, s.bytes, s.n);
 		assert_nothing_left(&r, true);
 		store_rig_stream_done(&s);
 		store_rig_done(&r);
@@ -372,7 +357,7 @@ static void test_complete_fails(void **state)
 	assert_int_equal(r->fail_complete, 96);
 	r->fail_complete = 1;
 	assert_int_equal(store_recover(r->store, r->job, r->key, &tags, store_rig_tail, NULL, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	assert_nothing_left(r, true);
 	store_rig_stream_done(&s);
 }
@@ -395,7 +380,7 @@ static void test_never_overwrites(void **state)
 	assert_int_equal(store_job_finish(j, &o, &err), 0);
 	assert_null(store_job_begin(r->store, r->key, &tags, &err));
 	assert_int_equal(err.code, ERR_STATE);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	store_rig_stream_done(&s);
 }
 

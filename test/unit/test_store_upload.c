@@ -52,21 +52,6 @@ static void write_all(struct store_job *j, const struct store_rig_stream *s)
 	write_some(j, s, 0, s->writes_n);
 }
 
-static void assert_object(struct store_rig *r, const struct driver_object *o, const uint8_t *bytes, size_t n)
-{
-	char sha256[DIGEST_SHA256_HEX_MAX];
-	size_t have = 0;
-	uint8_t *p = store_rig_object(r, &have);
-
-	assert_non_null(p);
-	assert_int_equal(have, n);
-	assert_memory_equal(p, bytes, n);
-	digest_sha256_hex(bytes, n, sha256);
-	assert_int_equal(o->bytes, n);
-	assert_string_equal(o->sha256, sha256);
-	free(p);
-}
-
 static void assert_no_object(struct store_rig *r)
 {
 	size_t n;
@@ -110,7 +95,7 @@ static void finish_well(struct store_rig *r, struct store_job *j, const struct s
 
 	if (store_job_finish(j, &o, &err) < 0)
 		fail_msg("store_job_finish: %s", err.msg);
-	assert_object(r, &o, s->bytes, s->n);
+	store_rig_assert_object(r, &o, s->bytes, s->n);
 	assert_clean(r);
 }
 
@@ -237,7 +222,7 @@ static void test_record_fails(void **state)
 	assert_int_equal(r->failures, 1);
 	/* What was written lies in its folder. */
 	assert_int_equal(recover(r, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	assert_clean(r);
 	store_rig_stream_done(&s);
 }
@@ -326,7 +311,7 @@ static void test_outage_at_the_end(void **state)
 	assert_no_object(r);
 	heal(r);
 	assert_int_equal(recover(r, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	assert_clean(r);
 	store_rig_stream_done(&s);
 }
@@ -395,7 +380,7 @@ static void test_never(void **state)
 	assert_int_equal(r->retries, 0);
 	heal(r);
 	assert_int_equal(recover(r, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	store_rig_stream_done(&s);
 }
 
@@ -480,7 +465,7 @@ static void test_cancel_while_finishing(void **state)
 		store_rig_open(r);
 		if (recover(r, &o, &err) < 0)
 			fail_msg("store_recover: %s", err.msg);
-		assert_object(r, &o, s.bytes, s.n);
+		store_rig_assert_object(r, &o, s.bytes, s.n);
 		assert_int_equal(store_erase(r->store, r->job, r->key, NULL, &err), 0);
 		store_rig_close(r);
 		store_rig_stream_done(&s);
@@ -507,7 +492,7 @@ static void test_cancel_before_recovery(void **state)
 	store_rig_close(r);
 	store_rig_open(r);
 	assert_int_equal(recover(r, &o, &err), 0);
-	assert_object(r, &o, s.bytes, s.n);
+	store_rig_assert_object(r, &o, s.bytes, s.n);
 	store_rig_stream_done(&s);
 }
 
