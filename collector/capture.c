@@ -23,10 +23,12 @@
 /* Kept free below max_bytes for the last statistics block: its figures and a stop note. */
 #define LAST_BLOCK_BYTES 640
 
-/* The kernel hands over a block that is not full at the second tick of its timer, and a tick is up to 10 ms late (HZ=100). */
-#define DRAIN_TICKS     2
-#define DRAIN_MARGIN_MS 30
-#define RETRY_MS        10
+/* The kernel hands over a block that is not full at the second tick of its timer, and a tick is up to 10 ms late (HZ=100); on a machine that has no time for its
+ * timers later than any such figure.  So where the counters say that packets are still to come, they are waited for as long as one can at an end. */
+#define DRAIN_TICKS      2
+#define DRAIN_MARGIN_MS  30
+#define DRAIN_LONGEST_MS 2000
+#define RETRY_MS         10
 
 enum capture_state { CAPTURE_NEW, CAPTURE_OPENED, CAPTURE_RUNNING, CAPTURE_DRAINING, CAPTURE_ENDED };
 
@@ -53,7 +55,8 @@ struct capture {
 	struct stream_out out;
 	struct capture_stats stats;
 	struct pace pace;
-	uint64_t next_stats_ns, drain_until_ns;
+	uint64_t next_stats_ns;
+	uint64_t drain_until_ns; /* the latest */
 	uint64_t bytes, packets;
 	uint64_t seen; /* taken out of the ring: delivered, or cut off by a limit */
 	enum stop_reason cut;
@@ -283,9 +286,13 @@ static void set_reason(struct capture *c, enum stop_reason reason, const char *t
 
 static void begin_drain(struct capture *c, enum stop_reason reason, const char *text)
 {
+	uint64_t ms = DRAIN_TICKS * c->block_timeout_ms + DRAIN_MARGIN_MS;
+
+	if (device_filters_in_kernel(c->device) && ms < DRAIN_LONGEST_MS)
+		ms = DRAIN_LONGEST_MS;
 	set_reason(c, reason, text);
 	device_leave(c->device);
-	c->drain_until_ns = clock_mono_ns() + (DRAIN_TICKS * c->block_timeout_ms + DRAIN_MARGIN_MS) * CLOCK_NS_PER_MS;
+	c->drain_until_ns = clock_mono_ns() + ms * CLOCK_NS_PER_MS;
 	c->state = CAPTURE_DRAINING;
 }
 

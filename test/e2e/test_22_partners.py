@@ -124,6 +124,7 @@ def test_agent_told_to_end(fleet):
     f = fleet(2)
     live = started(f)
     f.round_robin(200)
+    f.sinks[0].take(100)
     f.agents[0].stop(signal.SIGTERM)
     wait_for(lambda: instance(f, live.job, "web/0")["state"] == "ended", "its part to end")
     ended = instance(f, live.job, "web/0")

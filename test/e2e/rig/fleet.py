@@ -11,8 +11,7 @@ class Fleet:
         self.net = net
         self.source = net.ns("src", ipv6=ipv6)
         self.nodes = [net.ns(f"n{i}", ipv6=ipv6) for i in range(n)]
-        for node in self.nodes:
-            Sink(node, PORT)
+        self.sinks = [Sink(node, PORT) for node in self.nodes]
         self.agents = [agents(node, config=agent_config, ipv6=ipv6) for node in self.nodes]
         self.gateway = gateways(groups(self.agents) if groups else {"web": self.agents}, **gateway)
 

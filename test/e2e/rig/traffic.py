@@ -11,7 +11,7 @@ PYTHON = "/usr/bin/python3"
 
 
 class Sink:
-    """A bound UDP socket that nobody reads, so that datagrams are not answered by ICMP."""
+    """A bound UDP socket, so that datagrams are not answered by ICMP; mostly nobody reads it."""
 
     def __init__(self, ns, port, address="0.0.0.0"):
         self.socket = ns.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -19,6 +19,12 @@ class Sink:
         self.socket.bind((address, port))
         self.port = port
         ns.net.closers.append(self.close)
+
+    def take(self, count, timeout_s=30):
+        """Waits for so many datagrams.  What has come to a socket has passed the rings of its device: sent alone does not say so."""
+        self.socket.settimeout(timeout_s * SLOW)
+        for _ in range(count):
+            self.socket.recv(65536)
 
     def close(self):
         self.socket.close()
