@@ -83,6 +83,8 @@ static int exit_of(enum stop_reason why)
 	case STOP_MAX_DURATION:
 	case STOP_MAX_BYTES:
 	case STOP_MAX_PACKETS:
+	case STOP_CONTAINER_GONE: /* what there was of it is there */
+	case STOP_INSTANCE_LEFT:
 		return CLI_OK;
 	case STOP_START_FAILED:
 	case STOP_DELETED:
@@ -100,6 +102,10 @@ static int exit_of(enum stop_reason why)
 	case STOP_STORAGE_FULL:
 	case STOP_SPOOL_FULL:
 	case STOP_STORAGE_FAILED:
+	case STOP_RIGHT_GONE:
+	case STOP_RIGHT_UNKNOWN:
+	case STOP_TARGET_GONE:
+	case STOP_SWITCHED_OFF:
 	case STOP_INTERNAL:
 		return CLI_INCOMPLETE;
 	}

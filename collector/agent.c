@@ -191,6 +191,11 @@ static int read_request(struct http_request *rq, struct agent_request *ret, stru
 		return -1;
 	rc = agent_request_from_json(obj, ret, err);
 	json_decref(obj);
+	if (rc == 0 && (ret->target.type != AGENT_TARGET_HOST || ret->target.instance[0])) {
+		err_set(err, ERR_PERM, "target.type: this agent offers whole devices of its host only");
+		err_field(err, "target.type");
+		return err_detail(err, "target_not_offered");
+	}
 	return rc;
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/http_client.h"
 #include "common/parse.h"
+#include "gateway/target.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -16,13 +17,14 @@
 
 struct agent_stream {
 	struct agent_stream_options o;
-	char host[256];
+	char dials[1 + TARGET_OTHERS_MAX][288]; /* "host:port", in the order of trying */
+	size_t dials_n;
+	const char *dial; /* where it is now; the reading thread's own once that runs */
 	char agent_name[256];
-	char dial[288];
 	char id[ID_MAX];
 	char *body;
 	pthread_t thread;
-	struct http_call *call;
+	struct http_call *call; /* by lock, but for reading by the reading thread */
 	/* the reading thread's own */
 	struct pcapng_reader *reader;
 	struct segment *segment; /* being filled */
@@ -206,6 +208,37 @@ static void finish(struct agent_stream *s, int rc, struct err *err)
 	s->o.ops->ended(s->o.ctx, s->o.index, started, started ? reason : STOP_START_FAILED, s->note, err);
 }
 
+static struct http_call *call_new(struct agent_stream *s, const char *path, bool stream, struct err *err);
+
+/* Is it worth trying another address?  Who answers with a certificate that is not an agent's, or says that it is another machine, is not the one that is meant. */
+static bool is_elsewhere(const struct agent_stream *s, int rc, const struct err *err)
+{
+	struct err said = {0};
+
+	if (rc < 0)
+		return err->code == ERR_NET || err->code == ERR_TIMEOUT || err->code == ERR_AUTH;
+	http_call_error(s->call, &said);
+	return strcmp(err_api_code(&said), AGENT_OTHER_INSTANCE) == 0;
+}
+
+/* Points s at address n; false: the stream was cancelled. */
+static bool turn_to(struct agent_stream *s, size_t n, struct err *err)
+{
+	struct http_call *old;
+	bool go;
+
+	pthread_mutex_lock(&s->lock);
+	old = s->call;
+	s->dial = s->dials[n];
+	go = !s->cancelled && (s->call = call_new(s, "/v1/captures", true, err));
+	if (!go)
+		s->call = old;
+	pthread_mutex_unlock(&s->lock);
+	if (go)
+		http_call_free(old);
+	return go;
+}
+
 static void *run(void *arg)
 {
 	struct agent_stream *s = arg;
@@ -214,13 +247,17 @@ static void *run(void *arg)
 
 	pthread_setname_np(pthread_self(), "agent-stream");
 	rc = http_call_run(s->call, &err);
-
+	for (size_t n = 1; n < s->dials_n && !s->started && is_elsewhere(s, rc, &err) && turn_to(s, n, &err); n++) {
+		err = (struct err){0};
+		rc = http_call_run(s->call, &err);
+	}
 	segment_unref(s->segment);
 	s->segment = NULL;
 	finish(s, rc, &err);
 	return NULL;
 }
 
+/* To s->dial.  The thread of a stop may call it while the reading thread is about to turn elsewhere only before the start, and then there is no stop. */
 static struct http_call *call_new(struct agent_stream *s, const char *path, bool stream, struct err *err)
 {
 	char url[URL_MAX];
@@ -272,9 +309,11 @@ struct agent_stream *agent_stream_start(const struct agent_stream_options *o, st
 		return NULL;
 	}
 	s->o = *o;
-	snprintf(s->host, sizeof(s->host), "%s", o->host);
 	snprintf(s->agent_name, sizeof(s->agent_name), "%s", o->agent_name);
-	parse_join_host_port(s->host, o->port, s->dial, sizeof(s->dial));
+	parse_join_host_port(o->host, o->port, s->dials[s->dials_n++], sizeof(s->dials[0]));
+	for (size_t n = 0; n < o->others_n && n < TARGET_OTHERS_MAX; n++)
+		parse_join_host_port(o->others[n], o->port, s->dials[s->dials_n++], sizeof(s->dials[0]));
+	s->dial = s->dials[0];
 	memcpy(s->id, o->request->id, sizeof(s->id));
 	if (!(body = agent_request_to_json(o->request)) || !(s->body = json_dumps(body, JSON_COMPACT))) {
 		err_nomem(err);
@@ -340,9 +379,9 @@ void agent_stream_cancel(struct agent_stream *s)
 	s->cancelled = !s->ended;
 	if (s->stop_call)
 		http_call_cancel(s->stop_call);
+	http_call_cancel(s->call);
 	pthread_mutex_unlock(&s->lock);
 	merge_close(s->o.input);
-	http_call_cancel(s->call);
 }
 
 void agent_stream_join(struct agent_stream *s)

@@ -31,6 +31,9 @@ struct agent_stream_ops {
 struct agent_stream_options {
 	unsigned index;   /* of the instance in the job */
 	const char *host; /* copied */
+	/* Further addresses of the same machine, numeric, at most TARGET_OTHERS_MAX; copied.  Tried in their order while nobody answers, or not the machine that is meant. */
+	const char (*others)[46];
+	size_t others_n;
 	uint16_t port;
 	const char *agent_name;              /* in its certificate; copied */
 	const struct tls_files *tls;         /* borrowed */

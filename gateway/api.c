@@ -10,7 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define TOKEN_MAX 16384
+#define TOKEN_MAX    16384
+#define SECOND_TOKEN "Pcap-Second-Token"
 
 static const struct api_route routes[] = {
 	{"GET", "/healthz", API_OPEN, api_healthz},
@@ -75,26 +76,41 @@ static const struct api_route *route_find(struct http_request *rq, char *ret_par
 	return NULL;
 }
 
-/* Fills a->who. */
-static int identify(struct api_call *a, struct err *err)
+/* From "Bearer TOKEN" to one more of a->people. */
+static int identify(struct api_call *a, const char *header, const char *name, struct err *err)
 {
-	const char *h = http_request_header(a->rq, "Authorization");
-
-	if (!h)
-		return err_set(err, ERR_AUTH, "an Authorization header with a bearer token is needed");
-	if (strncasecmp(h, "Bearer ", 7) != 0)
-		return err_set(err, ERR_AUTH, "the Authorization header must be \"Bearer TOKEN\"");
-	h += 7 + strspn(h + 7, " ");
-	if (!*h || strlen(h) > TOKEN_MAX)
+	if (strncasecmp(header, "Bearer ", 7) != 0)
+		return err_set(err, ERR_AUTH, "the %s header must be \"Bearer TOKEN\"", name);
+	header += 7 + strspn(header + 7, " ");
+	if (!*header || strlen(header) > TOKEN_MAX)
 		return err_set(err, ERR_AUTH, "the token is not valid here");
-	return a->gw->identities->ops->check(a->gw->identities, h, &a->who, err);
+	if (a->gw->identities->ops->check(a->gw->identities, header, &a->people.who[a->people.n], err) < 0)
+		return -1;
+	a->people.n++;
+	return 0;
+}
+
+/* The caller, and who the caller is to a platform with an issuer of its own. */
+static int identify_all(struct api_call *a, struct err *err)
+{
+	const char *first = http_request_header(a->rq, "Authorization");
+	const char *second = http_request_header(a->rq, SECOND_TOKEN);
+
+	if (!first)
+		return err_set(err, ERR_AUTH, "an Authorization header with a bearer token is needed");
+	if (identify(a, first, "Authorization", err) < 0)
+		return -1;
+	if (!second || identify(a, second, SECOND_TOKEN, err) == 0)
+		return 0;
+	err_in(err, SECOND_TOKEN);
+	return err_field(err, SECOND_TOKEN);
 }
 
 static int authenticate(struct api_call *a, struct err *err)
 {
-	if (identify(a, err) < 0)
+	if (identify_all(a, err) < 0)
 		return -1;
-	if (a->route->access == API_OPERATOR && !a->who.is_operator)
+	if (a->route->access == API_OPERATOR && !a->who->is_operator)
 		return err_set(err, ERR_PERM, "this call is for operators");
 	return 0;
 }
@@ -103,7 +119,7 @@ static void call_free(struct api_call *a)
 {
 	if (!a)
 		return;
-	identity_done(&a->who);
+	people_done(&a->people);
 	free(a);
 }
 
@@ -119,6 +135,7 @@ void api_on_headers(void *ctx, struct http_request *rq)
 		return;
 	}
 	a->gw = ctx;
+	a->who = &a->people.who[0];
 	a->rq = rq;
 	if (!(a->route = route_find(rq, a->param, sizeof(a->param)))) {
 		call_free(a);
@@ -159,18 +176,18 @@ void api_on_done(void *ctx, struct http_request *rq)
 static bool is_shared(const struct api_call *a, const struct job *j)
 {
 	const char *share = a->gw->config.share;
-	bool same_org = j->org[0] && strcmp(j->org, a->who.org) == 0;
+	bool same_org = j->org[0] && strcmp(j->org, a->who->org) == 0;
 
 	if (strcmp(share, "org") == 0)
 		return same_org;
 	if (strcmp(share, "space") == 0)
-		return same_org && j->space[0] && strcmp(j->space, a->who.space) == 0;
+		return same_org && j->space[0] && strcmp(j->space, a->who->space) == 0;
 	return false;
 }
 
 bool api_may_end(const struct api_call *a, const struct job *j)
 {
-	return strcmp(j->owner_user_id, a->who.user_id) == 0;
+	return strcmp(j->owner_user_id, a->who->user_id) == 0;
 }
 
 bool api_may_have(const struct api_call *a, const struct job *j)
@@ -180,13 +197,13 @@ bool api_may_have(const struct api_call *a, const struct job *j)
 
 bool api_may_see(const struct api_call *a, const struct job *j)
 {
-	return api_may_have(a, j) || a->who.is_operator;
+	return api_may_have(a, j) || a->who->is_operator;
 }
 
 bool api_is_operator(struct api_call *a)
 {
-	return a->who.is_operator ||
-	       (a->route->access == API_OPEN && !a->who.user_id && identify(a, NULL) == 0 && a->who.is_operator);
+	return a->who->is_operator ||
+	       (a->route->access == API_OPEN && !a->who->user_id && identify_all(a, NULL) == 0 && a->who->is_operator);
 }
 
 /* ---- shared ---- */

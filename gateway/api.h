@@ -5,7 +5,7 @@
 
 #include "common/http_server.h"
 #include "gateway/gateway.h"
-#include "gateway/identity.h"
+#include "gateway/targets.h"
 #include "schema/job.h"
 
 #include <stdbool.h>
@@ -15,7 +15,8 @@ struct api_call {
 	struct gateway *gw;
 	struct http_request *rq;
 	const struct api_route *route;
-	struct identity who; /* empty for open calls */
+	struct people people;
+	const struct identity *who; /* is asking: the first of people; empty for open calls */
 	char param[256];     /* what stood for the * in the path */
 };
 

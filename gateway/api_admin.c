@@ -59,7 +59,7 @@ static bool kill_one(struct api_call *a, const char *id)
 	bool killed = false;
 
 	if (c && !job_state_is_end(capture_state(c))) {
-		capture_kill(c, STOP_KILLED, a->who.user_id);
+		capture_kill(c, STOP_KILLED, a->who->user_id);
 		killed = true;
 	}
 	capture_unref(c);
@@ -88,7 +88,7 @@ void api_admin_kill(struct api_call *a)
 				json_array_append_new(killed, json_string(jobs[i]->id));
 		}
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
-			json_pack("{s:s, s:O}", "by", a->who.user_id, "killed", killed));
+			json_pack("{s:s, s:O}", "by", a->who->user_id, "killed", killed));
 		job_db_list_free(jobs, n);
 		http_reply_json(a->rq, 200, json_pack("{s:o}", "killed", killed));
 	}
@@ -111,7 +111,7 @@ static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t
 	struct err err = {0};
 
 	if (c) {
-		capture_kill(c, STOP_KILLED, a->who.user_id);
+		capture_kill(c, STOP_KILLED, a->who->user_id);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)
 			err_set(&err, ERR_UNAVAILABLE, "the capture is still being ended");
 		else
@@ -119,7 +119,7 @@ static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t
 		capture_unref(c);
 	}
 	if (err.code == ERR_NONE)
-		retention_erase(a->gw, id, JOB_PURGED, a->who.user_id, &r, &err);
+		retention_erase(a->gw, id, JOB_PURGED, a->who->user_id, &r, &err);
 	if (err.code == ERR_NONE)
 		json_array_append_new(purged, purged_json(id, &r));
 	else
@@ -158,7 +158,7 @@ void api_admin_purge(struct api_call *a)
 		goto out;
 	}
 	log_event(LOG_LEVEL_WARNING, "admin.purge",
-		json_pack("{s:s, s:O, s:O}", "by", a->who.user_id, "purged", purged, "failed", failed));
+		json_pack("{s:s, s:O, s:O}", "by", a->who->user_id, "purged", purged, "failed", failed));
 	http_reply_json(a->rq, 200,
 		json_pack("{s:O, s:O, s:I, s:I, s:I}", "purged", purged, "failed", failed, "size_bytes",
 			(json_int_t)sum.bytes, "objects", (json_int_t)sum.objects, "uploads", (json_int_t)sum.uploads));

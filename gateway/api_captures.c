@@ -11,7 +11,7 @@
 #include "gateway/start_request.h"
 #include "gateway/storage.h"
 #include "gateway/store_health.h"
-#include "gateway/target.h"
+#include "gateway/targets.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -75,12 +75,22 @@ static int apply_limits(
 	return 0;
 }
 
-static struct job *make_job(
-	struct api_call *a, const struct start_request *r, enum job_mode mode, size_t instances, struct err *err)
+/* What stands first in the object's key: whose traffic it is, else whose capture. */
+static const char *folder(const struct target_set *t, const struct job *j)
 {
-	const struct identity *w = &a->who;
-	char *target = json_dumps(r->target, JSON_COMPACT | JSON_SORT_KEYS);
-	struct job *j = job_new(instances);
+	if (t->org[0])
+		return t->org;
+	if (t->deployment[0])
+		return t->deployment;
+	return j->org[0] ? j->org : j->owner_user_id;
+}
+
+static struct job *make_job(struct api_call *a, const struct start_request *r, enum job_mode mode,
+	const struct target_set *targets, struct err *err)
+{
+	const struct identity *w = a->who;
+	char *target = json_dumps(r->targets, JSON_COMPACT | JSON_SORT_KEYS);
+	struct job *j = job_new(targets->n);
 	char store[STORAGE_NAME_MAX];
 
 	if (!target || !j) {
@@ -95,11 +105,12 @@ static struct job *make_job(
 	if (apply_limits(&a->gw->config, mode, &j->options, err) < 0)
 		goto fail;
 	if (job_set(&j->owner_user_id, w->user_id, err) < 0 || job_set(&j->owner_user_name, w->user_name, err) < 0 ||
-		job_set(&j->org, w->org, err) < 0 || job_set(&j->space, w->space, err) < 0 ||
+		job_set(&j->org, targets->org[0] ? targets->org : w->org, err) < 0 ||
+		job_set(&j->space, targets->org[0] ? targets->space : w->space, err) < 0 ||
 		job_set(&j->target, target, err) < 0 || job_set(&j->note, r->note, err) < 0)
 		goto fail;
 	if (mode == JOB_STORE) {
-		char *key = store_key(a->gw->config.storage_prefix, w->org[0] ? w->org : w->user_id, j->created_at,
+		char *key = store_key(a->gw->config.storage_prefix, folder(targets, j), j->created_at,
 			j->id, job_format_name(r->format));
 
 		if (job_set(&j->object_store, storage_name(&a->gw->config, store), err) < 0) {
@@ -122,31 +133,29 @@ fail:
 
 static int resolve(struct api_call *a, const struct start_request *r, struct target_set *ret, struct err *err)
 {
-	struct target_source *s = a->gw->targets;
+	const struct targets_query q = {
+		.people = &a->people,
+		.targets = r->targets,
+		.options = &r->options,
+		.max = a->gw->config.limit_instances,
+	};
 
-	if (strcmp(r->target_type, s->type) != 0) {
-		char shown[40];
-
-		err_set(err, ERR_INPUT, "target.type: \"%s\" is not offered by this gateway; it offers \"%s\"",
-			parse_printable(r->target_type, shown, sizeof(shown)), s->type);
-		return err_field(err, "target.type");
-	}
-	return s->ops->resolve(s, &a->who, r->target, a->gw->config.limit_instances, ret, err);
+	return targets_resolve(a->gw->targets, &q, ret, err);
 }
 
 static struct capture *start_as(struct api_call *a, const struct start_request *r, enum job_mode mode,
 	const struct target_set *targets, const struct own_ends *own, struct err *err)
 {
-	struct job *j = make_job(a, r, mode, targets->n, err);
+	struct job *j = make_job(a, r, mode, targets, err);
 
 	if (!j)
 		return NULL;
-	if (jobs_reserve(a->gw->jobs, a->who.user_id, err) < 0) {
+	if (jobs_reserve(a->gw->jobs, a->who->user_id, err) < 0) {
 		job_free(j);
 		return NULL;
 	}
 	log_event(LOG_LEVEL_INFO, "capture.start",
-		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who.user_id, "org", a->who.org, "mode",
+		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who->user_id, "org", j->org, "mode",
 			job_mode_name(mode), "instances", (json_int_t)targets->n));
 	return capture_start(a->gw, j, targets->instances, own->ends, own->n, err);
 }
@@ -315,11 +324,11 @@ static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enu
 		f->agent = http_request_query(a->rq, "agent");
 	} else {
 		/* In the database already: a cursor is the id of a job, and no stranger's. */
-		f->visible_to = a->who.user_id;
+		f->visible_to = a->who->user_id;
 		if (strcmp(a->gw->config.share, "none") != 0)
-			f->shared_org = a->who.org;
+			f->shared_org = a->who->org;
 		if (strcmp(a->gw->config.share, "space") == 0)
-			f->shared_space = a->who.space;
+			f->shared_space = a->who->space;
 	}
 	return 0;
 }
@@ -383,7 +392,7 @@ void api_captures_stop(struct api_call *a)
 	json_decref(body);
 	c = jobs_find(a->gw->jobs, j->id);
 	if (c && !job_state_is_end(capture_state(c))) {
-		capture_stop(c, STOP_USER, a->who.user_id);
+		capture_stop(c, STOP_USER, a->who->user_id);
 		http_reply_json(a->rq, 202, capture_to_json(c, false));
 	} else {
 		http_reply_error(a->rq, 409, "job_ended", NULL, "the capture has ended already (%s)",
@@ -405,14 +414,14 @@ void api_captures_delete(struct api_call *a)
 	if (!j)
 		return;
 	if ((c = jobs_find(a->gw->jobs, j->id))) {
-		capture_kill(c, STOP_DELETED, a->who.user_id);
+		capture_kill(c, STOP_DELETED, a->who->user_id);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)
 			err_set(&err, ERR_UNAVAILABLE, "the capture is being ended; try again in a moment");
 		else
 			capture_erased(c, e);
 		capture_unref(c);
 	}
-	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who.user_id, &r, &err) == 0) {
+	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who->user_id, &r, &err) == 0) {
 		snprintf(text, sizeof(text), "objects=%" PRIu32 ", uploads=%" PRIu32 ", bytes=%" PRIu64, e->objects,
 			e->uploads, e->bytes);
 		http_reply_header(a->rq, "Pcap-Erased", text);

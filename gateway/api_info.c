@@ -4,7 +4,7 @@
 #include "gateway/examination.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
-#include "gateway/target.h"
+#include "gateway/targets.h"
 
 #include <string.h>
 
@@ -31,8 +31,8 @@ void api_info(struct api_call *a)
 	}
 	a->gw->identities->ops->tell_login(a->gw->identities, issuers);
 	http_reply_json(a->rq, 200,
-		json_pack("{s:s, s:s, s:i, s:[s], s:{s:s, s:o}, s:s, s:o, s:o}", "name", "pcapline", "version",
-			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", a->gw->targets->type, "login",
+		json_pack("{s:s, s:s, s:i, s:o, s:{s:s, s:o}, s:s, s:o, s:o}", "name", "pcapline", "version",
+			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", targets_types(a->gw->targets), "login",
 			"type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers, "share",
 			c->share, "storage", storage, "limits", limits));
 }

@@ -85,8 +85,9 @@ static int begin_inputs(struct capture *c, const struct target_instance *targets
 		if (!(c->instances[n].input = merge_add(c->merge, n, err)))
 			return -1;
 		snprintf(i->name, sizeof(i->name), "%s", targets[n].name);
-		parse_join_host_port(targets[n].host, targets[n].port, i->agent, sizeof(i->agent));
-		memcpy(i->device, c->job->options.device, sizeof(i->device));
+		if (targets[n].host[0])
+			parse_join_host_port(targets[n].host, targets[n].port, i->agent, sizeof(i->agent));
+		memcpy(i->device, targets[n].device, sizeof(i->device));
 	}
 	return 0;
 }

@@ -41,7 +41,7 @@ static int on_interface(
 		.os = from->os,
 		.comment = from->comment};
 	char name[NOTE_MAX], description[NOTE_MAX];
-	const char *device = from->name ? from->name : c->job->options.device;
+	const char *device = from->name ? from->name : i->device;
 	bool first;
 	int rc;
 
@@ -136,6 +136,8 @@ static void stream_start(struct capture *c, unsigned index)
 	struct agent_stream_options o = {
 		.index = index,
 		.host = ci->target.host,
+		.others = ci->target.others,
+		.others_n = ci->target.others_n,
 		.port = ci->target.port,
 		.agent_name = ci->target.agent_name,
 		.tls = &c->gw->agents_tls,
@@ -149,13 +151,17 @@ static void stream_start(struct capture *c, unsigned index)
 	};
 	struct err err = {0};
 
-	if (!r) {
+	if (ci->target.error.code != ERR_NONE) {
+		err = ci->target.error;
+	} else if (!r) {
 		err_nomem(&err);
 	} else {
 		id_new(r->id);
 		memcpy(r->job, c->job->id, sizeof(r->job));
 		snprintf(r->name, sizeof(r->name), "%s", ci->target.name);
+		r->target = ci->target.agent;
 		r->options = c->job->options;
+		snprintf(r->options.device, sizeof(r->options.device), "%s", ci->target.device);
 		if (r->options.max_duration_s <= CAPTURE_DURATION_MAX_S - AGENT_EXTRA_S)
 			r->options.max_duration_s += AGENT_EXTRA_S;
 		memcpy(r->excludes, c->excludes, sizeof(r->excludes));

@@ -43,7 +43,8 @@ static int date_of(json_t *claims, const char *member, double *ret_s)
 	return isfinite(*ret_s) && *ret_s >= 0 && *ret_s <= SECONDS_MAX ? 1 : -1;
 }
 
-static int check_dates(const struct issuer *s, json_t *claims, uint64_t now_ns, struct err *err)
+static int check_dates(
+	const struct issuer *s, json_t *claims, uint64_t now_ns, struct identity *ret, struct err *err)
 {
 	static const char *const begins[] = {"nbf", "iat"};
 	double now_s = (double)now_ns / (double)CLOCK_NS_PER_S, leeway_s = (double)s->leeway_ms / 1000, at_s = 0;
@@ -54,6 +55,7 @@ static int check_dates(const struct issuer *s, json_t *claims, uint64_t now_ns, 
 		err_set(err, ERR_AUTH, "the token has expired; log in again");
 		return err_detail(err, "token_expired");
 	}
+	ret->expires_at = (uint64_t)((at_s + leeway_s) * (double)CLOCK_NS_PER_S);
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
 		int there = date_of(claims, begins[i], &at_s);
 
@@ -298,7 +300,7 @@ int claims_take(const struct issuer *s, json_t *claims, uint64_t now_ns, struct 
 
 	if (!iss || strcmp(iss, s->issuer) != 0)
 		return err_set(err, ERR_AUTH, "the token is not valid here");
-	if (check_dates(s, claims, now_ns, err) < 0 || check_is_access_token(s, claims, err) < 0 ||
+	if (check_dates(s, claims, now_ns, ret, err) < 0 || check_is_access_token(s, claims, err) < 0 ||
 		check_audience(s, claims, err) < 0 || take_who(s, claims, ret, err) < 0 ||
 		take_scopes(claims, ret, err) < 0)
 		return -1;

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 
 struct identity_source;
-struct target_source;
+struct targets;
 struct jobs;
 struct store_health;
 struct examination;
@@ -31,7 +31,7 @@ struct gateway {
 	struct examination *examination; /* of the store; NULL: none */
 	struct link_key link_key;
 	struct identity_source *identities; /* who is it? */
-	struct target_source *targets;      /* what may they capture, and where is it? */
+	struct targets *targets;            /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
 	struct http_server *server;
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */

@@ -1,5 +1,6 @@
 #include "gateway/identity.h"
 
+#include "common/digest.h"
 #include "gateway/jwt.h"
 
 #include <stdlib.h>
@@ -13,7 +14,36 @@ void identity_done(struct identity *i)
 	free(i->space);
 	free(i->issuer);
 	json_decref(i->scopes);
+	if (i->token)
+		digest_wipe(i->token, strlen(i->token));
+	free(i->token);
 	memset(i, 0, sizeof(*i));
+}
+
+static char *copy_text(const char *from, bool *ok)
+{
+	char *to = from ? strdup(from) : NULL;
+
+	*ok &= !from || to;
+	return to;
+}
+
+int identity_copy(const struct identity *from, struct identity *ret, struct err *err)
+{
+	bool ok = true;
+
+	*ret = (struct identity){.is_operator = from->is_operator, .expires_at = from->expires_at};
+	ret->user_id = copy_text(from->user_id, &ok);
+	ret->user_name = copy_text(from->user_name, &ok);
+	ret->org = copy_text(from->org, &ok);
+	ret->space = copy_text(from->space, &ok);
+	ret->issuer = copy_text(from->issuer, &ok);
+	ret->token = copy_text(from->token, &ok);
+	ret->scopes = json_deep_copy(from->scopes); /* of its own: a count of references that two threads change is none */
+	if (ok && (ret->scopes || !from->scopes))
+		return 0;
+	identity_done(ret);
+	return err_nomem(err);
 }
 
 bool identity_has_scope(const struct identity *i, const char *scope)
@@ -36,9 +66,8 @@ struct identity_any {
 	struct identity_source *tokens, *issuers;
 };
 
-static int check(struct identity_source *source, const char *token, struct identity *ret, struct err *err)
+static int check_both(struct identity_any *s, const char *token, struct identity *ret, struct err *err)
 {
-	struct identity_any *s = (struct identity_any *)source;
 	struct err e = {0};
 
 	if (s->tokens->ops->check(s->tokens, token, ret, &e) == 0)
@@ -48,6 +77,16 @@ static int check(struct identity_source *source, const char *token, struct ident
 	if (err)
 		*err = e;
 	return -1;
+}
+
+static int check(struct identity_source *source, const char *token, struct identity *ret, struct err *err)
+{
+	if (check_both((struct identity_any *)source, token, ret, err) < 0)
+		return -1;
+	if ((ret->token = strdup(token)))
+		return 0;
+	identity_done(ret);
+	return err_nomem(err);
 }
 
 static int reload(struct identity_source *source, struct err *err)

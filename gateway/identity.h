@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct identity {
 	/* Unique among all sources: "alice" of the static tokens, "cf:7a1f..." and "cf:client:ci" of issuer "cf". */
@@ -15,6 +16,8 @@ struct identity {
 	char *issuer;      /* its name; "" : a static token */
 	json_t *scopes;    /* list of text; NULL: none */
 	bool is_operator;
+	char *token;         /* what was checked: platforms are asked with it; wiped by identity_done, never logged */
+	uint64_t expires_at; /* wall ns; 0: never */
 };
 
 struct identity_source;
@@ -33,6 +36,7 @@ struct identity_source {
 };
 
 void identity_done(struct identity *i);
+int identity_copy(const struct identity *from, struct identity *ret, struct err *err);
 
 bool identity_has_scope(const struct identity *i, const char *scope);
 
@@ -43,7 +47,7 @@ struct identity_source *identity_static_new(const char *path, struct err *err);
  * is no reason not to start. */
 struct identity_source *identity_issuers_new(const char *path, struct err *err);
 
-/* Both: a token that the static list does not know and that looks like a signed one is the issuers' business. */
+/* Both: a token that the static list does not know and that looks like a signed one is the issuers' business.  The one that sets token. */
 struct identity_source *identity_any_new(const char *tokens_path, const char *issuers_path, struct err *err);
 
 #endif

@@ -22,6 +22,7 @@ static int copy(const struct static_token *t, struct identity *ret, struct err *
 	ret->space = strdup(t->space ? t->space : "");
 	ret->issuer = strdup("");
 	ret->is_operator = t->is_operator;
+	ret->expires_at = t->expires_at;
 	if (ret->user_id && ret->user_name && ret->org && ret->space && ret->issuer)
 		return 0;
 	identity_done(ret);

@@ -14,7 +14,7 @@
 #include "gateway/jobs.h"
 #include "gateway/retention.h"
 #include "gateway/storage.h"
-#include "gateway/target.h"
+#include "gateway/targets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,9 +117,8 @@ static int load_files(struct gateway *gw, struct err *err)
 		return err_in(err, "tls");
 	if (!(gw->identities = identity_any_new(c->tokens_file, c->issuers_file, err)))
 		return -1;
-	if (!(gw->targets = target_host_new(c->inventory_file, c->agents_name, err)))
-		return err_in(err, "inventory");
-	return 0;
+	gw->targets = targets_new(c, err);
+	return gw->targets ? 0 : -1;
 }
 
 /* Becomes another user for good, who then owns the state folder. */
@@ -241,8 +240,7 @@ static void close_all(struct gateway *gw)
 	jobs_free(gw->jobs);
 	storage_close(gw);
 	job_db_close(gw->db);
-	if (gw->targets)
-		gw->targets->ops->free(gw->targets);
+	targets_free(gw->targets);
 	if (gw->identities)
 		gw->identities->ops->free(gw->identities);
 	tls_files_done(&gw->server_tls);
@@ -258,7 +256,7 @@ static void reload(struct gateway *gw)
 {
 	struct err err = {0};
 
-	if (gw->identities->ops->reload(gw->identities, &err) < 0 || target_host_reload(gw->targets, &err) < 0)
+	if (gw->identities->ops->reload(gw->identities, &err) < 0 || targets_reload(gw->targets, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
 	else
 		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);

@@ -62,7 +62,7 @@ static void add_local(struct own_ends *o, bool ipv6, struct ports ports)
 }
 
 void own_ends_collect(const struct config_gateway *c, const char *local, uint16_t port,
-	const struct target_set *targets, struct target_source *source, struct own_ends *ret)
+	const struct target_set *captured, struct targets *all, struct own_ends *ret)
 {
 	struct ports listener = {.first = port}, outgoing = {.first = (uint16_t)c->outgoing_port};
 	struct capture_exclude others[CAPTURE_EXCLUDES_MAX];
@@ -76,9 +76,9 @@ void own_ends_collect(const struct config_gateway *c, const char *local, uint16_
 		outgoing.last = (uint16_t)(outgoing.first + SOURCE_PORTS_N - 1);
 		add_local(ret, true, outgoing);
 	}
-	for (size_t i = 0; i < targets->n; i++)
-		add(ret, targets->instances[i].host, (struct ports){.first = targets->instances[i].port});
-	others_n = source->ops->agents(source, others, CAPTURE_EXCLUDES_MAX);
+	for (size_t i = 0; i < captured->n; i++)
+		add(ret, captured->instances[i].host, (struct ports){.first = captured->instances[i].port});
+	others_n = targets_agents(all, others, CAPTURE_EXCLUDES_MAX);
 	for (size_t i = 0; i < others_n; i++)
 		add(ret, others[i].address, (struct ports){.first = others[i].port});
 }

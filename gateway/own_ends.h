@@ -3,7 +3,7 @@
 #ifndef PCAPLINE_GATEWAY_OWN_ENDS_H
 #define PCAPLINE_GATEWAY_OWN_ENDS_H
 
-#include "gateway/target.h"
+#include "gateway/targets.h"
 #include "schema/capture_request.h"
 #include "schema/config_gateway.h"
 
@@ -17,8 +17,8 @@ struct own_ends {
 
 /* own_ends_collect: by importance, as far as there is room: the listener (local and port are its end of the connection that asks; when it listens on all
  * addresses, each of this machine), the ports that our own connections leave from (to agents, and to the store: what it is sent would be captured and sent again), the
- * agents of this capture, the other agents that the source knows. */
+ * agents of this capture, the other agents that the sources know. */
 void own_ends_collect(const struct config_gateway *c, const char *local, uint16_t port,
-	const struct target_set *targets, struct target_source *source, struct own_ends *ret);
+	const struct target_set *captured, struct targets *all, struct own_ends *ret);
 
 #endif

@@ -1,6 +1,7 @@
 #include "gateway/start_request.h"
 
 #include "common/json_in.h"
+#include "gateway/targets.h"
 
 #include <string.h>
 
@@ -9,12 +10,20 @@ static const char *const format_names[] = {"pcapng", "pcap", NULL};
 
 static int read_body(json_t *body, struct start_request *r, struct err *err)
 {
-	json_t *options = NULL, *type;
+	json_t *options = NULL, *target = NULL, *list = NULL;
 	struct json_in in;
 	int mode = START_LIVE, format = JOB_PCAPNG;
 
 	json_in_begin(&in, body, "", err);
-	json_in_obj(&in, "target", JSON_IN_REQUIRED, &r->target);
+	json_in_obj(&in, "target", JSON_IN_OPTIONAL, &target);
+	json_in_array(&in, "targets", JSON_IN_OPTIONAL, TARGETS_MAX, &list);
+	if (!in.bad && target && list)
+		json_in_fail(&in, "targets", "and target: one of the two");
+	else if (!in.bad && !target && !list)
+		json_in_fail(&in, "target", "is required");
+	else if (!in.bad && list && json_array_size(list) == 0)
+		json_in_fail(&in, "targets", "is empty");
+	r->targets = target ? target : list;
 	json_in_obj(&in, "options", JSON_IN_OPTIONAL, &options);
 	json_in_enum(&in, "mode", JSON_IN_OPTIONAL, mode_names, &mode);
 	json_in_enum(&in, "format", JSON_IN_OPTIONAL, format_names, &format);
@@ -23,12 +32,6 @@ static int read_body(json_t *body, struct start_request *r, struct err *err)
 		return -1;
 	r->mode = (enum start_mode)mode;
 	r->format = (enum job_format)format;
-	type = json_object_get(r->target, "type");
-	if (!json_is_string(type)) {
-		err_set(err, ERR_INPUT, "target.type: %s", type ? "must be a text" : "is missing; \"host\" is offered");
-		return err_field(err, "target.type");
-	}
-	r->target_type = json_string_value(type);
 	return 0;
 }
 
@@ -48,5 +51,5 @@ void start_request_done(struct start_request *r)
 {
 	json_decref(r->body);
 	r->body = NULL;
-	r->target = NULL;
+	r->targets = NULL;
 }

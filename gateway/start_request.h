@@ -14,8 +14,7 @@ enum start_mode { START_LIVE, START_STORE, START_AUTO };
 
 struct start_request {
 	json_t *body;   /* owned; what the rest borrows from */
-	json_t *target; /* an object; its "type" is checked by whoever resolves it */
-	const char *target_type;
+	json_t *targets; /* an object, or a list of 1..TARGETS_MAX of them; each is checked by whoever resolves it */
 	struct capture_options options;
 	enum start_mode mode;   /* default live */
 	enum job_format format; /* default pcapng */

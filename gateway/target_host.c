@@ -19,13 +19,6 @@ struct target_host {
 	struct inventory inventory; /* by lock */
 };
 
-void target_set_done(struct target_set *t)
-{
-	free(t->instances);
-	t->instances = NULL;
-	t->n = 0;
-}
-
 static bool listed(const struct config_list *l, const char *text)
 {
 	for (size_t i = 0; i < l->n; i++) {
@@ -54,41 +47,20 @@ static bool may(const struct inventory_group *g, const struct identity *who)
 	return false;
 }
 
-static bool has(const struct target_set *t, const char *name)
-{
-	for (size_t i = 0; i < t->n; i++) {
-		if (strcmp(t->instances[i].name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int add(const struct target_host *s, const struct inventory_group *g, const struct inventory_instance *i,
 	size_t max, struct target_set *ret, struct err *err)
 {
-	struct target_instance t = {.port = i->port}, *more;
+	struct target_instance t = {.port = i->port, .agent.index = AGENT_INDEX_ANY};
 
 	snprintf(t.name, sizeof(t.name), "%s/%s", g->name, i->id);
 	snprintf(t.host, sizeof(t.host), "%s", i->host);
 	snprintf(t.agent_name, sizeof(t.agent_name), "%s",
 		i->agent_name && i->agent_name[0] ? i->agent_name : s->agent_name);
-	if (has(ret, t.name))
-		return 0;
-	if (ret->n >= max) {
-		err_set(err, ERR_LIMIT,
-			"target.instances: more than %zu instances, the limit of one capture here; name fewer", max);
-		err_field(err, "target.instances");
-		return err_detail(err, "too_many_instances");
-	}
-	if (!(more = realloc(ret->instances, (ret->n + 1) * sizeof(*more))))
-		return err_nomem(err);
-	ret->instances = more;
-	ret->instances[ret->n++] = t;
-	return 0;
+	return target_set_add(ret, &t, max, err);
 }
 
 /* Adds what name ("group" or "group/id", NULL: everything) stands for, as far as the user may. */
-static int select_named(const struct target_host *s, const struct identity *who, const char *name, size_t max,
+static int select_named(const struct target_host *s, const struct target_query *q, const char *name,
 	struct target_set *ret, struct err *err)
 {
 	const char *slash = name ? strchr(name, '/') : NULL;
@@ -98,7 +70,7 @@ static int select_named(const struct target_host *s, const struct identity *who,
 		const struct inventory_group *g = &s->inventory.groups[n];
 		size_t len = strlen(g->name);
 
-		if (!may(g, who))
+		if (!may(g, q->who))
 			continue;
 		if (name && (strncmp(name, g->name, len) != 0 || (slash ? name + len != slash : name[len] != '\0')))
 			continue;
@@ -106,11 +78,11 @@ static int select_named(const struct target_host *s, const struct identity *who,
 			if (slash && strcmp(slash + 1, g->instances[i].id) != 0)
 				continue;
 			found = true;
-			if (add(s, g, &g->instances[i], max, ret, err) < 0)
+			if (add(s, g, &g->instances[i], q->max, ret, err) < 0)
 				return -1;
 		}
 	}
-	if (found)
+	if (found || (name && q->again))
 		return 0;
 	if (name) {
 		char shown[80];
@@ -136,14 +108,14 @@ static bool is_said_before(json_t *names, size_t n)
 	return false;
 }
 
-static int select_all(struct target_host *s, const struct identity *who, json_t *names, size_t max,
-	struct target_set *ret, struct err *err)
+static int select_all(
+	struct target_host *s, const struct target_query *q, json_t *names, struct target_set *ret, struct err *err)
 {
 	json_t *item;
 	size_t n;
 
 	if (!names)
-		return select_named(s, who, NULL, max, ret, err);
+		return select_named(s, q, NULL, ret, err);
 	if (json_array_size(names) == 0) {
 		err_set(err, ERR_INPUT, "target.instances: is empty; leave it out for all instances, or name some");
 		return err_field(err, "target.instances");
@@ -159,14 +131,17 @@ static int select_all(struct target_host *s, const struct identity *who, json_t 
 				n + 1);
 			return err_field(err, "target.instances");
 		}
-		if (!is_said_before(names, n) && select_named(s, who, name, max, ret, err) < 0)
+		if (!is_said_before(names, n) && select_named(s, q, name, ret, err) < 0)
 			return -1;
+	}
+	if (q->again && ret->n == 0) {
+		err_set(err, ERR_NOT_FOUND, "target.instances: there is none of them left that you may capture from");
+		return err_field(err, "target.instances");
 	}
 	return 0;
 }
 
-static int resolve(struct target_source *source, const struct identity *who, json_t *target, size_t max,
-	struct target_set *ret, struct err *err)
+static int resolve(struct target_source *source, const struct target_query *q, struct target_set *ret, struct err *err)
 {
 	struct target_host *s = (struct target_host *)source;
 	struct json_in in;
@@ -175,13 +150,13 @@ static int resolve(struct target_source *source, const struct identity *who, jso
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
-	json_in_begin(&in, target, "target", err);
+	json_in_begin(&in, q->target, "target", err);
 	json_in_str(&in, "type", JSON_IN_REQUIRED, 1, 16, &type);
 	json_in_array(&in, "instances", JSON_IN_OPTIONAL, TARGET_NAMES_MAX, &names);
 	if (json_in_end(&in) < 0)
 		return -1;
 	pthread_mutex_lock(&s->lock);
-	rc = select_all(s, who, names, max, ret, err);
+	rc = select_all(s, q, names, ret, err);
 	pthread_mutex_unlock(&s->lock);
 	if (rc < 0)
 		target_set_done(ret);
@@ -241,7 +216,23 @@ static void source_free(struct target_source *source)
 	free(s);
 }
 
-static const struct target_source_ops ops = {.resolve = resolve, .agents = agents, .free = source_free};
+static int reload(struct target_source *source, struct err *err)
+{
+	struct target_host *s = (struct target_host *)source;
+	struct inventory fresh = {0}, old;
+
+	if (s->path[0] && inventory_load(s->path, &fresh, err) < 0)
+		return -1;
+	pthread_mutex_lock(&s->lock);
+	old = s->inventory;
+	s->inventory = fresh;
+	pthread_mutex_unlock(&s->lock);
+	inventory_done(&old);
+	return 0;
+}
+
+static const struct target_source_ops ops = {
+	.resolve = resolve, .agents = agents, .reload = reload, .free = source_free};
 
 struct target_source *target_host_new(const char *path, const char *default_agent_name, struct err *err)
 {
@@ -259,24 +250,9 @@ struct target_source *target_host_new(const char *path, const char *default_agen
 	}
 	s->source.ops = &ops;
 	s->source.type = "host";
-	if (target_host_reload(&s->source, err) < 0) {
+	if (reload(&s->source, err) < 0) {
 		source_free(&s->source);
 		return NULL;
 	}
 	return &s->source;
-}
-
-int target_host_reload(struct target_source *source, struct err *err)
-{
-	struct target_host *s = (struct target_host *)source;
-	struct inventory fresh = {0}, old;
-
-	if (s->path[0] && inventory_load(s->path, &fresh, err) < 0)
-		return -1;
-	pthread_mutex_lock(&s->lock);
-	old = s->inventory;
-	s->inventory = fresh;
-	pthread_mutex_unlock(&s->lock);
-	inventory_done(&old);
-	return 0;
 }

@@ -24,19 +24,57 @@ static bool device_is_valid(const char *s)
 	       strcmp(s, "..") != 0;
 }
 
+/* The first name of a list, cut where no device's name is longer; true: more follow, and *s is behind the comma. */
+static bool next_device(const char **s, char ret[CAPTURE_DEVICE_MAX + 1])
+{
+	size_t n = strcspn(*s, ",");
+	bool more = (*s)[n] == ',';
+
+	snprintf(ret, CAPTURE_DEVICE_MAX + 1, "%.*s", (int)n, *s);
+	*s += n + more;
+	return more;
+}
+
+size_t capture_options_devices(const struct capture_options *o, char ret[CAPTURE_DEVICES_MAX][CAPTURE_DEVICE_MAX])
+{
+	char name[CAPTURE_DEVICE_MAX + 1];
+	const char *s = o->device;
+	size_t n = 0;
+	bool more;
+
+	do {
+		bool known = false;
+
+		more = next_device(&s, name);
+		for (size_t i = 0; i < n; i++)
+			known |= strcmp(ret[i], name) == 0;
+		if (!known)
+			snprintf(ret[n++], CAPTURE_DEVICE_MAX, "%.*s", CAPTURE_DEVICE_MAX - 1, name);
+	} while (more && n < CAPTURE_DEVICES_MAX);
+	return n;
+}
+
 static void read_device(struct json_in *in, struct capture_options *o)
 {
-	const char *s = NULL;
+	char name[CAPTURE_DEVICE_MAX + 1];
+	const char *all = NULL, *s;
+	size_t n = 0;
+	bool more;
 
-	json_in_str(in, "device", JSON_IN_OPTIONAL, 1, CAPTURE_DEVICE_MAX - 1, &s);
-	if (in->bad || !s)
+	json_in_str(in, "device", JSON_IN_OPTIONAL, 1, sizeof(o->device) - 1, &all);
+	if (in->bad || !all)
 		return;
-	if (!device_is_valid(s)) {
-		json_in_fail(
-			in, "device", "\"%s\" is not the name of a network device: letters, digits and ._:@- only", s);
-		return;
-	}
-	snprintf(o->device, sizeof(o->device), "%s", s);
+	s = all;
+	do {
+		more = next_device(&s, name);
+		if (!device_is_valid(name))
+			json_in_fail(in, "device",
+				"\"%s\" is not the name of a network device: 1 to 15 letters, digits and ._:@-", name);
+		else if (++n > CAPTURE_DEVICES_MAX)
+			json_in_fail(in, "device", "names more than %d devices", CAPTURE_DEVICES_MAX);
+	} while (more && !in->bad);
+	if (!in->bad)
+		snprintf(o->device, sizeof(o->device), "%s", all);
 }
 
 /* Not with json_in_str, which refuses tabs. */
@@ -119,8 +157,6 @@ json_t *capture_options_to_json(const struct capture_options *o)
 		"max_bytes", (json_int_t)o->max_bytes, "max_packets", (json_int_t)o->max_packets);
 }
 
-/* ---- the request to an agent ---- */
-
 static bool address_is_numeric(const char *s)
 {
 	struct in6_addr any;
@@ -163,17 +199,87 @@ static int read_excludes(json_t *array, struct agent_request *r, struct err *err
 	return 0;
 }
 
-/* The agent offers whole devices of its host only. */
-static int read_target(json_t *obj, struct err *err)
-{
-	static const char *const types[] = {"host", NULL};
-	struct json_in in;
-	int type;
+/* ---- what on an agent's machine ---- */
 
+/* Handles come from the network and end up in paths. */
+static bool is_handle(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n >= 28 && n <= 36 && strspn(s, "0123456789abcdef-") == n;
+}
+
+/* GUIDs of Cloud Controller are UUIDs, but nothing promises that. */
+static bool is_guid(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n >= 1 && n < AGENT_GUID_MAX &&
+	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == n;
+}
+
+static void read_container(struct json_in *in, struct agent_target *t)
+{
+	const char *handle = NULL, *address = NULL, *app = NULL;
+	uint64_t index = AGENT_INDEX_ANY;
+
+	json_in_str(in, "handle", JSON_IN_OPTIONAL, 1, 4096, &handle);
+	json_in_str(in, "address", JSON_IN_OPTIONAL, 1, sizeof(t->address) - 1, &address);
+	json_in_str(in, "app", JSON_IN_REQUIRED, 1, AGENT_GUID_MAX - 1, &app);
+	json_in_u64(in, "index", 0, AGENT_INDEX_ANY, &index);
+	if (in->bad)
+		return;
+	if (!handle == !address)
+		json_in_fail(in, "handle", handle ? "and address: one of the two" : "or address is required");
+	else if (handle && !is_handle(handle))
+		json_in_fail(in, "handle", "is not a container's: 28 to 36 of 0-9, a-f and -");
+	else if (address && !address_is_numeric(address))
+		json_in_fail(in, "address", "\"%s\" is not a numeric address", address);
+	else if (!is_guid(app))
+		json_in_fail(in, "app", "is not a GUID");
+	if (in->bad)
+		return;
+	snprintf(t->handle, sizeof(t->handle), "%s", handle ? handle : "");
+	snprintf(t->address, sizeof(t->address), "%s", address ? address : "");
+	snprintf(t->app, sizeof(t->app), "%s", app);
+	t->index = (uint32_t)index;
+}
+
+int agent_target_from_json(json_t *obj, struct agent_target *ret, struct err *err)
+{
+	static const char *const types[] = {"host", "container", NULL};
+	const char *instance = NULL;
+	struct json_in in;
+	int type = AGENT_TARGET_HOST;
+
+	*ret = (struct agent_target){.index = AGENT_INDEX_ANY};
 	json_in_begin(&in, obj, "target", err);
 	json_in_enum(&in, "type", JSON_IN_REQUIRED, types, &type);
-	return json_in_end(&in);
+	ret->type = (enum agent_target_type)type;
+	if (!in.bad && ret->type == AGENT_TARGET_CONTAINER)
+		read_container(&in, ret);
+	else
+		json_in_str(&in, "instance", JSON_IN_OPTIONAL, 1, AGENT_INSTANCE_MAX - 1, &instance);
+	if (json_in_end(&in) < 0)
+		return -1;
+	snprintf(ret->instance, sizeof(ret->instance), "%s", instance ? instance : "");
+	return 0;
 }
+
+json_t *agent_target_to_json(const struct agent_target *t)
+{
+	json_t *j;
+
+	if (t->type == AGENT_TARGET_HOST)
+		return json_pack("{s:s, s:s*}", "type", "host", "instance", t->instance[0] ? t->instance : NULL);
+	j = json_pack("{s:s, s:s*, s:s*, s:s}", "type", "container", "handle", t->handle[0] ? t->handle : NULL,
+		"address", t->address[0] ? t->address : NULL, "app", t->app);
+	if (j && t->index != AGENT_INDEX_ANY)
+		json_object_set_new(j, "index", json_integer(t->index));
+	return j;
+}
+
+/* ---- the request to an agent ---- */
 
 static void read_id(struct json_in *in, const char *key, char ret[ID_MAX])
 {
@@ -208,10 +314,14 @@ int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *
 	if (json_in_end(&in) < 0)
 		return -1;
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
-	if (read_target(target, err) < 0)
+	if (agent_target_from_json(target, &ret->target, err) < 0)
 		return -1;
 	if (capture_options_from_json(options, "options", &ret->options, err) < 0)
 		return -1;
+	if (strchr(ret->options.device, ',')) {
+		err_set(err, ERR_INPUT, "options.device: an agent's capture is of one device");
+		return err_field(err, "options.device");
+	}
 	return read_excludes(exclude, ret, err);
 }
 
@@ -236,6 +346,6 @@ static json_t *excludes_to_json(const struct agent_request *r)
 json_t *agent_request_to_json(const struct agent_request *r)
 {
 	/* "o" takes the references, also on failure, and makes the whole fail when one is NULL */
-	return json_pack("{s:s, s:s, s:s, s:{s:s}, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
-		"type", "host", "options", capture_options_to_json(&r->options), "exclude", excludes_to_json(r));
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
+		agent_target_to_json(&r->target), "options", capture_options_to_json(&r->options), "exclude", excludes_to_json(r));
 }

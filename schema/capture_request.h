@@ -4,7 +4,8 @@
  * Agent's API (HTTP/1.1 over mutual TLS, refusals as in the gateway's API):
  *   POST /v1/captures           body: agent request; 200 application/x-pcapng, the stream; header Pcap-Capture: ID
  *   POST /v1/captures/{id}/stop graceful: everything the kernel had delivered is sent, then the stream ends; 202
- *   GET  /v1/info               {"version","api_level","targets":["host"],"captures":N,"captures_max":N} */
+ *   POST /v1/devices            body: {"target"}; {"devices":[{"name","up","loopback","addresses":["10.0.0.1"],"description"}]}
+ *   GET  /v1/info               {"version","api_level","targets":["host","container"],"captures":N,"captures_max":N} */
 #ifndef PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
 #define PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
 
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #define CAPTURE_DEVICE_MAX      16   /* IFNAMSIZ, with the terminator */
+#define CAPTURE_DEVICES_MAX     4    /* of one instance in one capture */
 #define CAPTURE_FILTER_MAX      8192 /* bytes of filter text (bosh pcap takes 5000) */
 #define CAPTURE_DURATION_MAX_S  (7u * 24 * 3600)
 #define CAPTURE_BYTES_MAX       (UINT64_C(1) << 50)
@@ -28,7 +30,8 @@
 
 /* Zero-initialised is not valid: capture_options_init sets the defaults. */
 struct capture_options {
-	char device[CAPTURE_DEVICE_MAX]; /* default "eth0"; [A-Za-z0-9._:@-]{1,15}, not "." or ".." */
+	/* Default "eth0"; [A-Za-z0-9._:@-]{1,15}, not "." or "..".  A user may name several, "eth0,lo"; an agent takes one. */
+	char device[CAPTURE_DEVICES_MAX * CAPTURE_DEVICE_MAX];
 	/* "" : everything.  Plain text without control characters but tab */
 	char filter[CAPTURE_FILTER_MAX + 1];
 	uint32_t snaplen;        /* CAPTURE_SNAPLEN_MIN..PCAPNG_SNAPLEN_MAX; 0 in JSON means the largest */
@@ -43,6 +46,36 @@ void capture_options_init(struct capture_options *o);
 int capture_options_from_json(json_t *obj, const char *path, struct capture_options *ret, struct err *err);
 json_t *capture_options_to_json(const struct capture_options *o); /* new reference; NULL: no memory */
 
+/* capture_options_devices: the single names, each once; returns how many. */
+size_t capture_options_devices(const struct capture_options *o, char ret[CAPTURE_DEVICES_MAX][CAPTURE_DEVICE_MAX]);
+
+/* ---- what on an agent's machine ---- */
+
+#define AGENT_HANDLE_MAX   64
+#define AGENT_GUID_MAX     64
+#define AGENT_INDEX_ANY    UINT32_MAX
+#define AGENT_INSTANCE_MAX 128
+
+/* error.code (409) of an agent whose machine is not the one that is meant. */
+#define AGENT_OTHER_INSTANCE "other_instance"
+
+enum agent_target_type { AGENT_TARGET_HOST, AGENT_TARGET_CONTAINER };
+
+struct agent_target {
+	enum agent_target_type type;
+	/* host: who the machine must be (the agent's setting `instance`, of BOSH the instance's id): an address may have changed hands.  "" : whoever answers. */
+	char instance[AGENT_INSTANCE_MAX];
+	/* container: by its handle, [0-9a-f-]{28,36}, or, where the platform does not tell it, by its numeric address in the overlay.  One of the two is "". */
+	char handle[AGENT_HANDLE_MAX];
+	char address[46];
+	char app[AGENT_GUID_MAX]; /* the app that it must belong to by the cell's own records */
+	uint32_t index;           /* of the instance, confirmed where the records have it; AGENT_INDEX_ANY */
+};
+
+/* {"type":"host","instance"} or {"type":"container","handle" or "address","app","index"}.  Field names in err start with "target". */
+int agent_target_from_json(json_t *obj, struct agent_target *ret, struct err *err);
+json_t *agent_target_to_json(const struct agent_target *t); /* new reference; NULL: no memory */
+
 /* One end of the platform's own traffic: TCP between this address, at one of these ports, and anything is left out of the capture. */
 struct capture_exclude {
 	char address[46]; /* numeric */
@@ -55,12 +88,13 @@ struct agent_request {
 	char id[ID_MAX];             /* of the capture, unique per instance */
 	char job[ID_MAX];            /* for the agent's log */
 	char name[CAPTURE_NAME_MAX]; /* of the instance, for the agent's log */
-	struct capture_options options;
+	struct agent_target target;
+	struct capture_options options; /* one device */
 	size_t excludes_n;
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
 };
 
-/* {"id","job","name","target":{"type":"host"},"options","exclude":[{"address","port","port_last"}]}; options, exclude and port_last may be left out.
+/* {"id","job","name","target","options","exclude":[{"address","port","port_last"}]}; options, exclude and port_last may be left out.
  * On failure what is at ret means nothing. */
 int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err);
 json_t *agent_request_to_json(const struct agent_request *r);

@@ -185,6 +185,47 @@ const struct config_key config_gateway_keys[] = {
 
 	{"policy", "share", CONFIG_CHOICE, AT(share), "none", 0, 0, "none|space|org", "",
 		"Whose captures a user sees beside the own"},
+
+	{"cf", "api", CONFIG_TEXT, AT(cf_api), "", 0, 512, NULL, "",
+		"URL of Cloud Controller, https://api.sys.example.test; empty: apps are no targets here"},
+	{"cf", "ca", CONFIG_TEXT, AT(cf_ca), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the CA that signed its certificate, PEM; empty: the system's CAs"},
+	{"cf", "issuer", CONFIG_TEXT, AT(cf_issuer), "cf", 1, 31, NULL, "",
+		"Name, in the file of issuers, of the UAA whose tokens it takes"},
+	{"cf", "timeout", CONFIG_DURATION, AT(cf_timeout_ms), "10s", SECOND_MS, MINUTE_MS, NULL, "",
+		"Until it has answered a request"},
+	{"cf", "agent_port", CONFIG_NUMBER, AT(cf_agent_port), "9494", 1, 65535, NULL, "", "Port of the cells' agents"},
+	{"cf", "agent_name", CONFIG_TEXT, AT(cf_agent_name), "", 0, 253, NULL, "",
+		"DNS name that their certificates bear; empty: agents.name"},
+	{"cf", "ssh", CONFIG_BOOL, AT(cf_ssh), "false", 0, 0, NULL, "",
+		"Whether only apps that cf ssh may enter may be captured"},
+	{"cf", "label", CONFIG_TEXT, AT(cf_label), "", 0, 317, NULL, "",
+		"Key of a label of org, space or app whose value deny forbids captures and allow permits them; the org's "
+		"word is above the space's, that above the app's; empty: labels are not looked at"},
+	{"cf", "default", CONFIG_CHOICE, AT(cf_default), "allow", 0, 0, "allow|deny", "",
+		"What holds where no label says anything"},
+
+	{"bosh", "director", CONFIG_TEXT, AT(bosh_director), "", 0, 512, NULL, "",
+		"URL of the director, https://10.0.0.6:25555; empty: VMs are no targets here"},
+	{"bosh", "ca", CONFIG_TEXT, AT(bosh_ca), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the CA that signed its certificate, PEM; empty: the system's CAs"},
+	{"bosh", "issuer", CONFIG_TEXT, AT(bosh_issuer), "bosh", 1, 31, NULL, "",
+		"Name, in the file of issuers, of the UAA whose tokens it takes"},
+	{"bosh", "timeout", CONFIG_DURATION, AT(bosh_timeout_ms), "10s", SECOND_MS, MINUTE_MS, NULL, "",
+		"Until it has answered a request"},
+	{"bosh", "agent_port", CONFIG_NUMBER, AT(bosh_agent_port), "9494", 1, 65535, NULL, "", "Port of the VMs' agents"},
+	{"bosh", "agent_name", CONFIG_TEXT, AT(bosh_agent_name), "", 0, 253, NULL, "",
+		"DNS name that their certificates bear; empty: agents.name"},
+	{"bosh", "confirm", CONFIG_BOOL, AT(bosh_confirm), "true", 0, 0, NULL, "",
+		"Whether agents must confirm that they run on the very instance (their setting instance): an address may have "
+		"changed hands"},
+
+	{"recheck", "interval", CONFIG_DURATION, AT(recheck_interval_ms), "30s", SECOND_MS, HOUR_MS, NULL, "",
+		"How often the platform is asked again what a running capture's user may capture, and where it is"},
+	{"recheck", "grace", CONFIG_DURATION, AT(recheck_grace_ms), "10m", 0, DAY_MS, NULL, "",
+		"How long a capture goes on while the platform does not answer, and a live one without a fresh token"},
+	{"recheck", "stored", CONFIG_DURATION, AT(recheck_stored_ms), "1h", 0, 7 * DAY_MS, NULL, "",
+		"How long a stored capture goes on without a fresh token"},
 };
 const size_t config_gateway_keys_n = sizeof(config_gateway_keys) / sizeof(config_gateway_keys[0]);
 
@@ -241,7 +282,7 @@ static int check_together(struct config_gateway *c, struct err *err)
 {
 	if (check_listen(c, err) < 0 || config_storage_check(c, err) < 0)
 		return -1;
-	if (check_outgoing(c, err) < 0)
+	if (check_outgoing(c, err) < 0 || config_platform_check(c, err) < 0)
 		return -1;
 	if (c->link_ttl_ms > c->link_ttl_max_ms)
 		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");

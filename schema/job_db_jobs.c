@@ -44,11 +44,18 @@ static void bind_changing(struct dbq *q, const struct job *j)
 	dbq_u64(q, j->heartbeat_at);
 }
 
-/* What filters ask for in a target of any kind: "" when it has none. */
+/* What filters ask for in a target of any kind, or in the first of several that has it; "" when none has. */
 static void target_text(json_t *target, const char *key, const char **ret)
 {
 	const char *text = json_string_value(json_object_get(target, key));
+	json_t *one;
+	size_t n;
 
+	json_array_foreach(target, n, one)
+	{
+		if (!text)
+			text = json_string_value(json_object_get(one, key));
+	}
 	*ret = text ? text : "";
 }
 

@@ -30,6 +30,13 @@ static const struct {
 	[STOP_SPOOL_FULL] = {"spool_full", "The room for what waits for the store was used up."},
 	[STOP_STORAGE_FAILED] = {"storage_failed", "It could not be stored."},
 	[STOP_START_FAILED] = {"start_failed", "No instance could be started."},
+	[STOP_RIGHT_GONE] = {"right_gone", "Its user may not capture there any more."},
+	[STOP_RIGHT_UNKNOWN] = {"right_unknown",
+		"The platform could not be asked for too long whether its user may still capture there."},
+	[STOP_TARGET_GONE] = {"target_gone", "What it captured from is not there any more."},
+	[STOP_SWITCHED_OFF] = {"switched_off", "Captures there are switched off now."},
+	[STOP_CONTAINER_GONE] = {"container_gone", "The app instance ended."},
+	[STOP_INSTANCE_LEFT] = {"instance_left", "The platform does not list the instance any more."},
 	[STOP_INTERNAL] = {"internal_error", "Something went wrong inside of the gateway or the agent."},
 };
 #define REASONS_N (sizeof(reasons) / sizeof(reasons[0]))

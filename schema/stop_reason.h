@@ -27,6 +27,12 @@ enum stop_reason {
 	STOP_SPOOL_FULL, /* "spool_full": the store did not take it fast enough, or at all; disk or budget of the spool */
 	STOP_STORAGE_FAILED, /* "storage_failed" */
 	STOP_START_FAILED,   /* "start_failed": no instance could be started */
+	STOP_RIGHT_GONE,     /* "right_gone": the platform says that the user may not capture this any more */
+	STOP_RIGHT_UNKNOWN,  /* "right_unknown": the platform could not be asked for too long, or not without a fresh token */
+	STOP_TARGET_GONE,    /* "target_gone": the app or deployment is not there any more, or not visible */
+	STOP_SWITCHED_OFF,   /* "switched_off": captures of it are forbidden now */
+	STOP_CONTAINER_GONE, /* "container_gone": the app instance ended (instance) */
+	STOP_INSTANCE_LEFT,  /* "instance_left": the platform does not list it any more (instance) */
 	STOP_INTERNAL,       /* "internal_error" */
 };
 

@@ -9,9 +9,10 @@
 
 static void check(const struct start_request *r)
 {
-	assert(json_is_object(r->body) && json_is_object(r->target));
-	assert(r->target == json_object_get(r->body, "target"));
-	assert(r->target_type && r->target_type == json_string_value(json_object_get(r->target, "type")));
+	const char *member = json_is_array(r->targets) ? "targets" : "target";
+
+	assert(json_is_object(r->body) && (json_is_array(r->targets) || json_is_object(r->targets)));
+	assert(r->targets == json_object_get(r->body, member));
 	assert(r->mode == START_LIVE || r->mode == START_STORE || r->mode == START_AUTO);
 	assert(r->format == JOB_PCAPNG || r->format == JOB_PCAP);
 	assert(strlen(r->note) <= START_NOTE_MAX && parse_is_text(r->note, strlen(r->note), true));
@@ -23,7 +24,7 @@ static void check(const struct start_request *r)
 static char *write_again(const struct start_request *r)
 {
 	static const char *const modes[] = {"live", "store", "auto"};
-	json_t *j = json_pack("{s:O, s:o, s:s, s:s, s:s}", "target", r->target, "options",
+	json_t *j = json_pack("{s:O, s:o, s:s, s:s, s:s}", json_is_array(r->targets) ? "targets" : "target", r->targets, "options",
 		capture_options_to_json(&r->options), "mode", modes[r->mode], "format", job_format_name(r->format),
 		"note", r->note);
 	char *text;
@@ -37,9 +38,8 @@ static char *write_again(const struct start_request *r)
 
 static void same(const struct start_request *a, const struct start_request *b)
 {
-	assert(json_equal(a->target, b->target));
+	assert(json_equal(a->targets, b->targets));
 	assert(a->mode == b->mode && a->format == b->format && strcmp(a->note, b->note) == 0);
-	assert(strcmp(a->target_type, b->target_type) == 0);
 	assert(strcmp(a->options.device, b->options.device) == 0);
 	assert(strcmp(a->options.filter, b->options.filter) == 0);
 	assert(a->options.snaplen == b->options.snaplen && a->options.max_bytes == b->options.max_bytes);

@@ -45,7 +45,8 @@ static void fake_free(struct driver *d)
 
 static void on_request(void *ctx, struct http_request *rq)
 {
-	struct api_call a = {.gw = &gw, .rq = rq, .who = {.user_id = user}};
+	struct identity who = {.user_id = user};
+	struct api_call a = {.gw = &gw, .rq = rq, .who = &who};
 
 	(void)ctx;
 	memcpy(a.param, job_id, sizeof(job_id));

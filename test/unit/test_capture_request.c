@@ -104,10 +104,10 @@ static void test_all_options(void **state)
 static void test_devices(void **state)
 {
 	static const char *const good[] = {
-		"a", "any", "eth0.100", "veth-1_2", "wlan0:1", "if@3", "...", "exactly15bytes_"};
+		"a", "any", "eth0,lo", "a,b,c,d", "exactly15bytes_,exactly15bytes_,exactly15bytes_,exactly15bytes_", "eth0.100", "veth-1_2", "wlan0:1", "if@3", "...", "exactly15bytes_"};
 	static const char *const bad[] = {"", ".", "..", "../../x", "/dev/null", "a b", "a;b", "$(id)",
-		"exactly16bytes__", "eth0\\n", "eth0\\t", "\\u00fc", "-%n", "a*"};
-	char text[64];
+		"exactly16bytes__", "eth0,", ",eth0", "eth0,,lo", "eth0, lo", "a,b,c,d,e", "eth0\\n", "eth0\\t", "\\u00fc", "-%n", "a*"};
+	char text[128];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -120,8 +120,23 @@ static void test_devices(void **state)
 		refused(text, "options.device", NULL);
 	}
 	refused("{\"device\":\"../../x\"}", "options.device",
-		"options.device: \"../../x\" is not the name of a network device: letters, digits and ._:@- only");
+		"options.device: \"../../x\" is not the name of a network device: 1 to 15 letters, digits and ._:@-");
 	refused("{\"device\":7}", "options.device", "options.device: must be a string, is 7");
+}
+
+static void test_lists_of_devices(void **state)
+{
+	char names[CAPTURE_DEVICES_MAX][CAPTURE_DEVICE_MAX];
+
+	(void)state;
+	taken("{}");
+	assert_int_equal(capture_options_devices(&options, names), 1);
+	assert_string_equal(names[0], "eth0");
+	taken("{\"device\":\"lo,exactly15bytes_,lo,eth0\"}");
+	assert_int_equal(capture_options_devices(&options, names), 3);
+	assert_string_equal(names[0], "lo");
+	assert_string_equal(names[1], "exactly15bytes_");
+	assert_string_equal(names[2], "eth0");
 }
 
 static void test_filters(void **state)
@@ -272,6 +287,66 @@ static void test_request(void **state)
 	json_decref(v);
 }
 
+static void target_taken(const char *text, struct agent_target *ret)
+{
+	struct agent_target back;
+	json_t *v = parse(text), *w;
+
+	if (agent_target_from_json(v, ret, &err) < 0)
+		fail_msg("%s: %s", text, err.msg);
+	w = agent_target_to_json(ret);
+	assert_true(json_equal(v, w));
+	assert_int_equal(agent_target_from_json(w, &back, &err), 0);
+	assert_string_equal(back.handle, ret->handle);
+	assert_int_equal(back.index, ret->index);
+	json_decref(v);
+	json_decref(w);
+}
+
+#define HANDLE "3f1b9c52-7d0e-4c1a-5e2b-77aa"
+
+static void test_targets(void **state)
+{
+	static const struct {
+		const char *text, *field;
+	} bad[] = {
+		{"{\"type\":\"container\",\"app\":\"a\"}", "target.handle"},
+		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"" HANDLE "\",\"address\":\"10.0.0.1\"}",
+			"target.handle"},
+		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"../../etc/passwd-aaaaaaaaaaaaaaaa\"}",
+			"target.handle"},
+		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"3F1B9C52-7D0E-4C1A-5E2B-77AA\"}", "target.handle"},
+		{"{\"type\":\"container\",\"app\":\"a\",\"address\":\"web\"}", "target.address"},
+		{"{\"type\":\"container\",\"app\":\"../x\",\"handle\":\"" HANDLE "\"}", "target.app"},
+		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"" HANDLE "\",\"index\":-1}", "target.index"},
+		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"" HANDLE "\",\"instance\":\"x\"}", "target.instance"},
+		{"{\"type\":\"host\",\"handle\":\"" HANDLE "\"}", "target.handle"},
+	};
+	struct agent_target t;
+
+	(void)state;
+	target_taken("{\"type\":\"host\"}", &t);
+	assert_string_equal(t.instance, "");
+	target_taken("{\"type\":\"host\",\"instance\":\"5d0a6f0e-1234\"}", &t);
+	assert_string_equal(t.instance, "5d0a6f0e-1234");
+	target_taken("{\"type\":\"container\",\"handle\":\"" HANDLE "\",\"app\":\"1c0f\",\"index\":7}", &t);
+	assert_int_equal(t.type, AGENT_TARGET_CONTAINER);
+	assert_string_equal(t.handle, HANDLE);
+	assert_string_equal(t.app, "1c0f");
+	assert_int_equal(t.index, 7);
+	target_taken("{\"type\":\"container\",\"address\":\"10.255.0.7\",\"app\":\"1c0f\"}", &t);
+	assert_string_equal(t.address, "10.255.0.7");
+	assert_int_equal(t.index, AGENT_INDEX_ANY);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json_t *v = parse(bad[i].text);
+
+		if (agent_target_from_json(v, &t, &err) == 0)
+			fail_msg("taken: %s", bad[i].text);
+		assert_string_equal(err.field, bad[i].field);
+		json_decref(v);
+	}
+}
+
 static void test_smallest_request(void **state)
 {
 	(void)state;
@@ -313,7 +388,11 @@ static void test_request_refusals(void **state)
 		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{}}", "target.type",
 			"target.type: is required"},
 		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{\"type\":\"container\"}}",
-			"target.type", "target.type: \"container\" is not one of host"},
+			"target.app", "target.app: is required"},
+		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{\"type\":\"vm\"}}",
+			"target.type", "target.type: \"vm\" is not one of host, container"},
+		{WITH("\"options\":{\"device\":\"eth0,lo\"}"), "options.device",
+			"options.device: an agent's capture is of one device"},
 		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{\"type\":\"host\",\"pid\":1}}",
 			"target.pid", NULL},
 	};
@@ -377,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all_options),
 		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_lists_of_devices),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_filters_with_nul),
 		cmocka_unit_test(test_numbers),
@@ -384,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_keys_are_named),
 		cmocka_unit_test(test_options_read_back),
 		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_smallest_request),
 		cmocka_unit_test(test_request_refusals),
 		cmocka_unit_test(test_number_of_excludes),

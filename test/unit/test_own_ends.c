@@ -21,7 +21,12 @@ static size_t agents(struct target_source *s, struct capture_exclude *ret, size_
 	return known_n < max ? known_n : max;
 }
 
-static const struct target_source_ops ops = {.agents = agents};
+static void nothing(struct target_source *s)
+{
+	(void)s;
+}
+
+static const struct target_source_ops ops = {.agents = agents, .free = nothing};
 static struct target_source source = {.ops = &ops, .type = "host"};
 
 static struct target_instance instances[] = {
@@ -38,10 +43,14 @@ static struct config_gateway config;
 static void collect(const char *listen, const char *local, struct target_set *of, struct own_ends *ret)
 {
 	static char address[64];
+	struct target_source *sources[] = {&source};
+	struct targets *all = targets_of(sources, 1);
 
+	assert_non_null(all);
 	snprintf(address, sizeof(address), "%s", listen);
 	config.listen_address = address;
-	own_ends_collect(&config, local, 8780, of, &source, ret);
+	own_ends_collect(&config, local, 8780, of, all, ret);
+	targets_free(all);
 }
 
 static bool has(const struct own_ends *o, const char *address, uint16_t port)

@@ -34,8 +34,7 @@ static void the_least_is_a_target(void **state)
 {
 	(void)state;
 	taken("{" HOST "}");
-	assert_string_equal(r.target_type, "host");
-	assert_ptr_equal(r.target, json_object_get(r.body, "target"));
+	assert_ptr_equal(r.targets, json_object_get(r.body, "target"));
 	assert_int_equal(r.mode, START_LIVE);
 	assert_int_equal(r.format, JOB_PCAPNG);
 	assert_string_equal(r.note, "");
@@ -53,7 +52,7 @@ static void everything_is_read(void **state)
 	      "80\",\"snaplen\":96,"
 	      "\"payload\":\"full\",\"max_duration_s\":60,\"max_bytes\":1000,\"max_packets\":7},\"mode\":\"auto\","
 	      "\"format\":\"pcap\",\"note\":\"why \xC3\xBC\"}");
-	assert_string_equal(r.target_type, "cf"); /* who resolves it says whether there is such a type */
+	assert_true(json_is_object(r.targets)); /* who resolves it says whether there is such a type */
 	assert_int_equal(r.mode, START_AUTO);
 	assert_int_equal(r.format, JOB_PCAP);
 	assert_string_equal(r.note, "why \xC3\xBC");
@@ -68,6 +67,15 @@ static void everything_is_read(void **state)
 	taken("{" HOST ",\"mode\":\"store\",\"options\":null,\"note\":null}");
 	assert_int_equal(r.mode, START_STORE);
 	assert_string_equal(r.note, "");
+	start_request_done(&r);
+}
+
+static void several_targets_are_a_list(void **state)
+{
+	(void)state;
+	taken("{\"targets\":[{\"type\":\"cf\",\"app\":\"x\"},{\"type\":\"bosh\"}]}");
+	assert_ptr_equal(r.targets, json_object_get(r.body, "targets"));
+	assert_int_equal(json_array_size(r.targets), 2);
 	start_request_done(&r);
 }
 
@@ -102,10 +110,10 @@ static void what_is_wrong_is_named(void **state)
 		{"{}", "target", "target"},
 		{"{\"target\":null}", "target", ""},
 		{"{\"target\":\"host\"}", "target", ""},
-		{"{\"target\":{}}", "target.type", "is missing"},
-		{"{\"target\":{\"type\":null}}", "target.type", ""},
-		{"{\"target\":{\"type\":5}}", "target.type", "must be a text"},
 		{"{" HOST ",\"targets\":1}", "targets", "targets"},
+		{"{" HOST ",\"targets\":[{}]}", "targets", "one of the two"},
+		{"{\"targets\":[]}", "targets", "is empty"},
+		{"{\"targets\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1]}", "targets", "20"},
 		{"{" HOST "," HOST "}", "", "target"},
 		{"{" HOST ",\"mode\":\"both\"}", "mode", "live"},
 		{"{" HOST ",\"mode\":1}", "mode", ""},
@@ -149,6 +157,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_least_is_a_target),
 		cmocka_unit_test(everything_is_read),
+		cmocka_unit_test(several_targets_are_a_list),
 		cmocka_unit_test(a_note_has_its_length),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(a_type_with_a_nul_is_none),

@@ -75,6 +75,8 @@ static int teardown(void **state)
 	return 0;
 }
 
+static bool again; /* of a running capture */
+
 static int resolve(const struct identity *who, const char *target, size_t max)
 {
 	json_t *j = json_in_parse(target, strlen(target), &err);
@@ -84,7 +86,7 @@ static int resolve(const struct identity *who, const char *target, size_t max)
 		fail_msg("%s", err.msg);
 	target_set_done(&set);
 	memset(&err, 0, sizeof(err));
-	rc = source->ops->resolve(source, who, j, max, &set, &err);
+	rc = source->ops->resolve(source, &(struct target_query){.who = who, .target = j, .max = max, .again = again}, &set, &err);
 	json_decref(j);
 	return rc;
 }
@@ -281,11 +283,21 @@ static void an_inventory_is_read_again(void **state)
 	(void)state;
 	temp_file_write(&file, other, strlen(other));
 	expect(&alice, "{\"type\":\"host\"}", "web/0,web/1");
-	assert_int_equal(target_host_reload(source, &err), 0);
+	assert_int_equal(source->ops->reload(source, &err), 0);
 	expect(&alice, "{\"type\":\"host\"}", "db/0");
 	temp_file_write(&file, "groups: {", 9);
-	assert_int_equal(target_host_reload(source, &err), -1);
+	assert_int_equal(source->ops->reload(source, &err), -1);
 	expect(&alice, "{\"type\":\"host\"}", "db/0");
+}
+
+/* A running capture goes on with what is left of its instances, and not when nothing is. */
+static void what_went_is_left_out_of_a_running_one(void **state)
+{
+	(void)state;
+	again = true;
+	expect(&alice, "{\"type\":\"host\",\"instances\":[\"web/0\",\"web/77\"]}", "web/0");
+	refused(&alice, "{\"type\":\"host\",\"instances\":[\"web/77\"]}", ERR_NOT_FOUND, "target.instances");
+	again = false;
 }
 
 static void without_a_file_there_is_nothing(void **state)
@@ -316,6 +328,7 @@ int main(void)
 		test(so_many_and_no_more),
 		test(ends_of_agents_are_numeric),
 		test(an_inventory_is_read_again),
+		test(what_went_is_left_out_of_a_running_one),
 		test(without_a_file_there_is_nothing),
 	};
 

@@ -1,0 +1,266 @@
+#include "gateway/targets.h"
+
+#include "common/parse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct targets {
+	struct target_source *sources[TARGETS_SOURCES_MAX];
+	size_t n;
+};
+
+/* ---- the list ---- */
+
+struct targets *targets_of(struct target_source *const *sources, size_t n)
+{
+	struct targets *t = calloc(1, sizeof(*t));
+
+	for (size_t i = 0; i < n; i++) {
+		if (t)
+			t->sources[t->n++] = sources[i];
+		else
+			sources[i]->ops->free(sources[i]);
+	}
+	return t;
+}
+
+struct targets *targets_new(const struct config_gateway *c, struct err *err)
+{
+	struct target_source *sources[TARGETS_SOURCES_MAX];
+	struct targets *t;
+	size_t n = 0;
+
+	if (!(sources[n++] = target_host_new(c->inventory_file, c->agents_name, err))) {
+		err_in(err, "inventory");
+		return NULL;
+	}
+	if (!(t = targets_of(sources, n)))
+		err_nomem(err);
+	return t;
+}
+
+void targets_free(struct targets *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		t->sources[i]->ops->free(t->sources[i]);
+	free(t);
+}
+
+int targets_reload(struct targets *t, struct err *err)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->sources[i]->ops->reload && t->sources[i]->ops->reload(t->sources[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+json_t *targets_types(const struct targets *t)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < t->n; i++)
+		json_array_append_new(list, json_string(t->sources[i]->type));
+	return list;
+}
+
+size_t targets_agents(struct targets *t, struct capture_exclude *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n && n < max; i++) {
+		if (t->sources[i]->ops->agents)
+			n += t->sources[i]->ops->agents(t->sources[i], ret + n, max - n);
+	}
+	return n;
+}
+
+void people_done(struct people *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		identity_done(&p->who[i]);
+	p->n = 0;
+}
+
+/* ---- sets ---- */
+
+static bool is_same(const struct target_instance *a, const struct target_instance *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->device, b->device) == 0 &&
+	       strcmp(a->agent.handle, b->agent.handle) == 0 && strcmp(a->agent.address, b->agent.address) == 0;
+}
+
+int target_set_add(struct target_set *t, const struct target_instance *i, size_t max, struct err *err)
+{
+	struct target_instance *more;
+
+	for (size_t n = 0; n < t->n; n++) {
+		if (is_same(&t->instances[n], i))
+			return 0;
+	}
+	if (t->n >= max) {
+		err_set(err, ERR_LIMIT,
+			"target.instances: more than %zu instances, the limit of one capture here; name fewer", max);
+		err_field(err, "target.instances");
+		return err_detail(err, "too_many_instances");
+	}
+	if (!(more = realloc(t->instances, (t->n + 1) * sizeof(*more))))
+		return err_nomem(err);
+	t->instances = more;
+	t->instances[t->n++] = *i;
+	return 0;
+}
+
+void target_set_done(struct target_set *t)
+{
+	free(t->instances);
+	memset(t, 0, sizeof(*t));
+}
+
+/* ---- resolving ---- */
+
+static int refuse_type(const struct targets *t, json_t *type, struct err *err)
+{
+	char shown[40], offered[64] = "";
+
+	for (size_t i = 0; i < t->n; i++)
+		snprintf(offered + strlen(offered), sizeof(offered) - strlen(offered), "%s\"%s\"", i ? ", " : "",
+			t->sources[i]->type);
+	if (json_is_string(type))
+		err_set(err, ERR_INPUT, "target.type: \"%s\" is not offered by this gateway; it offers %s",
+			parse_printable(json_string_value(type), shown, sizeof(shown)), offered);
+	else
+		err_set(err, ERR_INPUT, "target.type: %s; %s is offered", type ? "must be a text" : "is missing", offered);
+	return err_field(err, "target.type");
+}
+
+static const struct identity *person_for(const struct target_source *s, const struct people *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (!s->issuer || strcmp(p->who[i].issuer, s->issuer) == 0)
+			return &p->who[i];
+	}
+	return NULL;
+}
+
+static int resolve_one(struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret,
+	struct err *err)
+{
+	json_t *type = json_object_get(target, "type");
+	struct target_query one = {.target = target, .max = q->max, .again = q->again};
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct target_source *s = t->sources[i];
+
+		if (!json_is_string(type) || strcmp(json_string_value(type), s->type) != 0)
+			continue;
+		if ((one.who = person_for(s, q->people)))
+			return s->ops->resolve(s, &one, ret, err);
+		err_set(err, ERR_PERM,
+			"target.type: \"%s\" takes a token of the issuer \"%s\"; log in there, and send its token (beside "
+			"another one as Pcap-Second-Token)",
+			s->type, s->issuer);
+		err_field(err, "target.type");
+		return err_detail(err, "other_issuer");
+	}
+	return refuse_type(t, type, err);
+}
+
+/* An error of a list's item n speaks of "targets[n]" where the source said "target". */
+static int place_error(struct err *err, size_t n)
+{
+	static const char word[] = "target";
+	struct err was;
+
+	if (!err)
+		return -1;
+	was = *err;
+	if (strncmp(was.field, word, strlen(word)) == 0)
+		snprintf(err->field, sizeof(err->field), "targets[%zu]%.*s", n, ERR_FIELD_MAX - 32,
+			was.field + strlen(word));
+	if (strncmp(was.msg, word, strlen(word)) == 0)
+		snprintf(err->msg, sizeof(err->msg), "targets[%zu]%.*s", n, ERR_MSG_MAX - 32, was.msg + strlen(word));
+	return -1;
+}
+
+/* Each instance once for each device. */
+static int take_all(
+	const struct target_set *from, const struct targets_query *q, struct target_set *ret, struct err *err)
+{
+	char devices[CAPTURE_DEVICES_MAX][CAPTURE_DEVICE_MAX];
+	size_t devices_n = capture_options_devices(q->options, devices);
+
+	for (size_t n = 0; n < from->n; n++) {
+		struct target_instance i = from->instances[n];
+
+		for (size_t d = 0; d < devices_n; d++) {
+			memcpy(i.device, devices[d], sizeof(i.device));
+			if (target_set_add(ret, &i, q->max, err) < 0)
+				return -1;
+		}
+	}
+	if (!ret->org[0]) {
+		memcpy(ret->org, from->org, sizeof(ret->org));
+		memcpy(ret->space, from->space, sizeof(ret->space));
+	}
+	if (!ret->deployment[0])
+		memcpy(ret->deployment, from->deployment, sizeof(ret->deployment));
+	return 0;
+}
+
+static int resolve_into(
+	struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret, struct err *err)
+{
+	struct target_set one = {0};
+	int rc = resolve_one(t, q, target, &one, err);
+
+	if (rc == 0)
+		rc = take_all(&one, q, ret, err);
+	target_set_done(&one);
+	return rc;
+}
+
+/* Where nothing can be captured there is nothing to start. */
+static int check_any(const struct target_set *t, struct err *err)
+{
+	const struct err *first = t->n > 0 ? &t->instances[0].error : NULL;
+
+	for (size_t n = 0; n < t->n; n++) {
+		if (t->instances[n].error.code == ERR_NONE)
+			return 0;
+	}
+	if (!first)
+		return err_set(err, ERR_STATE, "target: nothing of it runs");
+	if (err)
+		*err = *first;
+	return t->n == 1 ? err_in(err, "%s", t->instances[0].name)
+			 : err_in(err, "none of %zu instances can be captured; the first, %s", t->n, t->instances[0].name);
+}
+
+int targets_resolve(struct targets *t, const struct targets_query *q, struct target_set *ret, struct err *err)
+{
+	json_t *target;
+	size_t n;
+	int rc = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!json_is_array(q->targets))
+		rc = resolve_into(t, q, q->targets, ret, err);
+	else
+		json_array_foreach(q->targets, n, target)
+		{
+			if ((rc = resolve_into(t, q, target, ret, err)) < 0) {
+				place_error(err, n);
+				break;
+			}
+		}
+	if (rc == 0 && !q->again)
+		rc = check_any(ret, err);
+	if (rc < 0)
+		target_set_done(ret);
+	return rc;
+}
