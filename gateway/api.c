@@ -18,6 +18,8 @@ static const struct api_route routes[] = {
 	{"GET", "/readyz", API_OPEN, api_readyz},
 	{"GET", "/v1/info", API_OPEN, api_info},
 	{"GET", "/v1/files/*", API_OPEN, api_file},
+	{"POST", "/v1/resolve", API_USER, api_resolve},
+	{"POST", "/v1/devices", API_USER, api_devices},
 	{"POST", "/v1/captures", API_USER, api_captures_start},
 	{"GET", "/v1/captures", API_USER, api_captures_list},
 	{"GET", "/v1/captures/*", API_USER, api_captures_show},
@@ -212,6 +214,7 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 {
 	struct err err = {0};
 	struct job *j = id_is_valid(a->param) ? job_db_get(a->gw->db, a->param, &err) : NULL;
+	struct capture *c;
 
 	if (j && !api_may_see(a, j)) {
 		job_free(j);
@@ -224,6 +227,10 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 			http_reply_error(
 				a->rq, 404, "not_found", NULL, "there is no capture of this id that you may see");
 		return NULL;
+	}
+	if (api_may_end(a, j) && (c = jobs_find(a->gw->jobs, j->id))) {
+		capture_renew(c, &a->people); /* whoever asks for it has a token, which may be newer than what it goes by */
+		capture_unref(c);
 	}
 	if (!may(a, j)) {
 		http_reply_error(a->rq, 403, "not_yours", NULL, "you may see this capture, but not this of it");

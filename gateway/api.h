@@ -55,6 +55,8 @@ bool api_is_operator(struct api_call *a);
 json_t *api_body(struct api_call *a);
 
 /* ---- handlers, by file ---- */
+void api_resolve(struct api_call *a);
+void api_devices(struct api_call *a);
 void api_captures_start(struct api_call *a);
 void api_captures_list(struct api_call *a);
 void api_captures_show(struct api_call *a);

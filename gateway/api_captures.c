@@ -146,6 +146,7 @@ static int resolve(struct api_call *a, const struct start_request *r, struct tar
 static struct capture *start_as(struct api_call *a, const struct start_request *r, enum job_mode mode,
 	const struct target_set *targets, const struct own_ends *own, struct err *err)
 {
+	struct capture_watch watch;
 	struct job *j = make_job(a, r, mode, targets, err);
 
 	if (!j)
@@ -154,10 +155,13 @@ static struct capture *start_as(struct api_call *a, const struct start_request *
 		job_free(j);
 		return NULL;
 	}
+	watch.people = &a->people;
+	watch.targets = r->targets;
+	watch.options = &r->options;
 	log_event(LOG_LEVEL_INFO, "capture.start",
 		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who->user_id, "org", j->org, "mode",
 			job_mode_name(mode), "instances", (json_int_t)targets->n));
-	return capture_start(a->gw, j, targets->instances, own->ends, own->n, err);
+	return capture_start(a->gw, j, targets->instances, own->ends, own->n, &watch, err);
 }
 
 static struct capture *start(struct api_call *a, const struct start_request *r, struct err *err)

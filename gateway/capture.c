@@ -1,10 +1,11 @@
 #include "gateway/capture_internal.h"
 
-#include "common/parse.h"
 #include "common/version.h"
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
 #include "gateway/storage.h"
+#include "gateway/targets.h"
+#include "gateway/watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@ static void capture_free(struct capture *c)
 	live_unref(c->live);
 	merge_free(c->merge);
 	free(c->instances);
+	free(c->joining);
+	watch_free(c->watch);
 	free(c->interfaces);
 	job_free(c->job);
 	pthread_cond_destroy(&c->changed);
@@ -70,30 +73,8 @@ static int begin_sinks(struct capture *c, struct err *err)
 	return output ? 0 : -1;
 }
 
-static int begin_inputs(struct capture *c, const struct target_instance *targets, struct err *err)
-{
-	const struct config_gateway *cfg = &c->gw->config;
-
-	if (!(c->instances = calloc(c->n, sizeof(*c->instances))))
-		return err_nomem(err);
-	if (!(c->merge = merge_new(cfg->merge_window_ms * CLOCK_NS_PER_MS, cfg->merge_queue_bytes, err)))
-		return -1;
-	for (unsigned n = 0; n < c->n; n++) {
-		struct job_instance *i = &c->job->instances[n];
-
-		c->instances[n].target = targets[n];
-		if (!(c->instances[n].input = merge_add(c->merge, n, err)))
-			return -1;
-		snprintf(i->name, sizeof(i->name), "%s", targets[n].name);
-		if (targets[n].host[0])
-			parse_join_host_port(targets[n].host, targets[n].port, i->agent, sizeof(i->agent));
-		memcpy(i->device, targets[n].device, sizeof(i->device));
-	}
-	return 0;
-}
-
 struct capture *capture_start(struct gateway *gw, struct job *job, const struct target_instance *targets,
-	const struct capture_exclude *excludes, size_t excludes_n, struct err *err)
+	const struct capture_exclude *excludes, size_t excludes_n, const struct capture_watch *watch, struct err *err)
 {
 	struct capture *c = calloc(1, sizeof(*c));
 	pthread_attr_t attr;
@@ -109,13 +90,15 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	atomic_init(&c->refs, 2); /* the thread's and the caller's */
 	c->gw = gw;
 	c->job = job;
-	c->n = job->instances_n;
 	memcpy(c->excludes, excludes, excludes_n * sizeof(*excludes));
 	c->excludes_n = excludes_n;
 	job->state = JOB_STARTING;
 	job->heartbeat_at = job->created_at;
 	c->born_ns = clock_mono_ns();
-	if (begin_inputs(c, targets, err) < 0 || job_set(&job->gateway, gw->id, err) < 0)
+	c->follows = watch && targets_follow(gw->targets, watch->targets);
+	if (watch && !(c->watch = watch_new(gw, c, watch, err)))
+		goto fail;
+	if (capture_instances_begin(c, targets, err) < 0 || job_set(&job->gateway, gw->id, err) < 0)
 		goto fail;
 	/* First among the running ones, then in the database: what stands there unfinished and does not run is taken for left over. */
 	jobs_add(gw->jobs, c);
@@ -251,7 +234,8 @@ int capture_wait_started(struct capture *c, uint64_t ms, struct err *err)
 	return rc;
 }
 
-static void request_end(struct capture *c, enum stop_reason reason, const char *by, bool kill)
+static void request_end(
+	struct capture *c, enum stop_reason reason, const char *by, const struct err *why, bool kill)
 {
 	bool news;
 
@@ -260,6 +244,7 @@ static void request_end(struct capture *c, enum stop_reason reason, const char *
 	if (news) {
 		c->stop_reason = reason;
 		snprintf(c->stop_by, sizeof(c->stop_by), "%s", by ? by : "");
+		c->stop_why = why ? *why : (struct err){0};
 	}
 	c->killed |= kill;
 	pthread_cond_broadcast(&c->changed);
@@ -270,12 +255,34 @@ static void request_end(struct capture *c, enum stop_reason reason, const char *
 
 void capture_stop(struct capture *c, enum stop_reason reason, const char *by)
 {
-	request_end(c, reason, by, false);
+	request_end(c, reason, by, NULL, false);
+}
+
+void capture_stop_for(struct capture *c, enum stop_reason reason, const struct err *why)
+{
+	request_end(c, reason, NULL, why, false);
+}
+
+void capture_renew(struct capture *c, const struct people *people)
+{
+	if (c->watch)
+		watch_renew(c->watch, people);
+}
+
+bool capture_has_any(struct capture *c)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&c->lock);
+	for (size_t n = 0; n < c->n; n++)
+		any |= c->job->instances[n].state <= INSTANCE_RUNNING;
+	pthread_mutex_unlock(&c->lock);
+	return any;
 }
 
 void capture_kill(struct capture *c, enum stop_reason reason, const char *by)
 {
-	request_end(c, reason, by, true);
+	request_end(c, reason, by, NULL, true);
 	/* What shall be erased need not be stored first. */
 	if (c->gw->store && reason != STOP_GATEWAY_SHUTDOWN)
 		store_cancel(c->gw->store, c->job->id);

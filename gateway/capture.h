@@ -18,13 +18,21 @@ struct gateway;
 struct target_instance;
 struct capture;
 
+/* What a running capture goes by when it asks the platform again; borrowed, copied. */
+struct people;
+struct capture_watch {
+	const struct people *people; /* whose it is, with their tokens */
+	json_t *targets;             /* as asked for */
+	const struct capture_options *options;
+};
+
 /* capture_start: job (taken over also on failure) is filled but for state and times; its instances match targets one by one.  The place under the limits that
  * was reserved for it (jobs_reserve) is taken over too, and given back when the capture ends or here on failure.
  * excludes: ends of the platform's own connections, see capture_request.h.  Returns a reference.
  * Detail CAPTURE_NOT_STORED (ERR_UNAVAILABLE, ERR_FULL): the store did not let it begin. */
 #define CAPTURE_NOT_STORED "storage_unavailable"
 struct capture *capture_start(struct gateway *gw, struct job *job, const struct target_instance *targets,
-	const struct capture_exclude *excludes, size_t excludes_n, struct err *err);
+	const struct capture_exclude *excludes, size_t excludes_n, const struct capture_watch *watch, struct err *err);
 
 struct capture *capture_ref(struct capture *c);
 void capture_unref(struct capture *c);
@@ -38,6 +46,23 @@ int capture_wait_started(struct capture *c, uint64_t ms, struct err *err);
 
 /* capture_stop: graceful; the first reason counts. by: who, or NULL. */
 void capture_stop(struct capture *c, enum stop_reason reason, const char *by);
+
+/* capture_stop_for: as capture_stop, because of what why says, which the record and the file show. */
+void capture_stop_for(struct capture *c, enum stop_reason reason, const struct err *why);
+
+/* capture_follow: what the platform lists now: instances that are new join, those that are missing for the second time are let go.  For instances whose target
+ * follows only; others stay as they are. */
+struct target_set;
+void capture_follow(struct capture *c, const struct target_set *now);
+
+/* capture_has_any: is any instance starting or running? */
+bool capture_has_any(struct capture *c);
+
+/* capture_renew: its owner has shown newer tokens. */
+void capture_renew(struct capture *c, const struct people *people);
+
+/* capture_event: one more event of the job, kept in the database; data is stolen. */
+void capture_event(struct capture *c, const char *type, json_t *data);
 
 /* capture_kill: at once; nothing stored is kept, also when it is being finished already (then as soon as that lets go).  STOP_KILLED, STOP_DELETED,
  * STOP_INTERNAL.  STOP_GATEWAY_SHUTDOWN only cuts the agents off: what there is, is kept. */

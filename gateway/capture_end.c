@@ -253,6 +253,10 @@ void capture_end(struct capture *c)
 	c->closing = true;
 	c->job->stop_reason = reason;
 	job_set(&c->job->stop_by, c->stop_by, NULL);
+	if (c->stop_why.code != ERR_NONE) {
+		job_set(&c->job->error_code, stop_reason_name(reason), NULL);
+		job_set(&c->job->error, c->stop_why.msg, NULL);
+	}
 	capture_refresh(c);
 	pthread_mutex_unlock(&c->lock);
 	write_end(c);

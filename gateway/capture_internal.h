@@ -1,11 +1,12 @@
 /* capture_internal.h - the inside of a capture, shared by capture*.c only: capture.c (birth, death, what others may ask),
- * capture_run.c (the thread while packets flow), capture_end.c (how it ends), capture_record.c (job record and events). */
+ * capture_run.c (the thread while packets flow), capture_follow.c (instances that come and go), capture_end.c (how it ends), capture_record.c (job record and events). */
 #ifndef PCAPLINE_GATEWAY_CAPTURE_INTERNAL_H
 #define PCAPLINE_GATEWAY_CAPTURE_INTERNAL_H
 
 #include "common/clock.h"
 #include "gateway/agent_stream.h"
 #include "gateway/capture.h"
+#include "gateway/capture_notes.h"
 #include "gateway/gateway.h"
 #include "gateway/merge.h"
 #include "gateway/output.h"
@@ -20,6 +21,11 @@ struct capture_instance {
 	struct merge_input *input;
 	bool started;     /* by lock */
 	struct err error; /* by lock */
+	bool joined;      /* after the start */
+	unsigned missed;  /* how often in a row the platform did not list it; by lock */
+	bool left;        /* it is to be let go; by lock */
+	bool leaving;     /* the thread's own: its agent was told */
+	uint64_t ended_at; /* wall ns, by lock */
 };
 
 /* One interface of the output. */
@@ -32,7 +38,11 @@ struct capture {
 	atomic_uint refs;
 	struct gateway *gw;
 	size_t n;
-	struct capture_instance *instances;
+	struct capture_instance *instances; /* there is room for more; n and what is new by lock, written by the thread alone */
+	struct target_instance *joining;    /* to be taken in; by lock */
+	size_t joining_n;
+	bool follows, crowded;
+	struct watch *watch; /* NULL: nobody asks again */
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
 	size_t excludes_n;
 	struct merge *merge;
@@ -50,6 +60,7 @@ struct capture {
 	uint64_t saved_ns;
 	enum stop_reason stop_reason;
 	char stop_by[128];
+	struct err stop_why; /* code ERR_NONE: the reason says it all */
 	bool killed, ended;
 	struct driver_erased erased; /* when it was killed; bytes also of what was no object yet */
 	bool closing;                /* the last bytes are on their way out: nobody joins who needs more */
@@ -59,9 +70,6 @@ struct capture {
 	uint64_t born_ns, started_ns, stop_deadline_ns, ticked_ns;
 	struct err store_err;
 };
-
-/* capture_event: one more event of the job, kept in the database; data is stolen.  Any thread, without the lock. */
-void capture_event(struct capture *c, const char *type, json_t *data);
 
 /* capture_refresh: figures that others keep go into the record; the lock is held. */
 void capture_refresh(struct capture *c);
@@ -77,6 +85,18 @@ bool capture_is_discarded(const struct capture *c);
 
 /* capture_over: its last word is in the database; who waits for its end goes on. */
 void capture_over(struct capture *c);
+
+/* capture_instances_begin: of the start: an input and a record for each. */
+int capture_instances_begin(struct capture *c, const struct target_instance *targets, struct err *err);
+
+/* capture_take_joining: those that the platform has named since get their streams; those that left lose theirs.  The thread's own. */
+void capture_take_joining(struct capture *c);
+
+/* capture_gap_note: what of an instance that joined later is missing before it, "" : nothing.  The lock is held. */
+void capture_gap_note(const struct capture *c, unsigned index, char ret[NOTE_MAX]);
+
+/* capture_stream_start: asks the agent of an instance. */
+void capture_stream_start(struct capture *c, unsigned index);
 
 /* capture_run: the thread; takes over one reference. */
 void *capture_run(void *arg);

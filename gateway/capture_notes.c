@@ -67,8 +67,8 @@ void note_end(const struct job *j, const struct job_instance *i, bool first, cha
 
 	if (j->stop_by[0])
 		snprintf(text, sizeof(text), "by %s", j->stop_by);
-	else if (i->error[0])
-		snprintf(text, sizeof(text), "%s", i->error);
+	else if (i->error[0] || i->stop_reason == j->stop_reason)
+		snprintf(text, sizeof(text), "%s", i->error[0] ? i->error : j->error);
 	ret[0] = '\0';
 	add(ret, "%s", stop_note_format(i->stop_reason, text, note));
 	add(ret,

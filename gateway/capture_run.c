@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
+#include "gateway/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static int on_interface(
 		.filter = from->filter,
 		.os = from->os,
 		.comment = from->comment};
-	char name[NOTE_MAX], description[NOTE_MAX];
+	char name[NOTE_MAX], description[NOTE_MAX], gap[NOTE_MAX], comment[2 * NOTE_MAX];
 	const char *device = from->name ? from->name : i->device;
 	bool first;
 	int rc;
@@ -48,6 +49,14 @@ static int on_interface(
 	note_interface(c->job, i, device, name, description);
 	out.name = name;
 	out.description = description;
+	pthread_mutex_lock(&c->lock);
+	capture_gap_note(c, index, gap);
+	pthread_mutex_unlock(&c->lock);
+	if (gap[0]) {
+		snprintf(comment, sizeof(comment), "%s%s%s", gap, from->comment ? "; " : "",
+			from->comment ? from->comment : "");
+		out.comment = comment;
+	}
 	if (output_interface(c->output, &out, ret_id, err) < 0)
 		return -1;
 	pthread_mutex_lock(&c->lock);
@@ -62,9 +71,11 @@ static int on_interface(
 	pthread_mutex_unlock(&c->lock);
 	if (rc < 0)
 		return -1;
+	if (first && c->follows)
+		merge_hold(c->merge, true);
 	capture_event(c, "instance_running",
-		json_pack("{s:s, s:s, s:s}", "instance", i->name, "device", device, "link_type",
-			pcapng_link_type_name(from->link_type)));
+		json_pack("{s:s, s:s, s:s, s:s*}", "instance", i->name, "device", device, "link_type",
+			pcapng_link_type_name(from->link_type), "gap", gap[0] ? gap : NULL));
 	if (first) {
 		capture_set_state(c, JOB_RUNNING);
 		capture_event(c, "running", NULL);
@@ -104,6 +115,9 @@ static void on_ended(
 	/* An agent only knows that it was told to stop; why is known here. */
 	if (c->stop_reason != STOP_NONE && (reason == STOP_USER || err->code == ERR_CANCELLED))
 		reason = c->stop_reason;
+	if (reason == STOP_USER && c->instances[index].left)
+		reason = STOP_INSTANCE_LEFT;
+	c->instances[index].ended_at = clock_wall_ns();
 	i->state = started ? INSTANCE_ENDED : INSTANCE_FAILED;
 	i->stop_reason = reason;
 	if (err->code != ERR_NONE &&
@@ -122,13 +136,15 @@ static void on_ended(
 		json_pack("{s:s, s:s, s:s, s:s}", "job", c->job->id, "instance", i->name, "reason",
 			stop_reason_name(reason), "error", i->error));
 	capture_event(c, started ? "instance_ended" : "instance_failed", data);
+	if (c->watch && c->follows)
+		watch_hint(c->watch);
 }
 
 static const struct agent_stream_ops stream_ops = {.interface = on_interface, .stats = on_stats, .ended = on_ended};
 
 /* ---- the capture's thread ---- */
 
-static void stream_start(struct capture *c, unsigned index)
+void capture_stream_start(struct capture *c, unsigned index)
 {
 	struct capture_instance *ci = &c->instances[index];
 	const struct config_gateway *cfg = &c->gw->config;
@@ -177,16 +193,19 @@ static void stream_start(struct capture *c, unsigned index)
 
 static void begin_stop(struct capture *c)
 {
-	char by[sizeof(c->stop_by)];
+	char by[sizeof(c->stop_by)], why[ERR_MSG_MAX];
 	enum stop_reason reason;
 
 	pthread_mutex_lock(&c->lock);
 	reason = c->stop_reason;
+	snprintf(why, sizeof(why), "%s", c->stop_why.msg);
 	memcpy(by, c->stop_by, sizeof(by));
 	pthread_mutex_unlock(&c->lock);
 	c->stopping = true;
+	merge_hold(c->merge, false);
 	c->stop_deadline_ns = clock_mono_ns() + c->gw->config.agents_stop_ms * CLOCK_NS_PER_MS;
-	capture_event(c, "stopping", json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "by", by));
+	capture_event(c, "stopping",
+		json_pack("{s:s, s:s, s:s*}", "reason", stop_reason_name(reason), "by", by, "error", why[0] ? why : NULL));
 	for (size_t n = 0; n < c->n; n++) {
 		if (c->instances[n].stream)
 			agent_stream_stop(c->instances[n].stream);
@@ -254,7 +273,10 @@ static void tick(struct capture *c)
 	discarded = capture_is_discarded(c);
 	save = now - c->saved_ns >= SAVE_NS && now > c->saved_ns;
 	pthread_mutex_unlock(&c->lock);
+	if (!stop && !killed)
+		capture_take_joining(c);
 	if (killed) {
+		merge_hold(c->merge, false);
 		cancel_streams(c);
 		if (discarded)
 			merge_abort(c->merge);
@@ -366,12 +388,18 @@ void *capture_run(void *arg)
 	capture_event(c, "created",
 		json_pack("{s:s, s:I}", "mode", job_mode_name(c->job->mode), "instances", (json_int_t)c->n));
 	for (unsigned n = 0; n < c->n; n++)
-		stream_start(c, n);
+		capture_stream_start(c, n);
+	if (c->watch)
+		watch_start(c->watch);
 	capture_loop(c);
+	if (c->watch)
+		watch_stop(c->watch);
 	capture_end(c);
 	capture_over(c);
 	if (c->job->state == JOB_STREAMED)
 		hold_live(c);
+	if (c->watch)
+		watch_join(c->watch); /* before the gateway may think that nothing runs any more */
 	jobs_remove(c->gw->jobs, c);
 	capture_unref(c);
 	return NULL;

@@ -27,7 +27,7 @@ struct merge {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct merge_input *inputs; /* by lock */
-	bool woken;                 /* by lock */
+	bool woken, held;           /* by lock */
 	uint64_t last_ts;           /* the consumer's own */
 };
 
@@ -172,6 +172,14 @@ void merge_abort(struct merge *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void merge_hold(struct merge *m, bool held)
+{
+	pthread_mutex_lock(&m->lock);
+	m->held = held;
+	pthread_cond_signal(&m->more);
+	pthread_mutex_unlock(&m->lock);
+}
+
 void merge_wake(struct merge *m)
 {
 	pthread_mutex_lock(&m->lock);
@@ -276,7 +284,7 @@ enum merge_result merge_next(struct merge *m, uint64_t deadline_ns, struct merge
 			result = MERGE_WOKEN;
 			break;
 		}
-		if (!h.best && !h.open) {
+		if (!h.best && !h.open && !m->held) {
 			result = MERGE_END;
 			break;
 		}

@@ -13,6 +13,8 @@
 #include "common/err.h"
 #include "gateway/segment.h"
 
+#include <stdbool.h>
+
 struct merge;
 struct merge_input;
 
@@ -31,6 +33,9 @@ void merge_close(struct merge_input *in);
 
 /* merge_abort: closes all inputs and forgets what is queued. */
 void merge_abort(struct merge *m);
+
+/* merge_hold: while held there is no MERGE_END: inputs may still be added.  Any thread. */
+void merge_hold(struct merge *m, bool held);
 
 /* merge_wake: makes merge_next return MERGE_WOKEN soon. Any thread. */
 void merge_wake(struct merge *m);

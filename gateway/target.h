@@ -22,6 +22,7 @@ struct target_instance {
 	char agent_name[256]; /* that its certificate must bear */
 	struct agent_target agent;
 	char device[CAPTURE_DEVICE_MAX]; /* filled by targets_resolve */
+	bool follows;                    /* filled by targets_resolve: of a source whose instances come and go */
 	struct err error;                /* why it cannot be captured now (a stopped VM, a crashed instance); code ERR_NONE: it can */
 };
 
@@ -62,7 +63,11 @@ struct target_source {
 	const struct target_source_ops *ops;
 	const char *type;   /* "host", "bosh", "cf" */
 	const char *issuer; /* whose people it knows; NULL: anybody's */
+	bool follows;       /* running captures take in instances that come, and let go those that leave */
 };
+
+/* Are they the same, on the same machine? */
+bool target_instance_is(const struct target_instance *a, const struct target_instance *b);
 
 /* target_set_add: a copy of i.  ERR_LIMIT (too_many_instances) when there are max already.  One of the same name and container is taken once. */
 int target_set_add(struct target_set *t, const struct target_instance *i, size_t max, struct err *err);

@@ -94,6 +94,11 @@ static bool is_same(const struct target_instance *a, const struct target_instanc
 	       strcmp(a->agent.handle, b->agent.handle) == 0 && strcmp(a->agent.address, b->agent.address) == 0;
 }
 
+bool target_instance_is(const struct target_instance *a, const struct target_instance *b)
+{
+	return is_same(a, b) && strcmp(a->host, b->host) == 0 && a->port == b->port;
+}
+
 int target_set_add(struct target_set *t, const struct target_instance *i, size_t max, struct err *err)
 {
 	struct target_instance *more;
@@ -212,11 +217,25 @@ static int take_all(
 	return 0;
 }
 
+static bool follows(const struct targets *t, json_t *target)
+{
+	const char *type = json_string_value(json_object_get(target, "type"));
+
+	for (size_t i = 0; type && i < t->n; i++) {
+		if (strcmp(t->sources[i]->type, type) == 0)
+			return t->sources[i]->follows;
+	}
+	return false;
+}
+
 static int resolve_into(
 	struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret, struct err *err)
 {
 	struct target_set one = {0};
 	int rc = resolve_one(t, q, target, &one, err);
+
+	for (size_t n = 0; n < one.n; n++)
+		one.instances[n].follows = follows(t, target);
 
 	if (rc == 0)
 		rc = take_all(&one, q, ret, err);
@@ -263,4 +282,17 @@ int targets_resolve(struct targets *t, const struct targets_query *q, struct tar
 	if (rc < 0)
 		target_set_done(ret);
 	return rc;
+}
+
+bool targets_follow(const struct targets *t, json_t *targets)
+{
+	json_t *target;
+	bool any = false;
+	size_t n;
+
+	if (!json_is_array(targets))
+		return follows(t, targets);
+	json_array_foreach(targets, n, target)
+		any |= follows(t, target);
+	return any;
 }

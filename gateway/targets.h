@@ -42,6 +42,9 @@ struct targets_query {
  * captured the first one's error comes back. */
 int targets_resolve(struct targets *t, const struct targets_query *q, struct target_set *ret, struct err *err);
 
+/* targets_follow: is any of these targets (as in targets_query) of a source whose instances come and go? */
+bool targets_follow(const struct targets *t, json_t *targets);
+
 /* targets_agents: as target_source_ops.agents, of all sources. */
 size_t targets_agents(struct targets *t, struct capture_exclude *ret, size_t max);
 

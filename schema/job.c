@@ -41,7 +41,7 @@ struct job *job_new(size_t instances_n)
 	capture_options_init(&j->options);
 	if (instances_n && !(j->instances = calloc(instances_n, sizeof(*j->instances))))
 		goto fail;
-	j->instances_n = instances_n;
+	j->instances_n = j->instances_room = instances_n;
 	for (i = 0; i < instances_n; i++)
 		j->instances[i].link_type = -1;
 	n = job_strings(j, fields, JOB_STRINGS_MAX);
@@ -52,6 +52,22 @@ struct job *job_new(size_t instances_n)
 fail:
 	job_free(j);
 	return NULL;
+}
+
+int job_make_room(struct job *j, size_t instances, struct err *err)
+{
+	struct job_instance *more;
+
+	if (instances <= j->instances_room)
+		return 0;
+	if (!(more = realloc(j->instances, instances * sizeof(*more))))
+		return err_nomem(err);
+	memset(more + j->instances_room, 0, (instances - j->instances_room) * sizeof(*more));
+	for (size_t i = j->instances_room; i < instances; i++)
+		more[i].link_type = -1;
+	j->instances = more;
+	j->instances_room = instances;
+	return 0;
 }
 
 void job_free(struct job *j)

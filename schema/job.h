@@ -86,10 +86,13 @@ struct job {
 	char *gateway; /* id of the gateway process that runs it */
 	uint64_t heartbeat_at;
 	size_t instances_n;
+	size_t instances_room; /* allocated: more may join a running capture */
 	struct job_instance *instances;
 };
 
 struct job *job_new(size_t instances_n); /* all strings "", link types -1; NULL: no memory */
+/* job_make_room: for so many instances in all, before anybody else knows of j. */
+int job_make_room(struct job *j, size_t instances, struct err *err);
 void job_free(struct job *j);
 int job_set(char **field, const char *value, struct err *err); /* replaces an owned string */
 

@@ -183,12 +183,19 @@ void gateway_rig_done(struct gateway_rig *r)
 	rig_certs_done(&r->certs);
 }
 
-struct capture *gateway_rig_start(struct gateway_rig *r, enum job_mode mode, struct err *err)
+void gateway_rig_target(struct gateway_rig *r, const char *name, struct target_instance *ret)
 {
-	struct target_instance target = {
-		.name = "web/0", .host = "127.0.0.1", .port = http_server_port(r->agent), .agent_name = "localhost"};
+	*ret = (struct target_instance){
+		.host = "127.0.0.1", .port = http_server_port(r->agent), .agent_name = "localhost", .device = "eth0"};
+	ret->agent.index = AGENT_INDEX_ANY;
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+}
+
+struct capture *gateway_rig_start_at(struct gateway_rig *r, enum job_mode mode, const struct target_set *targets,
+	const struct capture_watch *watch, struct err *err)
+{
 	struct capture_exclude none = {0};
-	struct job *j = job_new(1);
+	struct job *j = job_new(targets->n);
 
 	assert_non_null(j);
 	memcpy(j->id, r->store.job, sizeof(j->id));
@@ -200,7 +207,16 @@ struct capture *gateway_rig_start(struct gateway_rig *r, enum job_mode mode, str
 	if (mode == JOB_STORE)
 		assert_int_equal(job_set(&j->object_key, r->store.key, err), 0);
 	assert_int_equal(jobs_reserve(r->gw.jobs, "alice", err), 0);
-	return capture_start(&r->gw, j, &target, &none, 0, err);
+	return capture_start(&r->gw, j, targets->instances, &none, 0, watch, err);
+}
+
+struct capture *gateway_rig_start(struct gateway_rig *r, enum job_mode mode, struct err *err)
+{
+	struct target_instance target;
+	const struct target_set targets = {.instances = &target, .n = 1};
+
+	gateway_rig_target(r, "web/0", &target);
+	return gateway_rig_start_at(r, mode, &targets, NULL, err);
 }
 
 struct job *gateway_rig_job(struct gateway_rig *r)

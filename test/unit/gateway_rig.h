@@ -6,6 +6,7 @@
 #include "gateway/capture.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
+#include "gateway/targets.h"
 #include "test/unit/http_rig.h"
 #include "test/unit/store_rig.h"
 
@@ -34,6 +35,12 @@ void gateway_rig_done(struct gateway_rig *r);   /* all captures must have ended 
 
 /* Starts the only capture that r->store.job names. */
 struct capture *gateway_rig_start(struct gateway_rig *r, enum job_mode mode, struct err *err);
+/* As what targets stand for (they are copied), with somebody who asks again; watch NULL: nobody. */
+struct capture *gateway_rig_start_at(struct gateway_rig *r, enum job_mode mode, const struct target_set *targets,
+	const struct capture_watch *watch, struct err *err);
+
+/* gateway_rig_target: the agent as an instance. */
+void gateway_rig_target(struct gateway_rig *r, const char *name, struct target_instance *ret);
 struct job *gateway_rig_job(struct gateway_rig *r); /* as the database knows it */
 
 /* gateway_rig_until: waits for the state in memory; gateway_rig_ended: for the end, and gives the reference back. */
