@@ -31,13 +31,13 @@ struct watch {
 	struct capture *capture;
 	json_t *targets; /* a list; the thread's own */
 	struct capture_options options;
+	pthread_t thread; /* and running: watch_start's and watch_join's */
+	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* by lock */
 	struct people people;
 	bool stopped, hinted, renewed;
-	bool running; /* watch_start's and watch_join's */
-	pthread_t thread;
 	/* the thread's own */
 	uint64_t known_ns; /* monotonic: when the right was known last */
 	bool told;         /* that it is not known now */
