@@ -4,6 +4,7 @@
  * input is empty nobody knows what it will bring, so a head waits until it has been here for window_ns, or until a queue is full; then it goes,
  * and what comes later with an older timestamp is delivered all the same but counted late.  One input alone never waits.  So a hung input delays the
  * others by the window and no more, and a full queue blocks only its own producer.
+ * While it is held (merge_hold) inputs may still come, and it does not end when all there are have ended.
  *
  * Life: merge_new, merge_add for each input, merge_push... merge_close by the producers, merge_next by the consumer until MERGE_END; then
  * merge_free, after the producers are joined. */

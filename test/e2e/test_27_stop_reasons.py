@@ -231,10 +231,21 @@ WAYS = {
     "start_failed": (start_failed, {}),
 }
 NO_WAY = {"internal_error"}  # memory or threads that run out
+# Those of platforms and containers are brought about where there are some.
+ELSEWHERE = {
+    "right_gone": "test/e2e/test_44_recheck.py",
+    "target_gone": "test/e2e/test_44_recheck.py",
+    "right_unknown": "test/unit/test_watch.c",
+    "switched_off": "test/unit/test_watch.c",
+    "instance_left": "test/unit/test_watch.c",
+    "container_gone": "test/e2e/test_50_containers.py",
+}
 
 
 def test_every_reason_has_a_row():
-    assert len(REASONS) == len(set(REASONS)) and set(REASONS) == set(WAYS) | NO_WAY
+    assert len(REASONS) == len(set(REASONS)) and set(REASONS) == set(WAYS) | NO_WAY | set(ELSEWHERE)
+    for reason, path in ELSEWHERE.items():
+        assert re.search(rf"{reason}|STOP_{reason.upper()}", (PROJECT / path).read_text()), f"{path} says nothing of {reason}"
 
 
 def seen(f, job, data):
