@@ -215,8 +215,9 @@ static bool is_elsewhere(const struct agent_stream *s, int rc, const struct err 
 {
 	struct err said = {0};
 
-	if (rc < 0)
-		return err->code == ERR_NET || err->code == ERR_TIMEOUT || err->code == ERR_AUTH;
+	if (rc < 0) /* once the request has left, a capture may have begun there */
+		return err->code == ERR_AUTH ||
+		       ((err->code == ERR_NET || err->code == ERR_TIMEOUT) && !http_call_sent(s->call));
 	http_call_error(s->call, &said);
 	return strcmp(err_api_code(&said), AGENT_OTHER_INSTANCE) == 0;
 }

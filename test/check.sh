@@ -63,26 +63,31 @@ figure() { # WORD FILE...: the sum of "N WORD" in pytest's closing lines
 	done | paste -sd+ | bc_sum
 }
 
-# Two at once, for most of the time is waiting: what stores in buckets, and the rest.
+# Three at once, for most of the time is waiting: what stores in buckets, platforms and containers, and the rest, which is shown while it runs.
 # shellcheck disable=SC2317  # step calls it
 e2e() { # BUILD [PYTEST-ARGUMENT...]
-	local build=$PWD/$1 rest bucket rest_rc bucket_rc pid
+	local build=$PWD/$1 rest rc=0 out pid outs=() pids=()
 	shift
 	rest=$(mktemp)
-	bucket=$(mktemp)
-	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -c "$lane" "$@" test_3?_*.py) >"$bucket" 2>&1 &
-	pid=$!
-	trap 'kill -INT "$pid"; wait "$pid"; exit 130' INT TERM
-	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -m pytest "$@" --ignore-glob='test_3?_*') 2>&1 | tee "$rest"
-	rest_rc=${PIPESTATUS[0]}
-	wait "$pid"
-	bucket_rc=$?
+	for files in 'test_3?_*.py' 'test_[45]?_*.py'; do
+		out=$(mktemp)
+		outs+=("$out")
+		# shellcheck disable=SC2086  # a pattern, and pytest's arguments
+		(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -c "$lane" "$@" $files) >"$out" 2>&1 &
+		pids+=($!)
+	done
+	trap 'kill -INT "${pids[@]}"; wait; exit 130' INT TERM
+	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -m pytest "$@" --ignore-glob='test_[345]?_*') 2>&1 | tee "$rest"
+	[ "${PIPESTATUS[0]}" = 0 ] || rc=1
+	for pid in "${pids[@]}"; do
+		wait "$pid" || rc=1
+	done
 	trap - INT TERM
-	cat "$bucket"
-	printf '%d passed, %d failed, %d skipped\n' "$(figure passed "$rest" "$bucket")" "$(figure '(failed|error)' "$rest" "$bucket")" \
-		"$(figure skipped "$rest" "$bucket")"
-	rm -f "$rest" "$bucket"
-	[ "$rest_rc" = 0 ] && [ "$bucket_rc" = 0 ]
+	cat "${outs[@]}"
+	printf '%d passed, %d failed, %d skipped\n' "$(figure passed "$rest" "${outs[@]}")" "$(figure '(failed|error)' "$rest" "${outs[@]}")" \
+		"$(figure skipped "$rest" "${outs[@]}")"
+	rm -f "$rest" "${outs[@]}"
+	return "$rc"
 }
 steps="$*"
 # Instrumented code blinds gcc's analysis of ranges (-Wformat-truncation and the like): warnings are errors in the plain builds only.

@@ -37,6 +37,7 @@ def running(f):
     return live
 
 
+@pytest.mark.threads
 def test_token_taken_back(fleet):
     f = fleet(config=SOON)
     live = running(f)
