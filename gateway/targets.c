@@ -1,6 +1,7 @@
 #include "gateway/targets.h"
 
 #include "common/parse.h"
+#include "gateway/target_cf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,12 @@ struct targets *targets_new(const struct config_gateway *c, struct err *err)
 
 	if (!(sources[n++] = target_host_new(c->inventory_file, c->agents_name, err))) {
 		err_in(err, "inventory");
+		return NULL;
+	}
+	if (c->cf_api[0] && !(sources[n++] = target_cf_new(c, err))) {
+		err_in(err, "cf");
+		while (--n > 0)
+			sources[n - 1]->ops->free(sources[n - 1]);
 		return NULL;
 	}
 	if (!(t = targets_of(sources, n)))
