@@ -9,20 +9,33 @@
 
 /* ---- one request ---- */
 
-/* A refusal counts as Cloud Controller's only in its own words: a 404 of a router before it says nothing about an app. */
+/* A refusal counts as Cloud Controller's only in its own words: a 404 of a router before it, or of a wrong URL, says nothing about an app. */
+static bool is_own(const struct platform_answer *a, const char *said)
+{
+	static const char absent[] = "CF-ResourceNotFound";
+	size_t n = strlen(absent);
+
+	if (a->status == 404)
+		return strncmp(said, absent, n) == 0 && (said[n] == '\0' || said[n] == ',');
+	return said[0] || a->status == 429 || a->status >= 500;
+}
+
 static int refuse(const struct cloud_controller *c, const struct platform_answer *a, struct err *err)
 {
 	char said[CC_REASON_MAX], text[CC_REASON_MAX + 40];
-	bool own = cc_read_error(a->json, said);
 
+	cc_read_error(a->json, said);
 	if (a->status == 429 && a->retry_after_s > 0)
-		snprintf(text, sizeof(text), "again in %" PRIu64 " s%s%s", a->retry_after_s, own ? ": " : "", said);
+		snprintf(text, sizeof(text), "again in %" PRIu64 " s%s%s", a->retry_after_s, said[0] ? ": " : "", said);
 	else
 		snprintf(text, sizeof(text), "%s", said);
-	if (own || a->status == 429 || a->status >= 500)
+	if (is_own(a, said))
 		return platform_refuse(c->platform, a, text, err);
-	err_set(err, ERR_NET, "%s failed (HTTP %d, in words that are not its own: something before it answers)",
-		c->platform->what, a->status);
+	if (said[0])
+		err_set(err, ERR_NET, "%s failed (HTTP %d): %s", c->platform->what, a->status, said);
+	else
+		err_set(err, ERR_NET, "%s failed (HTTP %d, in words that are not its own: something before it answers)",
+			c->platform->what, a->status);
 	return err_detail(err, "platform_failed");
 }
 

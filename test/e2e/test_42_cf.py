@@ -544,6 +544,7 @@ FAILURES = {
     "401 in HTML": (answering(401, HTML, "text/html"), 502, "platform_failed", "HTTP 401, in words that are not its own"),
     "403 in HTML": (answering(403, HTML, "text/html"), 502, "platform_failed", "HTTP 403, in words that are not its own"),
     "404 of a router": (answering(404, b"404 Not Found: Requested route ('api') does not exist.\n", "text/plain"), 502, "platform_failed", "HTTP 404"),
+    "404 of a wrong URL": (refusing(404, 10000, "CF-NotFound", "Unknown request"), 502, "platform_failed", "HTTP 404): CF-NotFound"),
     "404 of another API": (answering(404, {"error": "not found"}), 502, "platform_failed", "HTTP 404"),
     "redirect": (answering(302, b"", headers={"Location": "https://elsewhere.example.test/"}), 502, "platform_failed", "HTTP 302"),
     "204": (answering(204, b""), 502, "platform_failed", "HTTP 204"),
