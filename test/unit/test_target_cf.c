@@ -89,19 +89,12 @@ static void on_request(void *ctx, struct http_request *rq)
 	pthread_mutex_unlock(&cc.lock);
 }
 
+static char url[64], ca[64], none[] = "", cf[] = "cf", cell_agent[] = "cell-agent", other_name[] = "pcap-agent",
+			     word[] = "allow";
+static struct config_gateway config;
+
 static int setup(void **state)
 {
-	static char url[64], none[] = "", issuer[] = "cf", name[] = "cell-agent", allow[] = "allow";
-	struct config_gateway c = {.cf_api = url,
-		.cf_ca = none,
-		.cf_issuer = issuer,
-		.cf_timeout_ms = 20000,
-		.cf_agent_port = 9494,
-		.cf_agent_name = name,
-		.agents_name = none,
-		.cf_label = none,
-		.cf_default = allow};
-
 	(void)state;
 	memset(&err, 0, sizeof(err));
 	assert_int_equal(http_client_global_init(&err), 0);
@@ -113,7 +106,17 @@ static int setup(void **state)
 	cc.server = http_double_start(on_request, NULL);
 	cc.asked = 0;
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_server_port(cc.server));
-	source = target_cf_new(&c, &err);
+	ca[0] = '\0';
+	config = (struct config_gateway){.cf_api = url,
+		.cf_ca = ca,
+		.cf_issuer = cf,
+		.cf_timeout_ms = 20000,
+		.cf_agent_port = 9494,
+		.cf_agent_name = cell_agent,
+		.agents_name = other_name,
+		.cf_label = none,
+		.cf_default = word};
+	source = target_cf_new(&config, &err);
 	assert_non_null(source);
 	return 0;
 }
@@ -195,6 +198,22 @@ static void instances_have_all_that_an_agent_needs(void **state)
 	assert_string_equal(cc.user, USER);
 	assert_int_equal(cc.asked, 4);
 	assert_string_equal(source->issuer, "cf");
+}
+
+static void the_configuration_counts(void **state)
+{
+	(void)state;
+	source->ops->free(source);
+	config.cf_agent_name = none;
+	config.cf_agent_port = 1234;
+	source = target_cf_new(&config, &err);
+	assert_non_null(source);
+	assert_int_equal(resolve(BY_GUID, false), 0);
+	assert_string_equal(set.instances[0].agent_name, "pcap-agent");
+	assert_int_equal(set.instances[0].port, 1234);
+	snprintf(ca, sizeof(ca), "/nonexistent/ca.pem");
+	assert_null(target_cf_new(&config, &err));
+	assert_non_null(strstr(err.msg, "/nonexistent/ca.pem"));
 }
 
 /* The server has decoded once; Cloud Controller splits at commas and decodes again. */
@@ -352,6 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(instances_have_all_that_an_agent_needs, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_configuration_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(values_of_lists_are_encoded_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_app_found_by_name_stays_that_app, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_gone_is_no_error_when_asked_again, setup, teardown),
