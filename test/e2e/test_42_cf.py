@@ -185,7 +185,7 @@ def test_pages(foundation):
             return True
         return fault
     faults = {}
-    for url in ("https://elsewhere.example.test/v3/x", f.cc.url + ".example.test/v3/x", f.cc.url + "@elsewhere/v3/x", f.cc.url + "/v2/x", "/v3/x", 5,
+    for url in ("https://elsewhere.example.test/v3/x", f.cc.url.replace("localhost", "otherhost") + "/v3/x", f.cc.url + ".example.test/v3/x", f.cc.url + "@elsewhere/v3/x", f.cc.url + "/v2/x", "/v3/x", 5,
                 f.cc.url + "/v3/a b", f.cc.url + "/v3/" + "x" * 3000):
         f.cc.fault = next_at(url)
         faults[url] = f.refused(502, "platform_failed", "next page", {"app": app}, process="*")
