@@ -23,14 +23,17 @@ static bool is_own(const struct platform_answer *a, const char *said)
 static int refuse(const struct cloud_controller *c, const struct platform_answer *a, struct err *err)
 {
 	char said[CC_REASON_MAX], text[CC_REASON_MAX + 40];
+	struct platform_answer plain = *a;
 
+	/* Each answer tells when the count of requests begins anew; only of a 429 that is the time to wait for, and said here. */
+	plain.retry_after_s = 0;
 	cc_read_error(a->json, said);
 	if (a->status == 429 && a->retry_after_s > 0)
 		snprintf(text, sizeof(text), "again in %" PRIu64 " s%s%s", a->retry_after_s, said[0] ? ": " : "", said);
 	else
 		snprintf(text, sizeof(text), "%s", said);
 	if (is_own(a, said))
-		return platform_refuse(c->platform, a, text, err);
+		return platform_refuse(c->platform, &plain, text, err);
 	if (said[0])
 		err_set(err, ERR_NET, "%s failed (HTTP %d): %s", c->platform->what, a->status, said);
 	else
