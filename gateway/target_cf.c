@@ -512,6 +512,7 @@ struct target_source *target_cf_new(const struct config_gateway *c, struct err *
 		return NULL;
 	}
 	if (platform_open(&s->platform, "Cloud Controller", c->cf_api, c->cf_ca, c->cf_timeout_ms, err) < 0) {
+		err_in(err, "cf");
 		free(s);
 		return NULL;
 	}
