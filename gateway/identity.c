@@ -59,6 +59,18 @@ bool identity_has_scope(const struct identity *i, const char *scope)
 	return false;
 }
 
+const char *identity_subject(const struct identity *i)
+{
+	static const char client[] = "client:"; /* as claims.c writes it; no person's id begins with it */
+	size_t n = strlen(i->issuer);
+	const char *id = i->user_id;
+
+	if (n == 0 || strncmp(id, i->issuer, n) != 0 || id[n] != ':')
+		return id;
+	id += n + 1;
+	return strncmp(id, client, strlen(client)) == 0 ? id + strlen(client) : id;
+}
+
 /* ---- both sources as one ---- */
 
 struct identity_any {

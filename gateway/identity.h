@@ -40,6 +40,9 @@ int identity_copy(const struct identity *from, struct identity *ret, struct err 
 
 bool identity_has_scope(const struct identity *i, const char *scope);
 
+/* identity_subject: what the issuer itself calls the person or the client, "7a1f..." or "ci": user_id without what we put before it.  Borrowed from i. */
+const char *identity_subject(const struct identity *i);
+
 /* Tokens listed by SHA-256 in a file; path "": none, so every token is refused. */
 struct identity_source *identity_static_new(const char *path, struct err *err);
 

@@ -36,7 +36,7 @@ struct target_set {
 
 struct target_query {
 	const struct identity *who; /* of the source's issuer; its token is what the platform is asked with */
-	json_t *target;             /* the object, "type" already seen */
+	json_t *target;             /* the object, "type" already seen; a source may add to it what it stands for (an app's GUID) */
 	size_t max;                 /* more instances than this: ERR_LIMIT */
 	bool again;                 /* of a running capture: named instances that are not there (any more) are no error, just not in the answer */
 };

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from rig import Agent, Bucket, Cli, FaultProxy, Fleet, Gateway, Issuer, Net, Pki, Proxy, Rgw, Session
+from rig import Agent, Bucket, Cli, CloudController, FaultProxy, Fleet, Gateway, Issuer, Net, Pki, Proxy, Rgw, Session
 from rig.fake_agent import FakeAgent
 from rig.net import remove_stale
 from rig.rgw import missing
@@ -181,6 +181,14 @@ def issuers(session, pki):
     yield make
     for issuer in made:
         issuer.close()
+
+
+@pytest.fixture
+def cloud_controller(pki):
+    """A CloudController that answers."""
+    cc = CloudController(pki)
+    yield cc
+    cc.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ cleaned up by the fixtures of conftest.py, which also look at what the daemons l
 """
 from .agent import Agent
 from .cli import Cli
+from .cloud_controller import CloudController
 from .daemon import Daemon
 from .fault_proxy import FaultProxy
 from .fleet import PORT, Fleet
@@ -23,6 +24,6 @@ from .traffic import Sender, Sink, WebServer, numbers_of
 from .wait import wait_for
 
 __all__ = [
-    "Agent", "Bucket", "Capture", "Cli", "Daemon", "FaultProxy", "Fleet", "Gateway", "Http", "Issuer", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy",
+    "Agent", "Bucket", "Capture", "Cli", "CloudController", "Daemon", "FaultProxy", "Fleet", "Gateway", "Http", "Issuer", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy",
     "Reply", "Rgw", "Sender", "Session", "Sink", "Tcpdump", "WebServer", "capinfos", "numbers_of", "read_pcap", "read_pcapng", "tshark", "wait_for",
 ]

@@ -67,9 +67,10 @@ class FakeAgent:
     script      called with an Exchange per request, in a thread of its own; its end closes the connection
     identity    its certificate (default: an agent's right one)
     handshake   False: takes connections and never says a word
+    address     numeric, of loopback; with port: to stand beside another on the same port
     """
 
-    def __init__(self, pki, script=None, identity=None, handshake=True):
+    def __init__(self, pki, script=None, identity=None, handshake=True, address="127.0.0.1", port=0):
         self.script = script
         self.handshake = handshake
         identity = identity or pki.agent
@@ -77,9 +78,9 @@ class FakeAgent:
         self.context.load_cert_chain(identity.cert, identity.key)
         self.context.load_verify_locations(pki.ca)
         self.context.verify_mode = ssl.CERT_REQUIRED
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.port = self.listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
         self.connections, self.requests, self.closed = [], [], threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -149,6 +150,28 @@ def streaming(*pieces, then="end"):
             exchange.end()
         elif then == "hang":
             exchange.wait_closed()
+    return script
+
+
+def capturing(*pieces):
+    """Answers starts with these bytes and ends each stream well when it is stopped."""
+    stops, lock = {}, threading.Lock()
+
+    def stop_of(capture):
+        with lock:
+            return stops.setdefault(capture, threading.Event())
+
+    def script(exchange):
+        if exchange.path.endswith("/stop"):
+            stop_of(exchange.path.split("/")[-2]).set()
+            exchange.reply(202, {})
+            return
+        exchange.begin()
+        for piece in pieces:
+            exchange.chunk(piece)
+        while not stop_of(exchange.body["id"]).wait(0.2) and not exchange.fake.closed.is_set():
+            pass
+        exchange.end()
     return script
 
 
