@@ -1,6 +1,7 @@
 #include "gateway/targets.h"
 
 #include "common/parse.h"
+#include "gateway/target_bosh.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +37,15 @@ struct targets *targets_new(const struct config_gateway *c, struct err *err)
 		err_in(err, "inventory");
 		return NULL;
 	}
+	if (c->bosh_director[0] && !(sources[n++] = target_bosh_new(c, err)))
+		goto fail;
 	if (!(t = targets_of(sources, n)))
 		err_nomem(err);
 	return t;
+fail:
+	for (n--; n > 0; n--)
+		sources[n - 1]->ops->free(sources[n - 1]);
+	return NULL;
 }
 
 void targets_free(struct targets *t)
