@@ -27,7 +27,8 @@ static const char *name_of(json_t *entry, const char *key)
 	const char *text = json_string_value(v);
 	size_t n = json_string_length(v);
 
-	return text && n > 0 && n < DIRECTOR_TEXT_MAX && !strchr(text, '/') && parse_is_text(text, n, false) ? text : NULL;
+	return text && n > 0 && n < DIRECTOR_TEXT_MAX && !strchr(text, '/') && parse_is_text(text, n, false) ? text
+													     : NULL;
 }
 
 static bool read_instance(json_t *entry, struct director_instance *ret)
@@ -103,8 +104,8 @@ static bool read_address(json_t *v, char ret[DIRECTOR_ADDRESS_MAX])
 	memcpy(text, said, n);
 	text[n] = '\0';
 	family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	return inet_pton(family, text, raw) == 1 && is_one_host(family, prefix) && memcmp(raw, none, sizeof(raw)) != 0 &&
-	       inet_ntop(family, raw, ret, DIRECTOR_ADDRESS_MAX);
+	return inet_pton(family, text, raw) == 1 && is_one_host(family, prefix) &&
+	       memcmp(raw, none, sizeof(raw)) != 0 && inet_ntop(family, raw, ret, DIRECTOR_ADDRESS_MAX);
 }
 
 static bool is_there(char (*list)[DIRECTOR_ADDRESS_MAX], size_t n, const char *address)
@@ -154,7 +155,8 @@ static int refuse(const struct platform *p, const struct platform_answer *a, str
 
 	if (a->status != 404)
 		return platform_refuse(p, a, description ? description : "", err);
-	err_set(err, ERR_NET, "the director does not know what a deployment is (HTTP 404): is bosh.director its address?");
+	err_set(err, ERR_NET,
+		"the director does not know what a deployment is (HTTP 404): is bosh.director its address?");
 	return err_detail(err, "platform_failed");
 }
 

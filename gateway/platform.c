@@ -15,7 +15,8 @@
 #define CONNECT_MS_MOST  5000u
 #define RETRY_AFTER_MOST 3600u
 
-int platform_open(struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err)
+int platform_open(
+	struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err)
 {
 	size_t n = strlen(url);
 
@@ -166,12 +167,14 @@ static int ask(const struct platform *p, const char *token, const char *path, st
 	return rc;
 }
 
-int platform_get(const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err)
+int platform_get(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err)
 {
 	return ask(p, token, path, NULL, ret, err);
 }
 
-int platform_probe(const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err)
+int platform_probe(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err)
 {
 	struct glance g = {.n = 0};
 
@@ -225,7 +228,8 @@ int platform_refuse(const struct platform *p, const struct platform_answer *a, c
 
 char *platform_encode(const char *text)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", hex[] = "0123456789ABCDEF";
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~",
+			  hex[] = "0123456789ABCDEF";
 	char *ret = malloc(3 * strlen(text) + 1), *out = ret;
 
 	if (!ret)

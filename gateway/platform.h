@@ -19,24 +19,27 @@ struct platform {
 };
 
 /* platform_open: ca is a path; "": the system's CAs. */
-int platform_open(struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err);
+int platform_open(
+	struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err);
 void platform_close(struct platform *p);
 
 struct platform_answer {
 	int status;
-	json_t *json;          /* the body; NULL when it is none (an answer of a proxy in front, or plain text) */
-	char text[200];        /* what a body that is no JSON begins with, made printable */
-	char location[512];    /* "" : none */
+	json_t *json;           /* the body; NULL when it is none (an answer of a proxy in front, or plain text) */
+	char text[200];         /* what a body that is no JSON begins with, made printable */
+	char location[512];     /* "" : none */
 	uint64_t retry_after_s; /* Retry-After in seconds, else until X-RateLimit-Reset; at most an hour; 0: not said */
 };
 
 /* platform_get: path begins with a slash and is sent as it stands after the base: callers encode what users gave (platform_encode).  token NULL: none.
  * -1: ERR_NET, ERR_TIMEOUT, ERR_UNAVAILABLE: no answer came; msg names what did not answer, detail "platform_unreachable".  0: an answer, of whatever status;
  * platform_answer_done after it.  Redirects are not followed.  More than PLATFORM_BODY_MAX: ERR_NET, detail "platform_failed". */
-int platform_get(const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
+int platform_get(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
 
 /* platform_probe: the same where the status is what is asked for: of a 2xx body only the beginning is read, whatever its size: into text, json is NULL. */
-int platform_probe(const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
+int platform_probe(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
 
 void platform_answer_done(struct platform_answer *a);
 

@@ -35,7 +35,8 @@ struct slug {
 static int bad_slug(size_t n, struct err *err)
 {
 	err_set(err, ERR_INPUT,
-		"target.instances: item %zu is not the name of an instance group (\"router\") or of an instance (\"router/0\", "
+		"target.instances: item %zu is not the name of an instance group (\"router\") or of an instance "
+		"(\"router/0\", "
 		"\"router/ID\")",
 		n + 1);
 	return err_field(err, "target.instances");
@@ -49,7 +50,8 @@ static bool read_slug(json_t *item, struct slug *ret)
 	if (!text || n == 0 || n >= CAPTURE_NAME_MAX || !parse_is_text(text, n, false) ||
 		(slash && (slash == text || !slash[1] || strchr(slash + 1, '/'))))
 		return false;
-	*ret = (struct slug){.text = text, .group_n = slash ? (size_t)(slash - text) : n, .part = slash ? slash + 1 : NULL};
+	*ret = (struct slug){
+		.text = text, .group_n = slash ? (size_t)(slash - text) : n, .part = slash ? slash + 1 : NULL};
 	if (ret->part && strspn(ret->part, "0123456789") == strlen(ret->part)) {
 		ret->is_index = true;
 		if (parse_u64(ret->part, 0, DIRECTOR_NO_INDEX - 1, &ret->index, NULL) < 0)
@@ -61,9 +63,8 @@ static bool read_slug(json_t *item, struct slug *ret)
 /* names NULL: the whole deployment, for which *ret stays NULL. */
 static int read_slugs(json_t *names, struct slug **ret, size_t *ret_n, struct err *err)
 {
-	size_t n, size = json_array_size(names);
+	size_t size = json_array_size(names);
 	struct slug *s;
-	json_t *item;
 
 	*ret = NULL;
 	*ret_n = 0;
@@ -75,9 +76,8 @@ static int read_slugs(json_t *names, struct slug **ret, size_t *ret_n, struct er
 	}
 	if (!(s = calloc(size, sizeof(*s))))
 		return err_nomem(err);
-	json_array_foreach(names, n, item)
-	{
-		if (!read_slug(item, &s[n])) {
+	for (size_t n = 0; n < size; n++) {
+		if (!read_slug(json_array_get(names, n), &s[n])) {
 			free(s);
 			return bad_slug(n, err);
 		}
@@ -178,8 +178,8 @@ static int select_slug(const struct target_bosh *s, const struct target_query *q
 	return 0;
 }
 
-static int select_all(const struct target_bosh *s, const struct target_query *q, const struct slug *slugs, size_t slugs_n,
-	const struct director_instances *d, struct target_set *ret, struct err *err)
+static int select_all(const struct target_bosh *s, const struct target_query *q, const struct slug *slugs,
+	size_t slugs_n, const struct director_instances *d, struct target_set *ret, struct err *err)
 {
 	bool *taken = calloc(d->n + 1, sizeof(*taken));
 	char shown[80];
@@ -276,7 +276,8 @@ struct target_source *target_bosh_new(const struct config_gateway *c, struct err
 	s->source = (struct target_source){.ops = &ops, .type = "bosh", .issuer = s->issuer};
 	if (!s->issuer || !s->agent_name) {
 		err_nomem(err);
-	} else if (platform_open(&s->director, "the director", c->bosh_director, c->bosh_ca, c->bosh_timeout_ms, err) < 0) {
+	} else if (platform_open(&s->director, "the director", c->bosh_director, c->bosh_ca, c->bosh_timeout_ms, err) <
+		   0) {
 		err_in(err, "bosh.ca");
 	} else {
 		return &s->source;

@@ -131,7 +131,8 @@ static void what_its_answers_mean(void **state)
 		variables = rows[i].variables;
 		instances = rows[i].instances;
 		rc = deployment("cf");
-		if (err.code != rows[i].code || strcmp(err.detail, rows[i].detail) != 0 || !strstr(err.msg, rows[i].msg))
+		if (err.code != rows[i].code || strcmp(err.detail, rows[i].detail) != 0 ||
+			!strstr(err.msg, rows[i].msg))
 			fail_msg("row %zu: %s, %s: %s", i, err_code_name(err.code), err.detail, err.msg);
 		assert_int_equal(rc, err.code == ERR_NONE ? 0 : -1);
 		assert_int_equal(d.n, rc == 0 ? 1 : 0);
@@ -232,7 +233,8 @@ static void names_have_a_length(void **state)
 	(void)state;
 	memset(name, 'n', sizeof(name));
 	for (size_t n = DIRECTOR_TEXT_MAX - 1; n <= DIRECTOR_TEXT_MAX; n++) {
-		snprintf(text, sizeof(text), "[{\"job\":\"%.*s\",\"index\":0},{\"job\":\"a\",\"id\":\"%.*s\"},{\"job\":\"z\",\"index\":0}]",
+		snprintf(text, sizeof(text),
+			"[{\"job\":\"%.*s\",\"index\":0},{\"job\":\"a\",\"id\":\"%.*s\"},{\"job\":\"z\",\"index\":0}]",
 			(int)n, name, (int)n, name);
 		assert_int_equal(read_text(text), 0);
 		assert_int_equal(d.n, n < DIRECTOR_TEXT_MAX ? 3 : 1);
@@ -279,10 +281,15 @@ static void addresses(void **state)
 	addresses_are("[\"10.0.0.1\"]", 0, "");
 	addresses_are("[\"10.0.0.1\",\"10.0.0.1/32\",\"10.0.0.1\"]", 8, "10.0.0.1");
 	addresses_are("[\"FD00:0:0::1\",\"fd00::1/128\"]", 8, "fd00::1");
-	addresses_are("[\"10.0.0.16/28\",\"fd00::/64\",\"10.0.0.1/128\",\"fd00::1/32\",\"10.0.0.1/\",\"10.0.0.1/32/32\",\"/32\",\"/\"]", 8, "");
+	addresses_are("[\"10.0.0.16/28\",\"fd00::/64\",\"10.0.0.1/128\",\"fd00::1/32\",\"10.0.0.1/\",\"10.0.0.1/32/"
+		      "32\",\"/32\",\"/\"]",
+		8, "");
 	addresses_are("[\"0.0.0.0\",\"::\",\"0.0.0.0/32\",\"::/128\"]", 8, "");
-	addresses_are("[null,5,[],{},true,\"\",\"x\",\"10.0.0\",\"10.0.0.256\",\"010.0.0.1\",\"1\",\" 10.0.0.1\",\"fe80::1%eth0\",\"[fd00::1]\",\":\"]", 8, "");
-	addresses_are("[\"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128\"]", 8, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	addresses_are("[null,5,[],{},true,\"\",\"x\",\"10.0.0\",\"10.0.0.256\",\"010.0.0.1\",\"1\",\" "
+		      "10.0.0.1\",\"fe80::1%eth0\",\"[fd00::1]\",\":\"]",
+		8, "");
+	addresses_are("[\"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128\"]", 8,
+		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 	addresses_are("[\"fffffffffffffffffffffffffffffffffffffffffffffffffff:ffff:ffff:255.255.255.255\"]", 8, "");
 }
 

@@ -115,6 +115,7 @@ static void asked_as_its_user(void **state)
 	assert_string_equal(say.path, "/a b/../c"); /* as it stands, but for the double's decoding */
 	assert_string_equal(say.authorization, "Bearer t0ken");
 	assert_string_equal(say.accept, "application/json");
+	platform_answer_done(&a);
 	assert_int_equal(platform_get(&p, NULL, "/", &a, &err), 0);
 	assert_string_equal(say.authorization, "");
 	assert_int_equal(say.asked, 2);
@@ -219,6 +220,7 @@ static void size_has_a_bound(void **state)
 	free(body);
 	body = many(PLATFORM_BODY_MAX + 1, ' ');
 	says(200, body);
+	platform_answer_done(&a);
 	assert_int_equal(platform_get(&p, "t", "/", &a, &err), -1);
 	assert_int_equal(err.code, ERR_NET);
 	assert_string_equal(err.detail, "platform_failed");
