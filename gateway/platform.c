@@ -6,6 +6,8 @@
 #include "common/json_in.h"
 #include "common/parse.h"
 
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,8 @@
 #define CONNECT_MS_MOST  5000u
 #define RETRY_AFTER_MOST 3600u
 
-int platform_open(struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err)
+int platform_open(
+	struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err)
 {
 	size_t n = strlen(url);
 
@@ -43,16 +46,34 @@ void platform_close(struct platform *p)
 
 /* ---- an answer ---- */
 
+static uint64_t at_most(uint64_t v, uint64_t most)
+{
+	return v < most ? v : most;
+}
+
+/* A date, which Retry-After may be too, counts as not said. */
 static uint64_t retry_after(const struct http_call *call)
 {
 	const char *after = http_call_header(call, "Retry-After"), *reset = http_call_header(call, "X-RateLimit-Reset");
 	uint64_t now_s = clock_wall_ns() / CLOCK_NS_PER_S, s = 0;
 
-	if (after && parse_u64(after, 0, RETRY_AFTER_MOST, &s, NULL) == 0)
-		return s;
-	if (reset && parse_u64(reset, now_s, now_s + RETRY_AFTER_MOST, &s, NULL) == 0)
-		return s - now_s;
+	if (after && parse_u64(after, 0, UINT64_MAX, &s, NULL) == 0)
+		return at_most(s, RETRY_AFTER_MOST);
+	if (reset && parse_u64(reset, now_s, UINT64_MAX, &s, NULL) == 0)
+		return at_most(s - now_s, RETRY_AFTER_MOST);
 	return 0;
+}
+
+/* How a body begins, in printable characters. */
+static void take_text(const void *p, size_t n, struct platform_answer *ret)
+{
+	char raw[sizeof(ret->text) + 1]; /* one more than fits: parse_printable shows that it was cut */
+
+	n = n < sizeof(raw) - 1 ? n : sizeof(raw) - 1;
+	if (n > 0)
+		memcpy(raw, p, n);
+	raw[n] = '\0';
+	parse_printable(raw, ret->text, sizeof(ret->text));
 }
 
 static void take_answer(const struct http_call *call, struct platform_answer *ret)
@@ -63,11 +84,9 @@ static void take_answer(const struct http_call *call, struct platform_answer *re
 	ret->status = http_call_status(call);
 	ret->retry_after_s = retry_after(call);
 	if (location && strlen(location) < sizeof(ret->location))
-		snprintf(ret->location, sizeof(ret->location), "%s", location);
-	if (body->len == 0 || (ret->json = json_in_parse(body->data, body->len, NULL)))
-		return;
-	snprintf(ret->text, sizeof(ret->text), "%.*s", (int)(body->len < sizeof(ret->text) ? body->len : sizeof(ret->text) - 1),
-		(const char *)body->data);
+		parse_printable(location, ret->location, sizeof(ret->location));
+	if (body->len > 0 && !(ret->json = json_in_parse(body->data, body->len, NULL)))
+		take_text(body->data, body->len, ret);
 }
 
 void platform_answer_done(struct platform_answer *a)
@@ -76,7 +95,40 @@ void platform_answer_done(struct platform_answer *a)
 	memset(a, 0, sizeof(*a));
 }
 
-int platform_get(const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err)
+/* ---- asking ---- */
+
+/* The beginning of a body that nobody wants to read. */
+struct glance {
+	uint8_t bytes[sizeof(((struct platform_answer *)NULL)->text)];
+	size_t n;
+};
+
+static int on_glance(void *ctx, const uint8_t *p, size_t n)
+{
+	struct glance *g = ctx;
+	size_t room = sizeof(g->bytes) - g->n, take = n < room ? n : room;
+
+	memcpy(g->bytes + g->n, p, take);
+	g->n += take;
+	return g->n < sizeof(g->bytes) ? 0 : -1;
+}
+
+static int no_answer(const struct platform *p, struct err *e)
+{
+	if (e->code == ERR_LIMIT) {
+		e->code = ERR_NET;
+		err_in(e, "the answer of %s cannot be taken", p->what);
+		return err_detail(e, "platform_failed");
+	}
+	if (e->code != ERR_TIMEOUT && e->code != ERR_NOMEM)
+		e->code = ERR_NET;
+	err_in(e, "%s does not answer", p->what);
+	return err_detail(e, "platform_unreachable");
+}
+
+/* glance NULL: the body is wanted. */
+static int ask(const struct platform *p, const char *token, const char *path, struct glance *glance,
+	struct platform_answer *ret, struct err *err)
 {
 	static const char *const headers[] = {"Accept: application/json", NULL};
 	char *url = fs_path("%s%s", p->url, path);
@@ -90,6 +142,8 @@ int platform_get(const struct platform *p, const char *token, const char *path, 
 		.connect_timeout_ms = p->timeout_ms < CONNECT_MS_MOST ? (unsigned)p->timeout_ms : CONNECT_MS_MOST,
 		.total_timeout_ms = (unsigned)p->timeout_ms,
 		.body_bytes_max = PLATFORM_BODY_MAX,
+		.on_data = glance ? on_glance : NULL,
+		.ctx = glance,
 	};
 	struct http_call *call;
 	struct err e = {0};
@@ -101,18 +155,34 @@ int platform_get(const struct platform *p, const char *token, const char *path, 
 	call = http_call_new(&o, &e);
 	free(url);
 	rc = call ? http_call_run(call, &e) : -1;
+	if (rc < 0 && e.code == ERR_CANCELLED) /* by on_glance, which had enough: nobody else does */
+		rc = 0;
 	if (rc == 0)
 		take_answer(call, ret);
 	http_call_free(call);
-	if (rc == 0)
-		return 0;
-	if (e.code != ERR_TIMEOUT && e.code != ERR_NOMEM)
-		e.code = ERR_NET;
-	err_in(&e, "%s does not answer", p->what);
-	err_detail(&e, "platform_unreachable");
-	if (err)
+	if (rc < 0)
+		no_answer(p, &e);
+	if (rc < 0 && err)
 		*err = e;
-	return -1;
+	return rc;
+}
+
+int platform_get(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err)
+{
+	return ask(p, token, path, NULL, ret, err);
+}
+
+int platform_probe(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err)
+{
+	struct glance g = {.n = 0};
+
+	if (ask(p, token, path, &g, ret, err) < 0)
+		return -1;
+	if (g.n > 0)
+		take_text(g.bytes, g.n, ret);
+	return 0;
 }
 
 /* ---- what is wrong with it ---- */
@@ -129,25 +199,37 @@ static const struct {
 	{503, ERR_UNAVAILABLE, "is not available now", "platform_failed"},
 };
 
+static bool is_redirect(int status)
+{
+	return status >= 300 && status < 400;
+}
+
 int platform_refuse(const struct platform *p, const struct platform_answer *a, const char *detail, struct err *err)
 {
 	const char *colon = detail[0] ? ": " : "";
-	char shown[160];
+	char shown[160], wait[48] = "";
 
 	parse_printable(detail, shown, sizeof(shown));
+	if (a->retry_after_s > 0)
+		snprintf(wait, sizeof(wait), "; try again in %" PRIu64 " s", a->retry_after_s);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		if (refusals[i].status != a->status)
 			continue;
-		err_set(err, refusals[i].code, "%s %s%s%s", p->what, refusals[i].text, colon, shown);
+		err_set(err, refusals[i].code, "%s %s%s%s%s", p->what, refusals[i].text, colon, shown, wait);
 		return refusals[i].detail[0] ? err_detail(err, refusals[i].detail) : -1;
 	}
-	err_set(err, ERR_NET, "%s failed (HTTP %d)%s%s", p->what, a->status, colon, shown);
+	if (is_redirect(a->status))
+		err_set(err, ERR_NET, "%s answers with a redirect (HTTP %d), which is not followed%s%s", p->what,
+			a->status, colon, shown);
+	else
+		err_set(err, ERR_NET, "%s failed (HTTP %d)%s%s%s", p->what, a->status, colon, shown, wait);
 	return err_detail(err, "platform_failed");
 }
 
 char *platform_encode(const char *text)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", hex[] = "0123456789ABCDEF";
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~",
+			  hex[] = "0123456789ABCDEF";
 	char *ret = malloc(3 * strlen(text) + 1), *out = ret;
 
 	if (!ret)

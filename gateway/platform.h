@@ -19,25 +19,33 @@ struct platform {
 };
 
 /* platform_open: ca is a path; "": the system's CAs. */
-int platform_open(struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err);
+int platform_open(
+	struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err);
 void platform_close(struct platform *p);
 
 struct platform_answer {
 	int status;
-	json_t *json;          /* the body; NULL when it is none (an answer of a proxy in front, or plain text) */
-	char text[200];        /* what a body that is no JSON begins with, made printable */
-	char location[512];    /* "" : none */
-	uint64_t retry_after_s; /* Retry-After in seconds, else until X-RateLimit-Reset; 0: not said */
+	json_t *json;           /* the body; NULL when it is none (an answer of a proxy in front, or plain text) */
+	char text[200];         /* what a body that is no JSON begins with, made printable */
+	char location[512];     /* "" : none */
+	uint64_t retry_after_s; /* Retry-After in seconds, else until X-RateLimit-Reset; at most an hour; 0: not said */
 };
 
 /* platform_get: path begins with a slash and is sent as it stands after the base: callers encode what users gave (platform_encode).  token NULL: none.
  * -1: ERR_NET, ERR_TIMEOUT, ERR_UNAVAILABLE: no answer came; msg names what did not answer, detail "platform_unreachable".  0: an answer, of whatever status;
- * platform_answer_done after it.  Redirects are not followed. */
-int platform_get(const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
+ * platform_answer_done after it.  Redirects are not followed.  More than PLATFORM_BODY_MAX: ERR_NET, detail "platform_failed". */
+int platform_get(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
+
+/* platform_probe: the same where the status is what is asked for: of a 2xx body only the beginning is read, whatever its size: into text, json is NULL. */
+int platform_probe(
+	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
+
 void platform_answer_done(struct platform_answer *a);
 
 /* platform_refuse: err for an answer that is not what was asked for: 401 -> ERR_AUTH (platform_token), 403 -> ERR_PERM, 404 -> ERR_NOT_FOUND,
- * 429 -> ERR_BUSY (platform_busy), 503 -> ERR_UNAVAILABLE, else ERR_NET (platform_failed).  detail: what the platform's own error says, "" : nothing.  -1. */
+ * 429 -> ERR_BUSY (platform_busy), 503 -> ERR_UNAVAILABLE, else, also of a redirect, ERR_NET (platform_failed).  detail: what the platform's own error
+ * says, "" : nothing.  -1. */
 int platform_refuse(const struct platform *p, const struct platform_answer *a, const char *detail, struct err *err);
 
 /* platform_encode: text for one segment of a path or one value of a query (RFC 3986); NULL: no memory.  Caller frees. */

@@ -1,6 +1,7 @@
 #include "gateway/targets.h"
 
 #include "common/parse.h"
+#include "gateway/target_bosh.h"
 #include "gateway/target_cf.h"
 
 #include <stdio.h>
@@ -37,6 +38,8 @@ struct targets *targets_new(const struct config_gateway *c, struct err *err)
 		err_in(err, "inventory");
 		return NULL;
 	}
+	if (c->bosh_director[0] && !(sources[n++] = target_bosh_new(c, err)))
+		goto fail;
 	if (c->cf_api[0] && !(sources[n++] = target_cf_new(c, err)))
 		goto fail;
 	if (!(t = targets_of(sources, n)))
