@@ -284,8 +284,13 @@ int capture_open(struct capture *c, const char *own_traffic, struct container *c
 	o.netns = where.netns;
 	o.ifindex = where.ifindex;
 	c->device = device_open(&o, err);
-	if (!c->device || (container && container_verify(container, err) < 0))
+	if (!c->device)
 		return -1;
+	if (container) {
+		container_opened(container);
+		if (container_verify(container, err) < 0)
+			return -1;
+	}
 	read_counts(c); /* the zero of the totals */
 	c->started_wall_ns = clock_wall_ns();
 	if (device_join(c->device, err) < 0)

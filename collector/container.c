@@ -28,7 +28,8 @@ struct container {
 	char *mount;                      /* path of the namespace's mount */
 	bool mounted;                     /* it is there, and it is this namespace: */
 	struct netns_id mount_id;
-	int netns;                    /* -1: reached from the host */
+	bool inside;                  /* it can be entered; else it is reached from the host */
+	int netns;                    /* -1 also after container_opened */
 	char no_entry[ERR_MSG_MAX];   /* why */
 	char host_end[IF_NAMESIZE];   /* "" : none is known */
 	unsigned host_ifindex;        /* 0: there is none */
@@ -180,6 +181,7 @@ static int try_netns(struct container *c, int fd, struct err *err)
 
 	if (netns_run(fd, nothing, NULL, &cause) == 0) {
 		c->netns = fd;
+		c->inside = true;
 		return 0;
 	}
 	fs_close(fd);
@@ -234,7 +236,7 @@ static int reach(struct container *c, const char *no_entry, struct err *err)
 		return -1;
 	if (no_entry)
 		snprintf(c->no_entry, sizeof(c->no_entry), "%s", no_entry);
-	if (c->netns < 0)
+	if (!c->inside)
 		find_host_end(c);
 	if (c->process.pid && !container_process_lives(c->config->containers_proc, &c->process))
 		return refuse_gone(c, err, "has just ended");
@@ -289,7 +291,7 @@ int container_device(struct container *c, const char *name, struct container_dev
 	char text[ERR_MSG_MAX];
 
 	*ret = (struct container_device){.name = name, .netns = c->netns};
-	if (c->netns >= 0)
+	if (c->inside)
 		return 0;
 	if (strcmp(name, DEVICE_AT_HOST) != 0 || !*c->host_end) {
 		snprintf(text, sizeof(text),
@@ -311,6 +313,12 @@ int container_device(struct container *c, const char *name, struct container_dev
 	return 0;
 }
 
+void container_opened(struct container *c)
+{
+	fs_close(c->netns);
+	c->netns = -1;
+}
+
 /* ---- is it still there? ---- */
 
 /* NULL: it is the same as before. */
@@ -319,7 +327,7 @@ static const char *what_changed(const struct container *c, const struct containe
 	if (strcmp(now->app, c->entry.app) != 0 || strcmp(now->ip, c->entry.ip) != 0 ||
 		strcmp(now->workload, c->entry.workload) != 0)
 		return "the cell's record of it is another one now";
-	if (c->netns < 0 && now->ip_shared)
+	if (!c->inside && now->ip_shared)
 		return "another container has the same address";
 	return NULL;
 }

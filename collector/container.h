@@ -50,6 +50,9 @@ struct container_device {
 };
 int container_device(struct container *c, const char *name, struct container_device *ret, struct err *err);
 
+/* container_opened: everything that is to be opened there is open.  A descriptor of the namespace's mount would keep Garden from taking it down. */
+void container_opened(struct container *c);
+
 /* container_verify: the records still say what they said when it was found.  To be asked between opening and joining the device. */
 int container_verify(const struct container *c, struct err *err);
 
