@@ -2,7 +2,11 @@
 
 #include "collector/capture.h"
 #include "collector/capture_table.h"
+#include "collector/container.h"
+#include "collector/devices.h"
+#include "collector/netns.h"
 #include "collector/own_traffic.h"
+#include "collector/privileges.h"
 #include "common/http_server.h"
 #include "common/json_in.h"
 #include "common/log.h"
@@ -11,6 +15,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,12 +28,15 @@
 
 #define CAPTURES_PATH "/v1/captures"
 #define INFO_PATH     "/v1/info"
+#define DEVICES_PATH  "/v1/devices"
 #define STOP_WORD     "/stop"
 
 /* A capture and the connection that it goes out by: made by the request that starts it, freed when its stream is closed. */
 struct slot {
 	struct agent *agent;
 	struct capture_slot entry;
+	struct agent_target target;
+	struct container *container; /* NULL: of this host */
 	char job[ID_MAX], name[CAPTURE_NAME_MAX], device[CAPTURE_DEVICE_MAX];
 };
 
@@ -37,6 +45,7 @@ struct agent {
 	const struct config_agent *config;
 	struct http_server *server;
 	struct capture_table *table;
+	char no_entry[256]; /* why containers are not entered; "" : they are */
 };
 
 /* ---- the life of a slot ---- */
@@ -46,6 +55,7 @@ static void slot_free(struct slot *s)
 	if (!s)
 		return;
 	capture_free(s->entry.capture);
+	container_free(s->container);
 	free(s);
 }
 
@@ -67,6 +77,7 @@ static struct slot *slot_new(struct agent *a, const struct agent_request *r, int
 	}
 	s->agent = a;
 	s->entry.fd = fd;
+	s->target = r->target;
 	memcpy(s->entry.id, r->id, sizeof(s->entry.id));
 	memcpy(s->job, r->job, sizeof(s->job));
 	memcpy(s->name, r->name, sizeof(s->name));
@@ -79,10 +90,27 @@ static struct slot *slot_new(struct agent *a, const struct agent_request *r, int
 	return s;
 }
 
+/* Which container is meant, for the log. */
+static void add_target(json_t *fields, const struct agent_target *t, const struct container *c)
+{
+	const char *handle = c ? container_entry(c)->handle : t->handle;
+
+	if (t->type != AGENT_TARGET_CONTAINER)
+		return;
+	if (*handle)
+		json_object_set_new(fields, "handle", json_string(handle));
+	if (!*handle && *t->address)
+		json_object_set_new(fields, "address", json_string(t->address));
+	json_object_set_new(fields, "app", json_string(t->app));
+}
+
 /* Never the filter: what somebody looks for is nobody else's business. */
 static json_t *slot_json(const struct slot *s)
 {
-	return json_pack("{s:s, s:s, s:s}", "capture", s->entry.id, "instance", s->name, "device", s->device);
+	json_t *fields = json_pack("{s:s, s:s, s:s}", "capture", s->entry.id, "instance", s->name, "device", s->device);
+
+	add_target(fields, &s->target, s->container);
+	return fields;
 }
 
 static void log_started(const struct slot *s, const char *peer)
@@ -137,7 +165,7 @@ static void stream_close(void *ctx)
 
 /* ---- requests ---- */
 
-enum route { ROUTE_NONE, ROUTE_START, ROUTE_STOP, ROUTE_INFO };
+enum route { ROUTE_NONE, ROUTE_START, ROUTE_STOP, ROUTE_INFO, ROUTE_DEVICES };
 
 /* ret_id (of ROUTE_STOP) may be NULL. */
 static enum route route_of(const char *path, char ret_id[ID_MAX])
@@ -146,6 +174,8 @@ static enum route route_of(const char *path, char ret_id[ID_MAX])
 
 	if (strcmp(path, INFO_PATH) == 0)
 		return ROUTE_INFO;
+	if (strcmp(path, DEVICES_PATH) == 0)
+		return ROUTE_DEVICES;
 	if (strncmp(path, CAPTURES_PATH, strlen(CAPTURES_PATH)) != 0)
 		return ROUTE_NONE;
 	path += strlen(CAPTURES_PATH);
@@ -180,23 +210,38 @@ static void on_headers(void *ctx, struct http_request *rq)
 	}
 }
 
-static int read_request(struct http_request *rq, struct agent_request *ret, struct err *err)
+/* Is it us who are meant, and do we offer it? */
+static int check_target(const struct agent *a, const struct agent_target *t, struct err *err)
+{
+	const char *own = a->config->instance;
+
+	if (!config_agent_offers(a->config, t->type == AGENT_TARGET_HOST ? "host" : "container")) {
+		err_set(err, ERR_PERM, "target.type: this agent offers no captures of %s",
+			t->type == AGENT_TARGET_HOST ? "its host's own devices" : "containers");
+		err_field(err, "target.type");
+		return err_detail(err, "target_not_offered");
+	}
+	if (!*t->instance || strcmp(t->instance, own) == 0)
+		return 0;
+	err_set(err, ERR_STATE, "target.instance: \"%s\" is meant, and this machine %s%s%s", t->instance,
+		*own ? "is \"" : "was not told who it is (setting `instance`)", own, *own ? "\"" : "");
+	err_field(err, "target.instance");
+	return err_detail(err, AGENT_OTHER_INSTANCE);
+}
+
+static int read_request(struct agent *a, struct http_request *rq, struct agent_request *ret, struct err *err)
 {
 	size_t n;
 	const void *body = http_request_body(rq, &n);
 	json_t *obj = json_in_parse(body, n, err);
 	int rc;
 
+	*ret = (struct agent_request){0};
 	if (!obj)
 		return -1;
 	rc = agent_request_from_json(obj, ret, err);
 	json_decref(obj);
-	if (rc == 0 && (ret->target.type != AGENT_TARGET_HOST || ret->target.instance[0])) {
-		err_set(err, ERR_PERM, "target.type: this agent offers whole devices of its host only");
-		err_field(err, "target.type");
-		return err_detail(err, "target_not_offered");
-	}
-	return rc;
+	return rc < 0 ? -1 : check_target(a, &ret->target, err);
 }
 
 /* Small pieces go out at once, and what the gateway does not acknowledge for peer_timeout ends the connection: a gateway that
@@ -210,9 +255,15 @@ static void tune_socket(const struct agent *a, int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
+static struct container *find_container(const struct agent *a, const struct agent_target *t, struct err *err)
+{
+	return container_find(a->config, *a->no_entry ? a->no_entry : NULL, t, err);
+}
+
 static int open_slot(struct slot *s, struct http_request *rq, const struct agent_request *r, struct err *err)
 {
-	struct own_traffic own = {.excludes = r->excludes, .excludes_n = r->excludes_n};
+	const bool of_container = r->target.type == AGENT_TARGET_CONTAINER;
+	struct own_traffic own = {.excludes = r->excludes, .excludes_n = r->excludes_n, .container = of_container};
 	struct buf text;
 	int rc = -1;
 
@@ -225,18 +276,27 @@ static int open_slot(struct slot *s, struct http_request *rq, const struct agent
 		err_nomem(err);
 		goto out;
 	}
+	if (of_container && !(s->container = find_container(s->agent, &r->target, err)))
+		goto out;
 	tune_socket(s->agent, s->entry.fd);
-	rc = capture_open(s->entry.capture, buf_str(&text), s->entry.fd, err);
+	rc = capture_open(s->entry.capture, buf_str(&text), s->container, s->entry.fd, err);
 out:
 	buf_done(&text);
 	return rc;
 }
 
-static void refuse_start(struct http_request *rq, const struct err *err)
+static void refuse(struct http_request *rq, const char *event, const struct agent_target *t, const struct err *err)
 {
-	log_event(LOG_LEVEL_INFO, "capture.refused",
-		json_pack("{s:s, s:s}", "code", err_api_code(err), "field", err->field));
+	json_t *fields = json_pack("{s:s, s:s}", "code", err_api_code(err), "field", err->field);
+
+	add_target(fields, t, NULL);
+	log_event(LOG_LEVEL_INFO, event, fields);
 	http_reply_err(rq, err);
+}
+
+static void refuse_start(struct http_request *rq, const struct agent_request *r, const struct err *err)
+{
+	refuse(rq, "capture.refused", &r->target, err);
 }
 
 static void handle_start(struct agent *a, struct http_request *rq)
@@ -246,19 +306,19 @@ static void handle_start(struct agent *a, struct http_request *rq)
 	struct err err = {0};
 	struct slot *s;
 
-	if (read_request(rq, &r, &err) < 0) {
-		refuse_start(rq, &err);
+	if (read_request(a, rq, &r, &err) < 0) {
+		refuse_start(rq, &r, &err);
 		return;
 	}
 	log_context_job(r.job);
 	s = slot_new(a, &r, http_request_fd(rq), &err);
 	if (!s || capture_table_add(a->table, &s->entry, &err) < 0) {
 		slot_free(s);
-		refuse_start(rq, &err);
+		refuse_start(rq, &r, &err);
 	} else if (open_slot(s, rq, &r, &err) < 0) {
 		capture_table_remove(a->table, &s->entry);
 		slot_free(s);
-		refuse_start(rq, &err);
+		refuse_start(rq, &r, &err);
 	} else {
 		log_started(s, http_request_peer(rq));
 		http_reply_header(rq, "Pcap-Capture", s->entry.id);
@@ -280,13 +340,75 @@ static void handle_stop(struct agent *a, struct http_request *rq, const char *id
 		http_reply_json(rq, 202, json_pack("{s:s}", "id", id));
 }
 
+static int read_devices(struct agent *a, struct http_request *rq, struct agent_target *ret, struct err *err)
+{
+	size_t n;
+	const void *body = http_request_body(rq, &n);
+	json_t *obj = json_in_parse(body, n, err), *target = NULL;
+	struct json_in in;
+	int rc = -1;
+
+	*ret = (struct agent_target){0};
+	if (!obj)
+		return -1;
+	json_in_begin(&in, obj, "", err);
+	json_in_obj(&in, "target", JSON_IN_REQUIRED, &target);
+	if (json_in_end(&in) == 0 && agent_target_from_json(target, ret, err) == 0)
+		rc = check_target(a, ret, err);
+	json_decref(obj);
+	return rc;
+}
+
+static json_t *container_devices(struct agent *a, const struct agent_target *t, struct err *err)
+{
+	struct container *c = find_container(a, t, err);
+	struct container_device eth0;
+	json_t *list = NULL;
+
+	if (!c)
+		return NULL;
+	if (container_device(c, "eth0", &eth0, err) == 0)
+		list = eth0.netns >= 0 ? devices_list(eth0.netns, true, err)
+				       : devices_host_end(eth0.name, container_entry(c)->ip, eth0.note, err);
+	if (list && container_verify(c, err) < 0) {
+		json_decref(list);
+		list = NULL;
+	}
+	container_free(c);
+	return list;
+}
+
+static void handle_devices(struct agent *a, struct http_request *rq)
+{
+	struct agent_target t;
+	struct err err = {0};
+	json_t *list = NULL;
+
+	if (read_devices(a, rq, &t, &err) == 0)
+		list = t.type == AGENT_TARGET_HOST ? devices_list(-1, false, &err) : container_devices(a, &t, &err);
+	if (list)
+		http_reply_json(rq, 200, json_pack("{s:o}", "devices", list));
+	else
+		refuse(rq, "devices.refused", &t, &err);
+}
+
+static json_t *targets_json(const struct config_list *l)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		json_array_append_new(array, json_string(l->items[i]));
+	return array;
+}
+
 static void handle_info(struct agent *a, struct http_request *rq)
 {
 	size_t n = capture_table_count(a->table);
 
 	http_reply_json(rq, 200,
-		json_pack("{s:s, s:i, s:[s], s:I, s:I}", "version", PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL,
-			"targets", "host", "captures", (json_int_t)n, "captures_max",
+		json_pack("{s:s, s:i, s:o, s:b, s:s, s:I, s:I}", "version", PCAPLINE_VERSION, "api_level",
+			PCAPLINE_API_LEVEL, "targets", targets_json(&a->config->targets), "enters", !*a->no_entry,
+			"instance", a->config->instance, "captures", (json_int_t)n, "captures_max",
 			(json_int_t)a->config->captures_max));
 }
 
@@ -305,6 +427,9 @@ static void on_request(void *ctx, struct http_request *rq)
 	case ROUTE_INFO:
 		handle_info(a, rq);
 		break;
+	case ROUTE_DEVICES:
+		handle_devices(a, rq);
+		break;
 	case ROUTE_NONE: /* refused on its headers */
 		break;
 	}
@@ -317,6 +442,42 @@ static void agent_free(struct agent *a)
 	http_server_stop(a->server);
 	capture_table_free(a->table);
 	free(a);
+}
+
+/* Says what captures of containers will lack, before anybody asks for one. */
+static void log_containers(const struct agent *a, const char *missing)
+{
+	const struct container_key any = {.handle = "", .address = "0.0.0.0"};
+	struct container_entry e;
+	struct err err = {0};
+	bool readable = container_store_read(a->config->containers_metadata, false, &any, &e, &err) >= 0;
+	const bool good = readable && !(config_agent_may_enter(a->config) && *missing);
+	json_t *fields = json_pack("{s:b, s:s}", "enters", !*a->no_entry, "metadata", a->config->containers_metadata);
+
+	if (*a->no_entry)
+		json_object_set_new(fields, "no_entry", json_string(a->no_entry));
+	if (config_agent_may_enter(a->config) && *missing)
+		json_object_set_new(fields, "missing", json_string(missing));
+	if (!readable)
+		json_object_set_new(fields, "metadata_error", json_string(err.msg));
+	log_event(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "agent.containers", fields);
+}
+
+static void examine_entry(struct agent *a)
+{
+	const bool offered = config_agent_offers(a->config, "container");
+	char missing[128];
+
+	privileges_missing(missing, sizeof(missing));
+	if (!offered)
+		snprintf(a->no_entry, sizeof(a->no_entry), "containers are not offered");
+	else if (!config_agent_may_enter(a->config))
+		snprintf(a->no_entry, sizeof(a->no_entry), "containers.enter is never");
+	else if (!netns_can_enter())
+		snprintf(a->no_entry, sizeof(a->no_entry), "%s%s",
+			*missing ? "the agent lacks " : "the system does not let the agent call setns", missing);
+	if (offered)
+		log_containers(a, missing);
 }
 
 struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err)
@@ -344,6 +505,7 @@ struct agent *agent_start(const struct config_agent *config, const struct tls_fi
 		return NULL;
 	}
 	a->config = config;
+	examine_entry(a);
 	a->table = capture_table_new(config->captures_max, err);
 	if (!a->table)
 		goto fail;

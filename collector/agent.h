@@ -15,7 +15,8 @@
 
 struct agent;
 
-/* config and tls are borrowed until agent_stop has returned. */
+/* config and tls are borrowed until agent_stop has returned.  Comes after the privileges were dropped: whether containers can be entered is
+ * tried here, and logged (agent.containers) when they are offered. */
 struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err);
 uint16_t agent_port(const struct agent *a);
 

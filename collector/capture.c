@@ -46,6 +46,8 @@ struct capture {
 
 	/* fixed after capture_open */
 	struct device *device;
+	struct container *container; /* NULL: of this host */
+	const char *note;            /* for the interface; NULL: none */
 	int peer_fd;
 	uint64_t started_wall_ns;
 	uint64_t deadline_ns; /* UINT64_MAX: none */
@@ -56,6 +58,7 @@ struct capture {
 	struct capture_stats stats;
 	struct pace pace;
 	uint64_t next_stats_ns;
+	uint64_t next_look_ns;   /* at the container; UINT64_MAX: there is none */
 	uint64_t drain_until_ns; /* the latest */
 	uint64_t bytes, packets;
 	uint64_t seen; /* taken out of the ring: delivered, or cut off by a limit */
@@ -174,6 +177,7 @@ static void put_header(struct capture *c)
 		.name = c->options.device,
 		.description = *c->description ? c->description : NULL,
 		.filter = *c->options.filter ? c->options.filter : NULL,
+		.comment = c->note,
 	};
 	size_t n;
 
@@ -194,8 +198,9 @@ static void put_stats(struct capture *c, const char *note)
 		.start_ns = c->started_wall_ns,
 		.end_ns = now,
 		.comment = note,
-		.have = PCAPNG_STATS_START | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_IFDROP | PCAPNG_STATS_ACCEPTED |
-			PCAPNG_STATS_OSDROP | PCAPNG_STATS_DELIVERED | (note ? PCAPNG_STATS_END : 0),
+		.have = PCAPNG_STATS_START | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_ACCEPTED | PCAPNG_STATS_OSDROP |
+			PCAPNG_STATS_DELIVERED | (device_has_figures(c->device) ? PCAPNG_STATS_IFDROP : 0) |
+			(note ? PCAPNG_STATS_END : 0),
 	};
 
 	read_counts(c);
@@ -249,10 +254,21 @@ static bool take_packet(void *ctx, const struct device_packet *p)
 
 /* ---- life ---- */
 
-int capture_open(struct capture *c, const char *own_traffic, int peer_fd, struct err *err)
+static int find_device(struct capture *c, struct container_device *ret, struct err *err)
 {
-	const struct device_options o = {
-		.name = c->options.device,
+	*ret = (struct container_device){.name = c->options.device, .netns = -1};
+	if (!c->container)
+		return 0;
+	if (container_device(c->container, c->options.device, ret, err) < 0)
+		return -1;
+	c->note = ret->note;
+	return 0;
+}
+
+int capture_open(struct capture *c, const char *own_traffic, struct container *container, int peer_fd, struct err *err)
+{
+	struct container_device where;
+	struct device_options o = {
 		.filter = c->options.filter,
 		.own_traffic = own_traffic,
 		.snaplen = c->options.snaplen,
@@ -261,9 +277,20 @@ int capture_open(struct capture *c, const char *own_traffic, int peer_fd, struct
 	};
 	uint64_t now;
 
+	c->container = container;
+	if (find_device(c, &where, err) < 0)
+		return -1;
+	o.name = where.name;
+	o.netns = where.netns;
+	o.ifindex = where.ifindex;
 	c->device = device_open(&o, err);
 	if (!c->device)
 		return -1;
+	if (container) {
+		container_opened(container);
+		if (container_verify(container, err) < 0)
+			return -1;
+	}
 	read_counts(c); /* the zero of the totals */
 	c->started_wall_ns = clock_wall_ns();
 	if (device_join(c->device, err) < 0)
@@ -272,6 +299,7 @@ int capture_open(struct capture *c, const char *own_traffic, int peer_fd, struct
 	c->peer_fd = peer_fd;
 	c->deadline_ns = c->duration_ms ? now + c->duration_ms * CLOCK_NS_PER_MS : UINT64_MAX;
 	c->next_stats_ns = now + c->stats_interval_ns;
+	c->next_look_ns = container ? now : UINT64_MAX;
 	c->state = CAPTURE_OPENED;
 	return 0;
 }
@@ -326,6 +354,7 @@ static int wait_until(struct capture *c, bool for_packets, uint64_t until_ns)
 		{.fd = for_packets ? device_fd(c->device) : -1, .events = POLLIN},
 		{.fd = c->peer_fd, .events = POLLRDHUP},
 		{.fd = c->state == CAPTURE_RUNNING ? c->stop_fd : -1, .events = POLLIN},
+		{.fd = c->state == CAPTURE_RUNNING && c->container ? container_fd(c->container) : -1, .events = POLLIN},
 	};
 	uint64_t now = clock_mono_ns();
 	uint64_t ms = until_ns > now ? least((until_ns - now) / CLOCK_NS_PER_MS + 1, 60 * 1000) : 0;
@@ -335,6 +364,8 @@ static int wait_until(struct capture *c, bool for_packets, uint64_t until_ns)
 		ms = least(ms, (uint64_t)poll_ms);
 	if (poll(fds, sizeof(fds) / sizeof(fds[0]), (int)ms) < 0)
 		return errno == EINTR ? 0 : -1;
+	if (fds[3].revents)
+		c->next_look_ns = 0;
 	return fds[1].revents ? -1 : 0;
 }
 
@@ -364,11 +395,32 @@ static struct pace_moment moment(const struct capture *c, uint64_t now)
 	return (struct pace_moment){.now_ns = now, .cpu_ns = thread_cpu_ns(), .bytes = c->bytes};
 }
 
+/* A container's device goes with the container, often before anything else of it does. */
+static enum stop_reason why_unreadable(const struct capture *c)
+{
+	if (!device_is_gone(c->device))
+		return STOP_AGENT_ERROR;
+	return c->container ? STOP_CONTAINER_GONE : STOP_DEVICE_GONE;
+}
+
+static bool container_ended(struct capture *c, uint64_t now)
+{
+	char text[CONTAINER_TEXT_MAX];
+
+	if (now < c->next_look_ns)
+		return false;
+	c->next_look_ns = now + CONTAINER_LOOK_MS * CLOCK_NS_PER_MS;
+	if (!container_is_gone(c->container, text))
+		return false;
+	begin_drain(c, STOP_CONTAINER_GONE, text);
+	return true;
+}
+
 static int step_reading(struct capture *c, uint64_t now)
 {
 	const struct pace_moment at = moment(c, now);
 	const uint64_t rest = pace_rest(&c->pace, &at);
-	uint64_t until = least(c->next_stats_ns, c->deadline_ns);
+	uint64_t until = least(least(c->next_stats_ns, c->next_look_ns), c->deadline_ns);
 	struct err err = {0};
 	int n = 0;
 
@@ -379,7 +431,7 @@ static int step_reading(struct capture *c, uint64_t now)
 	if (c->cut != STOP_NONE)
 		finish_at_limit(c);
 	else if (n < 0)
-		begin_drain(c, device_is_gone(c->device) ? STOP_DEVICE_GONE : STOP_AGENT_ERROR, err.msg);
+		begin_drain(c, why_unreadable(c), err.msg);
 	else if (n == 0 && c->out.len == 0)
 		return wait_until(c, rest == 0, until);
 	return 0;
@@ -400,6 +452,8 @@ static int step_running(struct capture *c)
 		begin_drain(c, STOP_MAX_DURATION, text);
 		return 0;
 	}
+	if (container_ended(c, now))
+		return 0;
 	if (now >= c->next_stats_ns) {
 		c->next_stats_ns = now + c->stats_interval_ns;
 		if (!fits_limit(c, LAST_BLOCK_BYTES)) {

@@ -21,6 +21,7 @@
 #ifndef PCAPLINE_COLLECTOR_CAPTURE_H
 #define PCAPLINE_COLLECTOR_CAPTURE_H
 
+#include "collector/container.h"
 #include "collector/pace.h"
 #include "common/err.h"
 #include "schema/capture_request.h"
@@ -41,12 +42,15 @@ struct capture_settings {
 	uint64_t stats_interval_ms; /* also how long the stream is silent at the most */
 };
 
+/* A capture of a container ends with STOP_CONTAINER_GONE when the container does, or its device: whatever the kernel had delivered
+ * by then is still read.  (Its namespace lives on for as long as we hold a socket in it, so lo alone would never tell.) */
+
 struct capture *capture_new(const struct capture_settings *s, struct err *err);
 void capture_free(struct capture *c); /* accepts NULL */
 
-/* capture_open: own_traffic as in device.h; peer_fd (borrowed, -1: none) is the reader's socket: when it hangs up the capture ends.
- * On failure err is as device_open leaves it. */
-int capture_open(struct capture *c, const char *own_traffic, int peer_fd, struct err *err);
+/* capture_open: own_traffic as in device.h; container (borrowed until capture_free): whose device it is, NULL: this host's; peer_fd (borrowed, -1: none) is the reader's socket: when it hangs up the capture ends.
+ * On failure err is as device_open, container_device or container_verify leaves it. */
+int capture_open(struct capture *c, const char *own_traffic, struct container *container, int peer_fd, struct err *err);
 
 /* capture_read: waits until there is something and fills at most max (> 0) bytes: > 0, CAPTURE_END, or CAPTURE_GONE: the peer hung up. */
 ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max);

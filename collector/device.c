@@ -1,6 +1,7 @@
 #include "collector/device.h"
 
 #include "collector/filter.h"
+#include "collector/netns.h"
 #include "collector/own_traffic.h"
 #include "collector/packet_socket.h"
 #include "common/clock.h"
@@ -17,7 +18,10 @@
 
 struct device {
 	pcap_t *pcap;
-	unsigned ifindex;     /* 0: any */
+	unsigned ifindex;    /* 0: any */
+	unsigned lo_ifindex; /* of its namespace's lo; 0: none */
+	bpf_u_int32 netmask;
+	bool elsewhere;       /* in another namespace than ours */
 	uint32_t fraction_ns; /* what one unit of tv_usec is worth */
 	bool in_kernel;
 
@@ -87,16 +91,21 @@ static int open_handle(struct device *d, const struct device_options *o, struct 
 {
 	char errbuf[PCAP_ERRBUF_SIZE] = "";
 	bool any = strcmp(o->name, ANY_DEVICE) == 0;
+	bool promiscuous =
+		!any && !d->elsewhere; /* a container's veth brings what is for the container, and nothing else */
 	int status;
 
 	d->ifindex = any ? 0 : if_nametoindex(o->name);
-	if (!any && d->ifindex == 0)
+	if (!any && (d->ifindex == 0 || (o->ifindex != 0 && o->ifindex != d->ifindex)))
 		return refuse_device(err, o->name, PCAP_ERROR_NO_SUCH_DEVICE, "");
-	status = activate(d, o, !any, errbuf);
+	status = activate(d, o, promiscuous, errbuf);
 	if (status == PCAP_ERROR_PROMISC_PERM_DENIED)
 		status = activate(d, o, false, errbuf);
 	if (status < 0)
 		return refuse_device(err, o->name, status, errbuf);
+	/* It was opened by name, and names change hands. */
+	if (!any && packet_socket_ifindex(pcap_fileno(d->pcap)) != d->ifindex)
+		return refuse_device(err, o->name, PCAP_ERROR_NO_SUCH_DEVICE, "");
 	/* The newer made-up header names the interface of each packet; where it is not offered the older one serves. */
 	if (any && pcap_set_datalink(d->pcap, DLT_LINUX_SLL2) < 0 && pcap_datalink(d->pcap) != DLT_LINUX_SLL)
 		return refuse_device(err, o->name, PCAP_ERROR, pcap_geterr(d->pcap));
@@ -113,9 +122,26 @@ static bpf_u_int32 netmask_of(const char *name)
 	return pcap_lookupnet(name, &net, &mask, errbuf) == 0 ? mask : PCAP_NETMASK_UNKNOWN;
 }
 
+struct opening {
+	struct device *d;
+	const struct device_options *o;
+};
+
+/* Everything that looks a name up, and so has to be done where the name means the device. */
+static int open_there(void *ctx, struct err *err)
+{
+	const struct opening *x = ctx;
+
+	if (open_handle(x->d, x->o, err) < 0)
+		return -1;
+	x->d->lo_ifindex = if_nametoindex(LOOPBACK_DEVICE);
+	x->d->netmask = netmask_of(x->o->name);
+	return 0;
+}
+
 static int attach(struct device *d, struct bpf_program *p, struct err *err)
 {
-	unsigned lo = if_nametoindex(LOOPBACK_DEVICE);
+	const unsigned lo = d->lo_ifindex;
 	int fd = pcap_fileno(d->pcap);
 
 	if (pcap_setfilter(d->pcap, p) < 0)
@@ -134,7 +160,7 @@ static int compile_user(struct device *d, const struct device_options *o, struct
 {
 	struct err cause = {0};
 
-	if (filter_compile(d->pcap, o->filter, netmask_of(o->name), ret, &cause) == 0)
+	if (filter_compile(d->pcap, o->filter, d->netmask, ret, &cause) == 0)
 		return 0;
 	return fail(
 		err, cause.code, cause.code == ERR_INPUT ? "bad_filter" : "device_error", "options.filter", cause.msg);
@@ -182,12 +208,16 @@ static int set_filter(struct device *d, const struct device_options *o, struct e
 struct device *device_open(const struct device_options *o, struct err *err)
 {
 	struct device *d = calloc(1, sizeof(*d));
+	struct opening opening = {.d = d, .o = o};
+	int rc;
 
 	if (!d) {
 		err_nomem(err);
 		return NULL;
 	}
-	if (open_handle(d, o, err) < 0 || set_filter(d, o, err) < 0) {
+	d->elsewhere = o->netns >= 0;
+	rc = d->elsewhere ? netns_run(o->netns, open_there, &opening, err) : open_there(&opening, err);
+	if (rc < 0 || set_filter(d, o, err) < 0) {
 		device_close(d);
 		return NULL;
 	}
@@ -276,9 +306,12 @@ int device_counts(struct device *d, struct capture_counts *ret, struct err *err)
 
 bool device_is_gone(const struct device *d)
 {
-	char name[IF_NAMESIZE];
+	return d->ifindex != 0 && !packet_socket_has_interface(pcap_fileno(d->pcap), d->ifindex);
+}
 
-	return d->ifindex != 0 && !if_indextoname(d->ifindex, name);
+bool device_has_figures(const struct device *d)
+{
+	return !d->elsewhere;
 }
 
 bool device_filters_in_kernel(const struct device *d)

@@ -14,7 +14,9 @@
 struct device;
 
 struct device_options {
-	const char *name;        /* an interface of this network namespace, or "any" */
+	const char *name;        /* an interface of its network namespace, or "any" */
+	int netns;               /* descriptor of that namespace, borrowed; -1: the one we are in */
+	unsigned ifindex;        /* the interface must have this number; 0: any */
 	const char *filter;      /* the user's; "" : everything */
 	const char *own_traffic; /* expression of what is left out in any case, see own_traffic.h */
 	uint32_t snaplen;
@@ -33,7 +35,8 @@ struct device_packet {
 typedef bool (*device_packet_fn)(void *ctx, const struct device_packet *p);
 
 /* device_open: NULL with err, whose detail is one of unknown_device (ERR_NOT_FOUND), no_permission (ERR_PERM), device_down (ERR_STATE),
- * bad_filter (ERR_INPUT), device_error (ERR_UNAVAILABLE); err->field names the option at fault. */
+ * bad_filter (ERR_INPUT), device_error (ERR_UNAVAILABLE); err->field names the option at fault.  In another namespace also what netns_run says.
+ * Only opening is done there: host names in the filter are looked up by this one, and everything later works on the handle. */
 struct device *device_open(const struct device_options *o, struct err *err);
 void device_close(struct device *d); /* accepts NULL */
 
@@ -49,6 +52,9 @@ int device_counts(struct device *d, struct capture_counts *ret, struct err *err)
 
 /* device_is_gone: the interface that was opened does not exist any more. */
 bool device_is_gone(const struct device *d);
+
+/* device_has_figures: false when the interface's own figures (dropped_interface) cannot be had: libpcap reads them under /sys, which shows this namespace. */
+bool device_has_figures(const struct device *d);
 
 /* device_filters_in_kernel: false when the filter asks for what the kernel's cannot see (the made-up header of "any"): then the counters
  * speak of everything that the device carried. */

@@ -29,7 +29,9 @@ static const char usage[] =
 	"  --check-config   read it and the files that it names, say what is wrong, and end\n"
 	"  --config-help    print all keys with their defaults\n"
 	"\n"
-	"Needs CAP_NET_RAW and gives up everything else.  SIGTERM ends running captures gracefully.\n";
+	"Needs CAP_NET_RAW and gives up everything else, but for what entering containers takes, where these are "
+	"offered:\n"
+	"CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.  SIGTERM ends running captures gracefully.\n";
 
 struct arguments {
 	const char *config_path;
@@ -113,6 +115,7 @@ static int run(const struct config_agent *config, const struct tls_files *tls, s
 {
 	const struct privileges_options privileges = {
 		.run_as = config->run_as,
+		.containers = config_agent_may_enter(config),
 		.low_port = config->listen_port > 0 && config->listen_port < LOW_PORT_END,
 	};
 	struct agent *agent;

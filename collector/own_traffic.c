@@ -57,13 +57,27 @@ static void address_list_add(struct address_list *l, const struct address *a)
 		l->a[l->n++] = *a;
 }
 
-static int local_addresses(const struct own_traffic *o, struct address_list *ret, struct err *err)
+/* Addresses that every machine and container has: of the gateway's machine only when that is this one. */
+static bool is_everywhere(const struct address *a)
+{
+	return strncmp(a->text, "127.", 4) == 0 || strcmp(a->text, "::1") == 0 || strncmp(a->text, "fe80:", 5) == 0 ||
+	       strncmp(a->text, "169.254.", 8) == 0;
+}
+
+static void add_local(const struct own_traffic *o, const char *text, struct address_list *ret)
 {
 	struct address a;
+
+	if (address_parse(text, &a) == 0 && !(o->container && is_everywhere(&a)))
+		address_list_add(ret, &a);
+}
+
+static int local_addresses(const struct own_traffic *o, struct address_list *ret, struct err *err)
+{
 	struct ifaddrs *list = NULL;
 
-	if (o->local && address_parse(o->local, &a) == 0)
-		address_list_add(ret, &a);
+	if (o->local)
+		add_local(o, o->local, ret);
 	if (getifaddrs(&list) < 0)
 		return err_sys(err, errno, "local addresses");
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
@@ -78,19 +92,21 @@ static int local_addresses(const struct own_traffic *o, struct address_list *ret
 			raw = &((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
 		else
 			continue;
-		if (inet_ntop(i->ifa_addr->sa_family, raw, text, sizeof(text)) && address_parse(text, &a) == 0)
-			address_list_add(ret, &a);
+		if (inet_ntop(i->ifa_addr->sa_family, raw, text, sizeof(text)))
+			add_local(o, text, ret);
 	}
 	freeifaddrs(list);
 	return 0;
 }
 
-/* All of 127/8 is local, not only the address that lo bears. */
-static int add_hosts(struct buf *b, enum end end, const struct address_list *l, struct err *err)
+/* All of 127/8 is local, not only the address that lo bears.  A container's loopback is its own: in its place stands an address that
+ * nothing comes from, so that the list is never empty. */
+static int add_hosts(struct buf *b, enum end end, const struct address_list *l, bool container, struct err *err)
 {
 	const char *word = end_words[end];
 
-	if (buf_addf(b, err, "(ip %s net 127.0.0.0/8 or ip6 %s host ::1", word, word) < 0)
+	if (container ? buf_addf(b, err, "(ip %s host 0.0.0.0", word) < 0
+		      : buf_addf(b, err, "(ip %s net 127.0.0.0/8 or ip6 %s host ::1", word, word) < 0)
 		return -1;
 	for (size_t i = 0; i < l->n; i++) {
 		if (buf_addf(b, err, " or %s %s host %s", l->a[i].v6 ? "ip6" : "ip", word, l->a[i].text) < 0)
@@ -100,20 +116,14 @@ static int add_hosts(struct buf *b, enum end end, const struct address_list *l, 
 }
 
 /* The ports first: that is where nearly every foreign packet leaves the program. */
-static int add_agent(struct buf *b, enum end end, uint16_t port, const struct address_list *l, struct err *err)
+static int add_agent(
+	struct buf *b, enum end end, const struct own_traffic *o, const struct address_list *l, struct err *err)
 {
-	if (buf_addf(b, err, "(tcp %s port %u", end_words[end], port) < 0)
+	if (buf_addf(b, err, "(tcp %s port %u", end_words[end], o->port) < 0)
 		return -1;
-	if (!l->overflow && (buf_add_str(b, " and ", err) < 0 || add_hosts(b, end, l, err) < 0))
+	if (!l->overflow && (buf_add_str(b, " and ", err) < 0 || add_hosts(b, end, l, o->container, err) < 0))
 		return -1;
 	return buf_add_str(b, ")", err);
-}
-
-/* Addresses that every machine has: of the gateway's machine only when that is this one. */
-static bool is_everywhere(const struct address *a)
-{
-	return strncmp(a->text, "127.", 4) == 0 || strcmp(a->text, "::1") == 0 || strncmp(a->text, "fe80:", 5) == 0 ||
-	       strncmp(a->text, "169.254.", 8) == 0;
 }
 
 /* Does the gateway run on this machine, as far as its end of the connection tells? */
@@ -156,9 +166,9 @@ int own_traffic_text(const struct own_traffic *o, struct buf *b, struct err *err
 
 	if (local_addresses(o, &local, err) < 0)
 		return -1;
-	here = gateway_is_here(o, &local);
-	if (add_agent(b, END_SOURCE, o->port, &local, err) < 0 || buf_add_str(b, " or ", err) < 0 ||
-		add_agent(b, END_DESTINATION, o->port, &local, err) < 0)
+	here = !o->container && gateway_is_here(o, &local);
+	if (add_agent(b, END_SOURCE, o, &local, err) < 0 || buf_add_str(b, " or ", err) < 0 ||
+		add_agent(b, END_DESTINATION, o, &local, err) < 0)
 		return -1;
 	for (size_t i = 0; i < o->excludes_n; i++) {
 		if (add_exclude(b, &o->excludes[i], here, err) < 0)

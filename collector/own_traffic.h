@@ -3,6 +3,7 @@
  * Own traffic is TCP, in both directions, over IPv4 or IPv6,
  *   - between our listening port at any local address of this network namespace and anything, and
  *   - between any end that the gateway named (its public port, say) and anything; loopback and link-local ends only when the gateway runs here.
+ * Inside of a container loopback and link-local addresses are the container's: nothing of ours is there.
  *
  * The user's text and ours never meet as text: each is compiled alone and the two programs are joined as instructions, ours first.
  * So no text, however crafted, can reach past its own end (pitfall: "a) or (b"), and nothing that the user's text changes in the
@@ -31,6 +32,7 @@ struct own_traffic {
 	const char *peer;  /* its other end; NULL: not known */
 	const struct capture_exclude *excludes; /* borrowed */
 	size_t excludes_n;
+	bool container; /* the capture is of a container's packets, not of this namespace's */
 };
 
 /* own_traffic_text: an expression, in libpcap's language, that matches own packets; appended to b (whose max bounds it).

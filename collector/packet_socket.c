@@ -6,9 +6,11 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static int rebind(int fd, uint16_t protocol, struct err *err)
@@ -33,6 +35,23 @@ int packet_socket_join(int fd, struct err *err)
 int packet_socket_leave(int fd, struct err *err)
 {
 	return rebind(fd, PACKET_SOCKET_NO_PROTOCOL, err);
+}
+
+unsigned packet_socket_ifindex(int fd)
+{
+	struct sockaddr_ll sll = {0};
+	socklen_t n = sizeof(sll);
+
+	if (getsockname(fd, (struct sockaddr *)&sll, &n) < 0 || sll.sll_ifindex < 0)
+		return 0;
+	return (unsigned)sll.sll_ifindex;
+}
+
+bool packet_socket_has_interface(int fd, unsigned ifindex)
+{
+	struct ifreq r = {.ifr_ifindex = (int)ifindex};
+
+	return ioctl(fd, SIOCGIFNAME, &r) == 0;
 }
 
 /* SO_GET_FILTER speaks of instructions, not bytes; asked for none it tells how many there are. */

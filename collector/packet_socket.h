@@ -16,6 +16,12 @@
 int packet_socket_join(int fd, struct err *err);  /* from now on all frames of the device */
 int packet_socket_leave(int fd, struct err *err); /* the kernel waits for frames under way before it returns */
 
+/* packet_socket_ifindex: the number of the interface that it is bound to; 0: none, any, or not to be had. */
+unsigned packet_socket_ifindex(int fd);
+
+/* packet_socket_has_interface: does an interface of this number exist in the namespace that the socket belongs to? */
+bool packet_socket_has_interface(int fd, unsigned ifindex);
+
 /* packet_socket_filtered: is a filter attached in the kernel?  (libpcap filters in user land what the kernel's filter cannot say.) */
 bool packet_socket_filtered(int fd);
 

@@ -24,6 +24,16 @@
 
 #define PASSWD_BYTES 16384
 
+static const struct {
+	unsigned capability;
+	const char *name;
+} for_containers[] = {
+	{CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
+	{CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+	{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"},
+};
+#define FOR_CONTAINERS_N (sizeof(for_containers) / sizeof(for_containers[0]))
+
 struct account {
 	uid_t uid;
 	gid_t gid;
@@ -51,24 +61,37 @@ static int find_account(const char *name, struct account *ret, struct err *err)
 	return rc;
 }
 
-/* After this the sets that capng_apply or capng_change_id will apply hold what we keep, and nothing else. */
-static int choose_capabilities(bool low_port, struct err *err)
+static int keep(unsigned capability, const char *name, struct err *err)
 {
-	bool raw, bind;
+	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, capability) < 0)
+		return err_set(err, ERR_PERM, "cannot keep %s", name);
+	return 0;
+}
+
+/* After this the sets that capng_apply or capng_change_id will apply hold what we keep, and nothing else. */
+static int choose_capabilities(const struct privileges_options *o, struct err *err)
+{
+	bool raw, bind, has[FOR_CONTAINERS_N];
 
 	if (capng_get_caps_process() < 0)
 		return err_set(err, ERR_PERM, "cannot read the capabilities of this process");
 	raw = capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
 	bind = capng_have_capability(CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
+	for (size_t i = 0; i < FOR_CONTAINERS_N; i++)
+		has[i] = o->containers && capng_have_capability(CAPNG_PERMITTED, for_containers[i].capability);
 	if (!raw)
 		return err_set(err, ERR_PERM,
 			"missing capability CAP_NET_RAW, without which nothing can be captured (start as root, or with "
 			"setcap cap_net_raw+ep, or AmbientCapabilities=CAP_NET_RAW)");
 	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_RAW) < 0)
-		return err_set(err, ERR_PERM, "cannot keep CAP_NET_RAW");
-	if (low_port && bind && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_BIND_SERVICE) < 0)
-		return err_set(err, ERR_PERM, "cannot keep CAP_NET_BIND_SERVICE");
+	if (keep(CAP_NET_RAW, "CAP_NET_RAW", err) < 0)
+		return -1;
+	if (o->low_port && bind && keep(CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE", err) < 0)
+		return -1;
+	for (size_t i = 0; i < FOR_CONTAINERS_N; i++) {
+		if (has[i] && keep(for_containers[i].capability, for_containers[i].name, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -119,12 +142,28 @@ int privileges_drop(const struct privileges_options *o, struct err *err)
 		return err_set(err, ERR_PERM, "run_as: only root can become \"%s\"", o->run_as);
 	if (*o->run_as && find_account(o->run_as, &account, err) < 0)
 		return -1;
-	if (choose_capabilities(o->low_port, err) < 0)
+	if (choose_capabilities(o, err) < 0)
 		return -1;
 	bounds = prctl(PR_CAPBSET_READ, CAP_NET_RAW, 0, 0, 0) == 1 && geteuid() == 0;
 	if (*o->run_as ? become(&account, o->run_as, bounds, err) < 0 : apply_capabilities(bounds, err) < 0)
 		return -1;
 	return close_doors(err);
+}
+
+char *privileges_missing(char *ret, size_t size)
+{
+	const bool known = capng_get_caps_process() == 0;
+	size_t n = 0;
+
+	if (size > 0)
+		ret[0] = '\0';
+	for (size_t i = 0; i < FOR_CONTAINERS_N; i++) {
+		if (known && capng_have_capability(CAPNG_EFFECTIVE, for_containers[i].capability))
+			continue;
+		if (n < size)
+			n += (size_t)snprintf(ret + n, size - n, "%s%s", n ? ", " : "", for_containers[i].name);
+	}
+	return ret;
 }
 
 char *privileges_text(char *ret, size_t size)

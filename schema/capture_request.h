@@ -5,7 +5,8 @@
  *   POST /v1/captures           body: agent request; 200 application/x-pcapng, the stream; header Pcap-Capture: ID
  *   POST /v1/captures/{id}/stop graceful: everything the kernel had delivered is sent, then the stream ends; 202
  *   POST /v1/devices            body: {"target"}; {"devices":[{"name","up","loopback","addresses":["10.0.0.1"],"description"}]}
- *   GET  /v1/info               {"version","api_level","targets":["host","container"],"captures":N,"captures_max":N} */
+ *   GET  /v1/info               {"version","api_level","targets":["host","container"],"enters":B,"instance","captures":N,"captures_max":N}
+ * Why a container is refused: collector/container.h. */
 #ifndef PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
 #define PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
 

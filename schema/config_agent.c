@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define PATH_MAX_BYTES 4096
 #define KIB            (UINT64_C(1) << 10)
@@ -11,11 +13,18 @@
 #define DAY_MS         (24 * 3600 * SECOND_MS)
 #define AT(field)      offsetof(struct config_agent, field)
 
+#define ENTER_AUTO "auto"
+
 const struct config_key config_agent_keys[] = {
 	{"", "run_as", CONFIG_TEXT, AT(run_as), "", 0, 32, NULL, "",
 		"User to become after the start as root; empty: stay, with cap_net_raw alone"},
 	{"", "log_level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, "debug|info|warning|error", "",
 		"What is worth a line in the log"},
+	{"", "targets", CONFIG_LIST, AT(targets), NULL, 1, 16, NULL, "",
+		"What may be captured here: host, the machine's own devices; container, app instances of a Diego cell; "
+		"left out: host alone"},
+	{"", "instance", CONFIG_TEXT, AT(instance), "", 0, 127, NULL, "",
+		"Who this machine is, of BOSH the instance's id: a capture that is meant for another one is refused"},
 	{"listen", "address", CONFIG_TEXT, AT(listen_address), "0.0.0.0", 1, 45, NULL, "",
 		"Numeric address that gateways connect to; \"::\" for IPv4 and IPv6"},
 	{"listen", "port", CONFIG_NUMBER, AT(listen_port), "9494", 0, 65535, NULL, "", "Port; 0: any free one"},
@@ -45,6 +54,21 @@ const struct config_key config_agent_keys[] = {
 		"A quiet capture hands its packets on after this"},
 	{"capture", "stats_interval", CONFIG_DURATION, AT(stats_interval_ms), "2s", SECOND_MS, 60 * SECOND_MS, NULL, "",
 		"How often a stream tells what was received and lost"},
+	{"containers", "metadata", CONFIG_TEXT, AT(containers_metadata), "/var/vcap/data/container-metadata/store.json",
+		1, PATH_MAX_BYTES, NULL, "",
+		"File that says which container belongs to which app: silk's container metadata store"},
+	{"containers", "runc_roots", CONFIG_LIST, AT(containers_runc_roots), NULL, 1, PATH_MAX_BYTES, NULL, "",
+		"Folders of runc's states, HANDLE/state.json; left out: /run/containerd/runc/garden and /run/runc"},
+	{"containers", "netns", CONFIG_TEXT, AT(containers_netns), "/var/vcap/data/garden-cni/container-netns", 1,
+		PATH_MAX_BYTES, NULL, "", "Folder where the network namespace of each container is mounted on HANDLE"},
+	{"containers", "proc", CONFIG_TEXT, AT(containers_proc), "/proc", 0, PATH_MAX_BYTES, NULL, "",
+		"Where the processes of the containers are seen; empty: nowhere, as in a process namespace of its own; "
+		"then runc's states are not looked at"},
+	{"containers", "workloads", CONFIG_LIST, AT(containers_workloads), NULL, 1, 31, NULL, "",
+		"Kinds of containers that may be captured, of app, task and staging; left out: app alone"},
+	{"containers", "enter", CONFIG_CHOICE, AT(containers_enter), ENTER_AUTO, 0, 0, ENTER_AUTO "|never", "",
+		"auto: enter the containers' network namespaces where that is allowed (cap_sys_admin, cap_sys_ptrace); "
+		"never: show their eth0 from the host's end, and no lo"},
 };
 const size_t config_agent_keys_n = sizeof(config_agent_keys) / sizeof(config_agent_keys[0]);
 
@@ -65,11 +89,90 @@ static int check_address(const char *address, struct err *err)
 	return 0;
 }
 
+/* The table has no defaults for lists. */
+static int default_list(struct config_list *l, const char *const *items, size_t n, struct err *err)
+{
+	if (l->n > 0)
+		return 0;
+	free(l->items);
+	l->items = calloc(n, sizeof(*l->items));
+	if (!l->items)
+		return err_nomem(err);
+	for (; l->n < n; l->n++) {
+		l->items[l->n] = strdup(items[l->n]);
+		if (!l->items[l->n])
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+static int default_lists(struct config_agent *c, struct err *err)
+{
+	static const char *const targets[] = {"host"};
+	static const char *const roots[] = {"/run/containerd/runc/garden", "/run/runc"};
+	static const char *const workloads[] = {"app"};
+
+	if (default_list(&c->targets, targets, 1, err) < 0 ||
+		default_list(&c->containers_runc_roots, roots, 2, err) < 0)
+		return -1;
+	return default_list(&c->containers_workloads, workloads, 1, err);
+}
+
+static int check_targets(const struct config_list *l, struct err *err)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (strcmp(l->items[i], "host") != 0 && strcmp(l->items[i], "container") != 0)
+			return err_set(
+				err, ERR_INPUT, "targets[%zu]: \"%s\" is neither host nor container", i, l->items[i]);
+	}
+	return 0;
+}
+
+static int check_path(const char *key, const char *path, struct err *err)
+{
+	if (path[0] == '/')
+		return 0;
+	return err_set(err, ERR_INPUT, "%s: \"%s\" is not an absolute path", key, path);
+}
+
+static int check_paths(const struct config_agent *c, struct err *err)
+{
+	for (size_t i = 0; i < c->containers_runc_roots.n; i++) {
+		if (check_path("containers.runc_roots", c->containers_runc_roots.items[i], err) < 0)
+			return -1;
+	}
+	if (check_path("containers.metadata", c->containers_metadata, err) < 0 ||
+		check_path("containers.netns", c->containers_netns, err) < 0)
+		return -1;
+	return *c->containers_proc ? check_path("containers.proc", c->containers_proc, err) : 0;
+}
+
+static int check_all(const struct config_agent *c, struct err *err)
+{
+	if (check_rate(c->rate_max, err) < 0 || check_address(c->listen_address, err) < 0)
+		return -1;
+	return check_targets(&c->targets, err) < 0 ? -1 : check_paths(c, err);
+}
+
+bool config_agent_offers(const struct config_agent *c, const char *target)
+{
+	for (size_t i = 0; i < c->targets.n; i++) {
+		if (strcmp(c->targets.items[i], target) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool config_agent_may_enter(const struct config_agent *c)
+{
+	return config_agent_offers(c, "container") && strcmp(c->containers_enter, ENTER_AUTO) == 0;
+}
+
 int config_agent_load(const char *path, struct config_agent *ret, struct err *err)
 {
 	if (config_load(path, config_agent_keys, config_agent_keys_n, ret, err) < 0)
 		return -1;
-	if (check_rate(ret->rate_max, err) == 0 && check_address(ret->listen_address, err) == 0)
+	if (default_lists(ret, err) == 0 && check_all(ret, err) == 0)
 		return 0;
 	config_agent_done(ret);
 	return path ? err_in(err, "%s", path) : -1;

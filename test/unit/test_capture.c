@@ -104,7 +104,7 @@ static struct capture *open_paced_or_skip(const struct capture_options *o, struc
 	struct capture *c = make(o, limits);
 	struct err err = {0};
 
-	if (capture_open(c, NO_OWN_TRAFFIC, peer_fd, &err) == 0)
+	if (capture_open(c, NO_OWN_TRAFFIC, NULL, peer_fd, &err) == 0)
 		return c;
 	capture_free(c);
 	if (strcmp(err.detail, "no_permission") != 0)
@@ -587,7 +587,7 @@ static void test_refusals(void **state)
 		struct capture *c = make(&o, (struct pace_limits){0});
 		struct err err = {0};
 
-		assert_int_equal(capture_open(c, NO_OWN_TRAFFIC, -1, &err), -1);
+		assert_int_equal(capture_open(c, NO_OWN_TRAFFIC, NULL, -1, &err), -1);
 		capture_free(c);
 		if (strcmp(err.detail, "no_permission") == 0) {
 			print_message("skipped: %s\n", err.msg);
