@@ -70,6 +70,7 @@ void cli_help_command(FILE *to, const struct command *parent, const struct comma
 	if (c->options) {
 		fprintf(to, "\nOptions:\n");
 		args_help(to, c->options);
+		args_help(to, c->more_options);
 	}
 	fprintf(to, "\nOptions of every command:\n");
 	args_help(to, cli_global_options);
