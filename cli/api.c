@@ -130,7 +130,6 @@ int api_login(struct api *a, struct login *login, struct login *second, struct e
 
 int api_open(struct api *a, const char *gateway, const char *cacert, struct err *err)
 {
-	*a = (struct api){0};
 	if (http_client_global_init(err) < 0 || set_base(a, gateway, err) < 0)
 		return -1;
 	if (cacert) {

@@ -32,7 +32,7 @@ struct api {
 	bool plain; /* http, on this machine */
 };
 
-/* api_open: gateway and cacert as given.  api_close frees also after a failure.  ERR_INPUT: not a usable URL. */
+/* api_open: a is zeroed, or holds an identity; gateway and cacert as given.  api_close frees also after a failure.  ERR_INPUT: not a usable URL. */
 int api_open(struct api *a, const char *gateway, const char *cacert, struct err *err);
 void api_close(struct api *a);
 

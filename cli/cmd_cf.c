@@ -122,21 +122,6 @@ static void say_header(const struct identity *id, const json_t *targets)
 		talk_say("Capturing from %s %s%s%s...", n > 1 ? "apps" : "app", names, *user ? " as " : "", user);
 }
 
-static int place_names(struct identity *id, json_t *targets, struct err *err)
-{
-	if (!target_has_names(targets))
-		return 0;
-	if (identity_config(id, err) < 0)
-		return -1;
-	if (!*id->cf.space_guid) {
-		err_set(err, ERR_AUTH, "No space targeted.");
-		return err_detail(err, LOGIN_NO_SPACE);
-	}
-	target_set_space(targets, id->cf.space_guid);
-	return 0;
-}
-
-/* Asked for before the gateway is looked for: without a space there is nothing to ask. */
 static int capture(struct cli *cli, const struct values *v, json_t *targets, json_t *request)
 {
 	const struct cli_identity who = {.environment = v->environment,
@@ -150,7 +135,7 @@ static int capture(struct cli *cli, const struct values *v, json_t *targets, jso
 
 	if (cli_api_as(cli, &who, &api, &err) < 0)
 		return cli_fail(&err);
-	if (place_names(api.identity, targets, &err) < 0) {
+	if (identity_place(api.identity, targets, &err) < 0) {
 		rc = cli_fail(&err);
 	} else {
 		say_header(api.identity, targets);

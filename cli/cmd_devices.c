@@ -20,20 +20,6 @@ static const struct arg_option cf_options[] = {
 	{0},
 };
 
-static int place_name(struct identity *id, json_t *targets, struct err *err)
-{
-	if (!target_has_names(targets))
-		return 0;
-	if (identity_config(id, err) < 0)
-		return -1;
-	if (!*id->cf.space_guid) {
-		err_set(err, ERR_AUTH, "No space targeted.");
-		return err_detail(err, LOGIN_NO_SPACE);
-	}
-	target_set_space(targets, id->cf.space_guid);
-	return 0;
-}
-
 /* With the one target of the list, as who says. */
 static int ask(struct cli *cli, const struct cli_identity *who, json_t *targets)
 {
@@ -43,7 +29,7 @@ static int ask(struct cli *cli, const struct cli_identity *who, json_t *targets)
 
 	if (cli_api_as(cli, who, &api, &err) < 0)
 		return cli_fail(&err);
-	if (place_name(api.identity, targets, &err) < 0)
+	if (identity_place(api.identity, targets, &err) < 0)
 		rc = cli_fail(&err);
 	else
 		rc = devices_run(cli, &api, json_incref(json_array_get(targets, 0)));

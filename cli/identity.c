@@ -2,6 +2,7 @@
 #include "cli/identity.h"
 
 #include "cli/talk.h"
+#include "cli/target.h"
 #include "cli/text.h"
 #include "common/parse.h"
 
@@ -93,6 +94,20 @@ static int from_cf(struct identity *id, struct err *err)
 	if (identity_config(id, err) < 0 || check_cf(&id->cf, err) < 0)
 		return -1;
 	return take(&id->first, login_cf(&id->cf, id->has_also ? &id->also : NULL, err), err);
+}
+
+int identity_place(struct identity *id, json_t *targets, struct err *err)
+{
+	if (!target_has_names(targets))
+		return 0;
+	if (identity_config(id, err) < 0)
+		return -1;
+	if (!*id->cf.space_guid) {
+		err_set(err, ERR_AUTH, "No space targeted.");
+		return err_detail(err, LOGIN_NO_SPACE);
+	}
+	target_set_space(targets, id->cf.space_guid);
+	return 0;
 }
 
 /* ---- bosh ---- */

@@ -50,6 +50,9 @@ int identity_second(struct identity *id, struct err *err);
  * system domain.  New string; NULL: ERR_INPUT, there is none. */
 char *identity_gateway(struct identity *id, struct err *err);
 
+/* identity_place: apps that are named among these targets are of the space that cf has as its target; ERR_AUTH: there is none. */
+int identity_place(struct identity *id, json_t *targets, struct err *err);
+
 /* identity_derive: "https://api.sys.example.org" -> "https://pcap.sys.example.org"; NULL: the URL does not begin so, or no memory. */
 char *identity_derive(const char *api);
 
