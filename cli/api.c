@@ -1,6 +1,9 @@
 /* api.c - see api.h. */
 #include "cli/api.h"
 
+#include "cli/identity.h"
+#include "cli/login.h"
+
 #include "common/digest.h"
 #include "common/parse.h"
 
@@ -73,9 +76,18 @@ static int set_base(struct api *a, const char *gateway, struct err *err)
 	return a->base ? 0 : -1;
 }
 
-static int set_token(struct api *a, const char *token, struct err *err)
+bool api_is_plain(const char *url)
 {
-	const char *authority = strstr(a->base, "://") + 3;
+	return !strncasecmp(url, "http://", 7) && is_loopback(url + 7, strcspn(url + 7, "/?#"));
+}
+
+bool api_may_carry_secrets(const char *url)
+{
+	return !strncasecmp(url, "https://", 8) || api_is_plain(url);
+}
+
+static int check_token(const char *token, struct err *err)
+{
 	size_t n = strlen(token);
 
 	if (!n || n > API_TOKEN_MAX)
@@ -83,21 +95,42 @@ static int set_token(struct api *a, const char *token, struct err *err)
 	for (const char *p = token; *p; p++)
 		if (!isgraph((unsigned char)*p))
 			return err_set(err, ERR_INPUT, "the token holds a blank or control character");
-	if (a->plain && !is_loopback(authority, strcspn(authority, "/")))
+	return 0;
+}
+
+static void wipe(char *text)
+{
+	if (text)
+		digest_wipe(text, strlen(text));
+	free(text);
+}
+
+static int check_login(struct login *login, struct err *err)
+{
+	char *token = login_token(login);
+	int rc = token ? check_token(token, err) : err_nomem(err);
+
+	wipe(token);
+	return rc;
+}
+
+int api_login(struct api *a, struct login *login, struct login *second, struct err *err)
+{
+	if (check_login(login, err) < 0 || (second && check_login(second, err) < 0))
+		return -1;
+	if (!api_may_carry_secrets(a->base))
 		return err_set(err, ERR_PERM,
 			"the token is not sent to %s: plain http to another machine shows it to everybody on the way; "
 			"use https://",
 			a->base);
-	a->token = strdup(token);
-	return a->token ? 0 : err_nomem(err);
+	a->login = login;
+	a->second = second;
+	return 0;
 }
 
-int api_open(struct api *a, const char *gateway, const char *cacert, const char *token, struct err *err)
+int api_open(struct api *a, const char *gateway, const char *cacert, struct err *err)
 {
-	*a = (struct api){0};
 	if (http_client_global_init(err) < 0 || set_base(a, gateway, err) < 0)
-		return -1;
-	if (token && set_token(a, token, err) < 0)
 		return -1;
 	if (cacert) {
 		a->has_ca = true;
@@ -112,12 +145,11 @@ int api_open(struct api *a, const char *gateway, const char *cacert, const char 
 
 void api_close(struct api *a)
 {
-	if (a->token) {
-		digest_wipe(a->token, strlen(a->token));
-		free(a->token);
-	}
 	if (a->has_ca)
 		tls_files_done(&a->tls);
+	if (a->identity)
+		identity_done(a->identity);
+	free(a->identity);
 	free(a->base);
 	*a = (struct api){0};
 }
@@ -127,8 +159,29 @@ static void set_common(const struct api *a, struct http_call_options *o)
 {
 	o->tls = a->has_ca ? &a->tls : NULL;
 	o->use_proxy = !a->plain;
-	o->bearer = a->token;
 	o->body_bytes_max = API_BODY_MAX;
+}
+
+/* A call with the tokens as they are now: renewed first when that is due. */
+static struct http_call *new_call(const struct api *a, struct http_call_options *o, struct err *err)
+{
+	char *bearer = a->login ? login_token(a->login) : NULL, *second = a->second ? login_token(a->second) : NULL;
+	char *line = second ? api_path(err, "Pcap-Second-Token: Bearer %s", second) : NULL;
+	const char *headers[] = {line, NULL};
+	struct http_call *call = NULL;
+
+	o->bearer = bearer;
+	o->headers = line ? headers : NULL;
+	if ((a->login && !bearer) || (a->second && !line))
+		err_nomem(err);
+	else
+		call = http_call_new(o, err);
+	o->bearer = NULL;
+	o->headers = NULL;
+	wipe(line);
+	wipe(second);
+	wipe(bearer);
+	return call;
 }
 
 int api_stream_run(struct http_call *call, struct err *err)
@@ -190,7 +243,7 @@ int api_call(const struct api *a, const char *method, const char *path, json_t *
 		o.body_len = strlen(text);
 	}
 	o.url = url;
-	call = http_call_new(&o, err);
+	call = new_call(a, &o, err);
 	if (!call || api_stream_run(call, err) < 0)
 		goto out;
 	rc = read_answer(call, ret, err);
@@ -223,7 +276,7 @@ struct http_call *api_stream_new(const struct api *a, const struct api_stream *s
 	o.url = url;
 	o.body = s->body;
 	o.body_len = s->body ? strlen(s->body) : 0;
-	call = http_call_new(&o, err);
+	call = new_call(a, &o, err);
 	free(url);
 	return call;
 }

@@ -1,7 +1,7 @@
 /* api.h - the gateway's API as the command sees it: one struct says where it is and who asks; a call is JSON in, JSON out,
  * and every refusal an err whose code fits the status.
  *
- * The token travels in the Authorization header only, never over plain HTTP to another machine, and is wiped by api_close. */
+ * The token travels in the Authorization header only (that of a second login in Pcap-Second-Token), never over plain HTTP to another machine. */
 #ifndef PCAPLINE_CLI_API_H
 #define PCAPLINE_CLI_API_H
 
@@ -19,18 +19,29 @@
 #define API_CALL_TIMEOUT_MS 60000u
 #define API_LIVE_GRACE_S    30u /* when the gateway does not say */
 
+struct identity;
+struct login;
+
 struct api {
-	char *base;           /* "https://pcap.example.org", without a slash at the end */
-	char *token;          /* NULL: none */
+	char *base;                  /* "https://pcap.example.org", without a slash at the end */
+	struct login *login;         /* who asks; NULL: nobody.  Each call takes its token as it is then */
+	struct login *second;        /* the same person at another platform, for Pcap-Second-Token; NULL: none */
+	struct identity *identity;   /* what both are out of, freed by api_close; NULL: the caller's matter */
 	struct tls_files tls; /* a private CA, or nothing */
 	bool has_ca;
 	bool plain; /* http, on this machine */
 };
 
-/* api_open: gateway and cacert as given; token NULL for calls that need none.  api_close frees also after a failure.
- * ERR_INPUT: not a usable URL or token; ERR_PERM: a token for another machine over plain HTTP. */
-int api_open(struct api *a, const char *gateway, const char *cacert, const char *token, struct err *err);
+/* api_open: a is zeroed, or holds an identity; gateway and cacert as given.  api_close frees also after a failure.  ERR_INPUT: not a usable URL. */
+int api_open(struct api *a, const char *gateway, const char *cacert, struct err *err);
 void api_close(struct api *a);
+
+/* api_login: from now on as these; second may be NULL.  ERR_INPUT: not a usable token; ERR_PERM: a token for another machine over plain HTTP. */
+int api_login(struct api *a, struct login *login, struct login *second, struct err *err);
+
+/* api_is_plain: http to this very machine; api_may_carry_secrets: https, or that. */
+bool api_is_plain(const char *url);
+bool api_may_carry_secrets(const char *url);
 
 /* api_call: body is stolen (NULL: none); the answer is a new reference in *ret (NULL when empty); ret itself may be NULL. */
 int api_call(const struct api *a, const char *method, const char *path, json_t *body, json_t **ret, struct err *err);

@@ -91,8 +91,20 @@ static int set_number(const struct found *f, const char *text, struct err *err)
 	return 0;
 }
 
+static int add_to_list(const struct found *f, const char *text, struct err *err)
+{
+	struct arg_list *at = (struct arg_list *)((char *)f->values + f->option->offset);
+
+	if (at->n == ARG_LIST_MAX)
+		return err_set(err, ERR_INPUT, "option --%s is given more than %d times", f->option->name, ARG_LIST_MAX);
+	at->items[at->n++] = text;
+	return 0;
+}
+
 static int set_value(const struct found *f, const char *text, struct err *err)
 {
+	if (f->option->kind == ARG_LIST)
+		return add_to_list(f, text, err);
 	return f->option->kind == ARG_TEXT ? set_text(f, text, err) : set_number(f, text, err);
 }
 

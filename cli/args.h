@@ -3,7 +3,7 @@
  * A command describes its options in a table that ends with a NULL name; each option says where in the command's own struct
  * its value goes.  Options and words may be mixed; "--" ends the options.  Short options may be clustered and carry
  * their value attached ("-c5"); long ones take "--name value" or "--name=value".  Nothing is abbreviated, and nothing is
- * given twice: a second value would silently replace the first. */
+ * given twice (but what is a list): a second value would silently replace the first. */
 #ifndef PCAPLINE_CLI_ARGS_H
 #define PCAPLINE_CLI_ARGS_H
 
@@ -21,9 +21,17 @@ struct arg_number {
 	uint64_t value;
 };
 
+#define ARG_LIST_MAX 20
+
+struct arg_list {
+	const char *items[ARG_LIST_MAX];
+	size_t n;
+};
+
 enum arg_kind {
 	ARG_FLAG,     /* bool */
 	ARG_TEXT,     /* const char *; NULL: not given */
+	ARG_LIST,     /* struct arg_list: may be given several times */
 	ARG_NUMBER,   /* struct arg_number */
 	ARG_SIZE,     /* struct arg_number, bytes: "100M" */
 	ARG_DURATION, /* struct arg_number, milliseconds: "60s" */

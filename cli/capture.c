@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/events.h"
 #include "cli/receiver.h"
+#include "cli/renewer.h"
 #include "cli/request.h"
 #include "cli/summary.h"
 #include "cli/talk.h"
@@ -23,6 +24,7 @@ struct capture {
 	struct counter *counter;
 	struct stopper *stopper;
 	struct receiver receiver;
+	struct renewer *renewer;
 	char job[ID_MAX]; /* set before the events' thread begins */
 	pthread_t events;
 	bool has_events;      /* that thread was started */
@@ -92,6 +94,7 @@ static int on_begin(void *ctx, const char *job, struct err *err)
 		c->out.is_stdout ? "stdout" : c->out.path);
 	snprintf(c->job, sizeof(c->job), "%s", job);
 	c->has_events = pthread_create(&c->events, NULL, events_main, c) == 0;
+	c->renewer = renewer_start(c->t->api, c->job);
 	return 0;
 }
 
@@ -245,6 +248,7 @@ static int run(struct capture *c, json_t **ret_stored)
 
 	if (prepare(c, &err) == 0) {
 		end = receiver_run(&c->receiver, &err);
+		renewer_free(c->renewer);
 		end_events(c, end);
 	}
 	stopper_free(c->stopper);

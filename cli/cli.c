@@ -1,6 +1,7 @@
 /* cli.c - see cli.h. */
 #include "cli/cli.h"
 
+#include "cli/identity.h"
 #include "cli/talk.h"
 #include "common/id.h"
 
@@ -16,15 +17,53 @@ const struct arg_option cli_global_options[] = {
 	{0, "gateway", "URL", ARG_TEXT, AT(gateway), 0, 0, "the gateway (else PCAP_GATEWAY)"},
 	{0, "cacert", "FILE", ARG_TEXT, AT(cacert), 0, 0,
 		"CA of its certificate (else PCAP_CACERT, else the system's)"},
+	{0, "login", "LOGIN", ARG_TEXT, AT(login), 0, 0, "who you are: cf, bosh, bosh:ENVIRONMENT or token (PCAP_TOKEN)"},
 	{0, "json", NULL, ARG_FLAG, AT(json), 0, 0, "results as JSON on stdout"},
+	{'v', "verbose", NULL, ARG_FLAG, AT(verbose), 0, 0, "say which login and gateway are used"},
 	{'h', "help", NULL, ARG_FLAG, AT(help), 0, 0, "this help"},
 	{0},
 };
 
 /* ---- failures ---- */
 
+static enum cli_manner cli_speaks;
+
+void cli_manner(enum cli_manner manner)
+{
+	cli_speaks = manner;
+}
+
+int cli_end(int rc)
+{
+	if (rc != CLI_OK && cli_speaks == CLI_AS_CF)
+		talk_say("FAILED");
+	if (rc != CLI_OK && cli_speaks == CLI_AS_BOSH)
+		talk_say("Exit code %d", rc);
+	return rc;
+}
+
+/* What to do where there is no login: the detail of the err says which. */
+static const struct {
+	const char *detail, *tip;
+} tips[] = {
+	{LOGIN_NO_CF, "TIP: log in with 'cf login' (or 'cf login --sso'), then try again."},
+	{LOGIN_NO_API, "TIP: say where the platform is with 'cf api URL' and log in with 'cf login'."},
+	{LOGIN_NO_SPACE, "TIP: choose one with 'cf target -o ORG -s SPACE', or name apps by GUID with --guid."},
+	{LOGIN_NO_BOSH, "TIP: log in with 'bosh -e ENVIRONMENT log-in', or set BOSH_CLIENT and BOSH_CLIENT_SECRET."},
+};
+
+static const char *tip_of(const struct err *err)
+{
+	for (size_t i = 0; i < sizeof(tips) / sizeof(*tips); i++)
+		if (!strcmp(err->detail, tips[i].detail))
+			return tips[i].tip;
+	return NULL;
+}
+
 int cli_exit_code(const struct err *err)
 {
+	if (tip_of(err))
+		return CLI_FAILED; /* nobody was asked: another tool's login is missing */
 	switch (err->code) {
 	case ERR_NONE:
 		return CLI_OK;
@@ -56,12 +95,15 @@ int cli_exit_code(const struct err *err)
 
 int cli_fail(const struct err *err)
 {
+	const char *who = cli_speaks == CLI_AS_PCAP ? "pcap: " : "", *tip = tip_of(err);
 	size_t n = strlen(err->field);
 
 	if (!n || (!strncmp(err->msg, err->field, n) && err->msg[n] == ':'))
-		talk_say("pcap: %s", err->msg);
+		talk_say("%s%s", who, err->msg);
 	else
-		talk_say("pcap: %s: %s", err->field, err->msg);
+		talk_say("%s%s: %s", who, err->field, err->msg);
+	if (tip)
+		talk_say("%s", tip);
 	return cli_exit_code(err);
 }
 
@@ -85,21 +127,67 @@ static const char *or_env(const char *option, const char *name)
 	return value && *value ? value : NULL;
 }
 
-int cli_api(const struct cli *cli, bool token, struct api *ret, struct err *err)
+/* What a command knows of its user is the API's from here on. */
+static struct identity *new_identity(
+	const struct cli *cli, const struct cli_identity *who, struct api *ret, struct err *err)
+{
+	const struct identity_options o = {
+		.cacert = or_env(cli->globals.cacert, "PCAP_CACERT"),
+		.login = cli->globals.login,
+		.environment = who->environment,
+		.ca_cert = who->ca_cert,
+		.verbose = cli->globals.verbose,
+	};
+
+	if (!(ret->identity = calloc(1, sizeof(*ret->identity)))) {
+		err_nomem(err);
+		return NULL;
+	}
+	return identity_init(ret->identity, &o, err) < 0 ? NULL : ret->identity;
+}
+
+/* The gateway that was named; only without one the platform is asked for it. */
+static char *find_gateway(const struct cli *cli, struct identity *id, struct err *err)
 {
 	const char *gateway = or_env(cli->globals.gateway, "PCAP_GATEWAY");
-	const char *cacert = or_env(cli->globals.cacert, "PCAP_CACERT");
-	const char *secret = token ? or_env(NULL, "PCAP_TOKEN") : NULL;
+	char *ret;
 
-	*ret = (struct api){0};
 	if (!gateway)
-		return err_set(err, ERR_INPUT, "no gateway: give --gateway URL or set PCAP_GATEWAY");
-	if (token && !secret)
-		return err_set(err, ERR_AUTH, "not logged in: set PCAP_TOKEN");
-	if (api_open(ret, gateway, cacert, secret, err) == 0)
+		return identity_gateway(id, err);
+	if (!(ret = strdup(gateway)))
+		err_nomem(err);
+	return ret;
+}
+
+static int open_as(const struct cli *cli, const struct cli_identity *who, struct api *a, struct err *err)
+{
+	struct identity *id = new_identity(cli, who, a, err);
+	char *gateway;
+	int rc;
+
+	if (!id || (who->login && who->login(id, err) < 0) || (who->second && who->second(id, err) < 0))
+		return -1;
+	if (!(gateway = find_gateway(cli, id, err)))
+		return -1;
+	rc = api_open(a, gateway, or_env(cli->globals.cacert, "PCAP_CACERT"), err);
+	free(gateway);
+	return rc == 0 && who->login ? api_login(a, id->first, id->second, err) : rc;
+}
+
+int cli_api_as(const struct cli *cli, const struct cli_identity *who, struct api *ret, struct err *err)
+{
+	*ret = (struct api){0};
+	if (open_as(cli, who, ret, err) == 0)
 		return 0;
 	api_close(ret);
 	return -1;
+}
+
+int cli_api(const struct cli *cli, bool token, struct api *ret, struct err *err)
+{
+	const struct cli_identity who = {.login = token ? identity_default : NULL};
+
+	return cli_api_as(cli, &who, ret, err);
 }
 
 int cli_check_job(const char *text, struct err *err)
@@ -143,6 +231,17 @@ bool cli_confirm(const char *question)
 	return true;
 }
 
+bool cli_ask(const char *question)
+{
+	char answer[16];
+
+	if (isatty(STDIN_FILENO) != 1 || !talk_is_live())
+		return true;
+	fprintf(stderr, "%s? [yN] ", question);
+	fflush(stderr);
+	return fgets(answer, sizeof(answer), stdin) && (!strcmp(answer, "y\n") || !strcmp(answer, "yes\n"));
+}
+
 /* ---- finding and running a subcommand ---- */
 
 static const struct command *find(const struct command *const *list, const char *name)
@@ -165,12 +264,13 @@ static int check_words(const struct command *c, const struct args *args)
 static int run_leaf(struct cli *cli, const struct command *parent, const struct command *c, int argc, char *const *argv)
 {
 	_Alignas(max_align_t) char values[CLI_VALUES_MAX] = {0};
-	struct arg_table tables[] = {{c->options, values}, {cli_global_options, &cli->globals}};
+	struct arg_table tables[] = {
+		{c->options, values}, {c->more_options, values}, {cli_global_options, &cli->globals}};
 	struct err err = {0};
 	struct args args;
 	int rc;
 
-	if (args_parse(argc, argv, tables, 2, false, &args, &err) < 0) {
+	if (args_parse(argc, argv, tables, 3, false, &args, &err) < 0) {
 		rc = cli_fail(&err);
 		talk_say("see \"pcap help %s%s%s\"", parent ? parent->name : "", parent ? " " : "", c->name);
 	} else if (cli->globals.help) {

@@ -29,7 +29,9 @@ enum cli_exit {
 struct cli_globals {
 	const char *gateway;
 	const char *cacert;
+	const char *login;
 	bool json;
+	bool verbose;
 	bool help;
 };
 extern const struct arg_option cli_global_options[];
@@ -42,12 +44,13 @@ struct command {
 	const char *summary; /* half a line for the list */
 	const char *details; /* paragraphs for its own help; NULL: none */
 	const struct arg_option *options;
-	size_t values_size; /* of the struct that options write to, at most CLI_VALUES_MAX */
+	const struct arg_option *more_options; /* into the same struct; NULL: none */
+	size_t values_size;                    /* of the struct that options write to, at most CLI_VALUES_MAX */
 	size_t words_least, words_most;
 	int (*run)(struct cli *cli, const struct args *args, const void *values); /* returns an enum cli_exit */
 	const struct command *const *subs; /* NULL-terminated list of subcommands instead of run; NULL: none */
 };
-#define CLI_VALUES_MAX 512
+#define CLI_VALUES_MAX 1024
 
 struct cli {
 	const struct command *const *commands; /* NULL-terminated */
@@ -62,8 +65,21 @@ int cli_fail(const struct err *err);
 int cli_exit_code(const struct err *err);
 int cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* says it, returns CLI_USAGE */
 
-/* cli_api: the gateway as options and environment name it; with a token unless it is not needed. */
+/* cli_api: the gateway as options, environment or the platform name it; with a token unless it is not needed.  api_close frees it. */
 int cli_api(const struct cli *cli, bool token, struct api *ret, struct err *err);
+
+/* cli_api_as: the same for the identity that login fills; it belongs to *ret, also after a failure. */
+struct cli_identity {
+	const char *environment, *ca_cert; /* of a director, as given; NULL: not */
+	int (*login)(struct identity *id, struct err *err);  /* NULL: nobody */
+	int (*second)(struct identity *id, struct err *err); /* NULL: none */
+};
+int cli_api_as(const struct cli *cli, const struct cli_identity *who, struct api *ret, struct err *err);
+
+/* How failures are told: "pcap: message", or as the tool whose login is used does. */
+enum cli_manner { CLI_AS_PCAP, CLI_AS_CF, CLI_AS_BOSH };
+void cli_manner(enum cli_manner manner);
+int cli_end(int rc); /* the last line of a failure in that manner; returns rc */
 
 /* cli_check_job: a job id as a user typed it.  ERR_INPUT when it cannot be one. */
 int cli_check_job(const char *text, struct err *err);
@@ -75,9 +91,13 @@ int cli_flush_stdout(void); /* the same check after other output */
 /* cli_confirm: asks on the terminal; without one, or at any other answer than yes, refuses. */
 bool cli_confirm(const char *question);
 
+/* cli_ask: a question that only a person at a terminal is asked; without one the answer is yes. */
+bool cli_ask(const char *question);
+
 void cli_help_command(FILE *to, const struct command *parent, const struct command *c);
 void cli_help_list(FILE *to, const struct command *const *commands);
 
+extern const struct command cmd_cf, cmd_bosh, cmd_devices, cmd_devices_cf, cmd_devices_bosh, cmd_devices_host;
 extern const struct command cmd_host, cmd_jobs, cmd_show, cmd_follow, cmd_stop, cmd_link, cmd_download, cmd_rm,
 	cmd_info, cmd_version, cmd_help, cmd_completion, cmd_admin, cmd_admin_jobs, cmd_admin_kill, cmd_admin_purge;
 

@@ -25,6 +25,7 @@ static void print_arm(const struct command *parent, const struct command *c)
 	if (c->subs)
 		print_names(c->subs);
 	print_options(c->options);
+	print_options(c->more_options);
 	print_options(cli_global_options);
 	printf("' ;;\n");
 }
@@ -44,14 +45,18 @@ static void bash(const struct cli *cli)
 	printf("_pcap() {\n"
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word path='' words=''\n"
 	       "\tcase $prev in\n"
-	       "\t-w | -o | --write | --output | --cacert) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	       "\t-w | -o | --write | --output | --cacert | --ca-cert) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	       "\t--login) COMPREPLY=($(compgen -W 'cf bosh token' -- \"$cur\")); return ;;\n"
+	       "\t-i | --interface) COMPREPLY=($(compgen -W 'eth0 lo eth0,lo any' -- \"$cur\")); return ;;\n"
 	       "\t--format) COMPREPLY=($(compgen -W 'pcapng pcap' -- \"$cur\")); return ;;\n"
 	       "\tesac\n"
 	       "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
 	       "\t\tcase $word in\n"
 	       "\t\t-*) ;;\n"
-	       "\t\t*) if [ -z \"$path\" ]; then path=$word; elif [ \"$path\" = admin ]; then path=\"admin $word\"; fi "
-	       ";;\n"
+	       "\t\t*) case $path in\n"
+	       "\t\t\t'') path=$word ;;\n"
+	       "\t\t\tadmin | devices) path=\"$path $word\" ;;\n"
+	       "\t\t\tesac ;;\n"
 	       "\t\tesac\n"
 	       "\tdone\n"
 	       "\tcase $path in\n"
@@ -121,12 +126,14 @@ static void fish(const struct cli *cli)
 		fish_command(*c, "__fish_use_subcommand");
 		snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", (*c)->name);
 		fish_options((*c)->options, condition);
+		fish_options((*c)->more_options, condition);
 		for (const struct command *const *sub = (*c)->subs; sub && *sub; sub++) {
 			fish_command(*sub, condition);
 			snprintf(condition, sizeof(condition),
 				"__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s", (*c)->name,
 				(*sub)->name);
 			fish_options((*sub)->options, condition);
+			fish_options((*sub)->more_options, condition);
 			snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", (*c)->name);
 		}
 	}

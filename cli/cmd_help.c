@@ -9,7 +9,8 @@ static const char exit_codes[] =
 	"\n"
 	"  0  done; a capture ended as asked (by you, or at a limit you gave)\n"
 	"  1  failed: a local file, a full disk, out of memory; the job failed; you interrupted a wait, or did not say "
-	"yes\n"
+	"yes;\n"
+	"     the login of cf or bosh is missing or has expired, or no space is targeted\n"
 	"  2  wrong usage: an option, a value, or a request that the gateway calls malformed (a bad filter)\n"
 	"  3  not logged in, or refused (HTTP 401, 403)\n"
 	"  4  not found, or not visible to you (404)\n"
@@ -28,6 +29,10 @@ static const char environment[] = "Environment of pcap\n"
 				  "  PCAP_TOKEN    the token that says who you are; sent to the gateway only, never "
 				  "over plain http to another machine\n"
 				  "  PCAP_CACERT   file with the CA of the gateway's certificate, as --cacert\n"
+				  "  PCAP_CONFIRM_ABOVE  ask before a capture of more instances, as --confirm-above\n"
+				  "  CF_HOME       folder that holds the cf CLI's .cf (else your home folder)\n"
+				  "  BOSH_CONFIG, BOSH_ENVIRONMENT, BOSH_DEPLOYMENT, BOSH_CA_CERT, BOSH_CLIENT, "
+				  "BOSH_CLIENT_SECRET   as the bosh CLI takes them\n"
 				  "  https_proxy, no_proxy   as usual\n";
 
 static const struct {
@@ -70,6 +75,7 @@ void cli_help_command(FILE *to, const struct command *parent, const struct comma
 	if (c->options) {
 		fprintf(to, "\nOptions:\n");
 		args_help(to, c->options);
+		args_help(to, c->more_options);
 	}
 	fprintf(to, "\nOptions of every command:\n");
 	args_help(to, cli_global_options);

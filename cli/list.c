@@ -3,6 +3,7 @@
 
 #include "cli/table.h"
 #include "cli/talk.h"
+#include "cli/target.h"
 #include "cli/text.h"
 #include "common/clock.h"
 #include "common/parse.h"
@@ -19,6 +20,8 @@ const struct arg_option list_options[] = {
 	{0, "state", "STATE", ARG_TEXT, AT(state), 0, 0,
 		"only these: starting, running, finishing, ready, streamed, failed..."},
 	{0, "since", "TIME", ARG_TEXT, AT(since), 0, 0, "created since: 2h (ago), or 2026-01-05T10:00:00Z"},
+	{0, "app", "GUID", ARG_TEXT, AT(app), 0, 0, "those of this app"},
+	{0, "deployment", "NAME", ARG_TEXT, AT(deployment), 0, 0, "those of this deployment"},
 	{0, "limit", "N", ARG_NUMBER, AT(limit), 1, 1000, "at most N on a page"},
 	{0, "all-pages", NULL, ARG_FLAG, AT(all_pages), 0, 0, "all of them"},
 	{0},
@@ -60,6 +63,10 @@ static int build_path(struct buf *b, const struct list_values *v, const char *pa
 		return -1;
 	if (v->state && add_query(b, "state", v->state, err) < 0)
 		return -1;
+	if (v->app && add_query(b, "app", v->app, err) < 0)
+		return -1;
+	if (v->deployment && add_query(b, "deployment", v->deployment, err) < 0)
+		return -1;
 	if (v->since && (since_text(v->since, since, err) < 0 || add_query(b, "since", since, err) < 0))
 		return -1;
 	if (v->limit.given) {
@@ -72,21 +79,7 @@ static int build_path(struct buf *b, const struct list_values *v, const char *pa
 
 char *list_target(const json_t *job, char *ret, size_t size)
 {
-	const json_t *target = json_at(job, "target");
-	json_t *name;
-	size_t i, n = 0;
-
-	snprintf(ret, size, "%s", json_text(target, "type"));
-	json_array_foreach(json_object_get(target, "instances"), i, name)
-	{
-		int done = snprintf(ret + n, size - n, "%s%s", i ? ", " : "",
-			json_string_value(name) ? json_string_value(name) : "?");
-
-		if (done < 0 || (size_t)done >= size - n)
-			break;
-		n += (size_t)done;
-	}
-	return ret;
+	return target_text(json_at(job, "target"), ret, size);
 }
 
 /* "12:04", with the day when that was long ago; here, in this machine's time. */

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 struct list_values {
+	const char *app, *deployment;
 	const char *state, *since;
 	struct arg_number limit;
 	bool all_pages;

@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
+	&cmd_cf,       /* apps of Cloud Foundry, with the cf CLI's login */
+	&cmd_bosh,     /* VMs of BOSH deployments, with the bosh CLI's login */
 	&cmd_host,     /* capture from hosts of the static inventory */
 	&cmd_jobs,     /* list */
 	&cmd_show,     /* one job in full */
@@ -10,6 +12,7 @@ static const struct command *const commands[] = {
 	&cmd_link,     /* signed URL */
 	&cmd_download, /* fetch the file */
 	&cmd_rm,       /* erase */
+	&cmd_devices,  /* interfaces of an instance */
 	&cmd_info,     /* the gateway */
 	&cmd_admin,    /* operators */
 	&cmd_version,

@@ -13,8 +13,8 @@
 #define AT(member) offsetof(struct request_values, member)
 
 const struct arg_option request_options[] = {
-	{'i', "interface", "DEVICE", ARG_TEXT, AT(device), 0, 0,
-		"device to capture on (default eth0; \"any\", \"lo\"...)"},
+	{'i', "interface", "DEVICE", ARG_LIST, AT(devices), 0, 0,
+		"device to capture on (default eth0; \"any\", \"lo\", \"eth0,lo\"...); several times for several"},
 	{'s', "snapshot-length", "N", ARG_NUMBER, AT(snaplen), 0, PCAPNG_SNAPLEN_MAX,
 		"bytes kept of each packet (default 65535, 0: as many as can be)"},
 	{'c', "count", "N", ARG_NUMBER, AT(packets), 1, CAPTURE_PACKETS_MAX, "end after N packets"},
@@ -70,15 +70,36 @@ static bool begins_filter(const char *word)
 	return false;
 }
 
-size_t request_targets_n(const struct args *words, bool has_filter_option)
+size_t request_split(const struct args *words, bool has_filter_option, size_t least)
 {
-	size_t n = 1;
+	size_t n = least;
 
 	if (words->has_dashes || has_filter_option)
 		return words->dashes;
 	while (n < words->words_n && !begins_filter(words->words[n]))
 		n++;
 	return n < words->words_n ? n : words->words_n;
+}
+
+size_t request_targets_n(const struct args *words, bool has_filter_option)
+{
+	return request_split(words, has_filter_option, 1);
+}
+
+int request_devices(const struct arg_list *devices, char ret[REQUEST_DEVICES_MAX], struct err *err)
+{
+	size_t len = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < devices->n; i++) {
+		int n = snprintf(ret + len, REQUEST_DEVICES_MAX - len, "%s%s", i ? "," : "", devices->items[i]);
+
+		if (n < 0 || (size_t)n >= REQUEST_DEVICES_MAX - len)
+			return err_set(err, ERR_INPUT, "option --interface: all together are longer than %d bytes",
+				REQUEST_DEVICES_MAX - 1);
+		len += (size_t)n;
+	}
+	return 0;
 }
 
 static json_t *target_json(const struct args *words, size_t n, struct err *err)
@@ -138,15 +159,16 @@ static int add_u64(json_t *obj, const char *key, const struct arg_number *n, uin
 static json_t *options_json(const struct request_values *v, const struct args *words, size_t targets_n, struct err *err)
 {
 	json_t *o = json_object();
-	char *filter = filter_text(v, words, targets_n, err);
+	char *filter = filter_text(v, words, targets_n, err), devices[REQUEST_DEVICES_MAX];
 	int bad = 0;
 
-	if (!filter) {
+	if (!filter || request_devices(&v->devices, devices, err) < 0) {
+		free(filter);
 		json_decref(o);
 		return NULL;
 	}
-	if (v->device)
-		bad |= json_object_set_new(o, "device", json_string(v->device));
+	if (v->devices.n)
+		bad |= json_object_set_new(o, "device", json_string(devices));
 	if (*filter)
 		bad |= json_object_set_new(o, "filter", json_string(filter));
 	bad |= add_u64(o, "snaplen", &v->snaplen, 1);
@@ -162,10 +184,8 @@ static json_t *options_json(const struct request_values *v, const struct args *w
 	return o;
 }
 
-static int check_values(const struct request_values *v, const struct args *words, size_t targets_n, struct err *err)
+int request_check(const struct request_values *v, const struct args *words, struct err *err)
 {
-	if (!targets_n)
-		return err_set(err, ERR_INPUT, "no target: name at least one (NAME or NAME/N)");
 	if (words->has_dashes && v->filter && words->dashes < words->words_n)
 		return err_set(err, ERR_INPUT, "the filter is given twice, with -f and after --");
 	if (v->store && v->auto_mode)
@@ -183,24 +203,27 @@ static int check_values(const struct request_values *v, const struct args *words
 	return 0;
 }
 
-json_t *request_host(const struct request_values *v, const struct args *words, struct err *err)
+static const char *mode_of(const struct request_values *v)
 {
-	size_t targets_n = request_targets_n(words, v->filter != NULL);
-	json_t *target, *options, *request;
+	if (v->store)
+		return "store";
+	return v->auto_mode ? "auto" : "live";
+}
 
-	if (check_values(v, words, targets_n, err) < 0)
-		return NULL;
-	if (!(target = target_json(words, targets_n, err)))
-		return NULL;
+json_t *request_build(
+	const struct request_values *v, const struct args *words, size_t targets_n, json_t *targets, struct err *err)
+{
+	bool is_one = json_array_size(targets) == 1;
+	json_t *options, *request;
+
 	if (!(options = options_json(v, words, targets_n, err))) {
-		json_decref(target);
+		json_decref(targets);
 		return NULL;
 	}
-	request = json_pack("{s:o, s:o, s:s, s:s}", "target", target, "options", options, "mode",
-		v->store       ? "store"
-		: v->auto_mode ? "auto"
-			       : "live",
-		"format", v->format ? v->format : "pcapng");
+	request = json_pack("{s:O, s:o, s:s, s:s}", is_one ? "target" : "targets",
+		is_one ? json_array_get(targets, 0) : targets, "options", options, "mode", mode_of(v), "format",
+		v->format ? v->format : "pcapng");
+	json_decref(targets);
 	if (request && v->note && json_object_set_new(request, "note", json_string(v->note)) < 0) {
 		json_decref(request);
 		err_set(err, ERR_INPUT, "option --note: must be UTF-8 text");
@@ -209,6 +232,20 @@ json_t *request_host(const struct request_values *v, const struct args *words, s
 	if (!request)
 		err_nomem(err);
 	return request;
+}
+
+json_t *request_host(const struct request_values *v, const struct args *words, struct err *err)
+{
+	size_t targets_n = request_targets_n(words, v->filter != NULL);
+	json_t *target;
+
+	if (!targets_n) {
+		err_set(err, ERR_INPUT, "no target: name at least one (NAME or NAME/N)");
+		return NULL;
+	}
+	if (request_check(v, words, err) < 0 || !(target = target_json(words, targets_n, err)))
+		return NULL;
+	return request_build(v, words, targets_n, json_pack("[o]", target), err);
 }
 
 char *request_file_name(const char *first_target, const char *job, const char *format)

@@ -14,6 +14,8 @@ const struct arg_option select_options[] = {
 	{0, "user", "USER", ARG_TEXT, AT(user), 0, 0, "those of this user (name or id)"},
 	{0, "org", "ORG", ARG_TEXT, AT(org), 0, 0, "those of this org"},
 	{0, "space", "SPACE", ARG_TEXT, AT(space), 0, 0, "those of this space"},
+	{0, "app", "GUID", ARG_TEXT, AT(app), 0, 0, "those of this app"},
+	{0, "deployment", "NAME", ARG_TEXT, AT(deployment), 0, 0, "those of this deployment"},
 	{0, "agent", "HOST[:PORT]", ARG_TEXT, AT(agent), 0, 0, "those with an instance on this agent"},
 	{0, "older-than", "TIME", ARG_DURATION, AT(older_ms), 1000, OLDER_MOST_MS,
 		"those created before that (2h, 7d)"},
@@ -25,7 +27,8 @@ json_t *select_body(const struct select_values *v, struct err *err)
 {
 	const struct {
 		const char *key, *value;
-	} texts[] = {{"job", v->job}, {"user", v->user}, {"org", v->org}, {"space", v->space}, {"agent", v->agent}};
+	} texts[] = {{"job", v->job}, {"user", v->user}, {"org", v->org}, {"space", v->space}, {"app", v->app},
+		{"deployment", v->deployment}, {"agent", v->agent}};
 	json_t *body;
 	int bad = 0;
 
@@ -47,7 +50,7 @@ json_t *select_body(const struct select_values *v, struct err *err)
 	}
 	if (!v->all && !json_object_size(body)) {
 		err_set(err, ERR_INPUT,
-			"which captures? --all, --job, --user, --org, --space, --agent or --older-than");
+			"which captures? --all, --job, --user, --org, --space, --app, --deployment, --agent or --older-than");
 		goto bad;
 	}
 	if (v->all)

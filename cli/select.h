@@ -1,4 +1,4 @@
-/* select.h - which jobs an operator means: all, or by job, user, org, space, agent, age. */
+/* select.h - which jobs an operator means: all, or by job, user, org, space, app, deployment, agent, age. */
 #ifndef PCAPLINE_CLI_SELECT_H
 #define PCAPLINE_CLI_SELECT_H
 
@@ -10,7 +10,7 @@
 
 struct select_values {
 	bool all, yes;
-	const char *job, *user, *org, *space, *agent;
+	const char *job, *user, *org, *space, *app, *deployment, *agent;
 	struct arg_number older_ms;
 };
 

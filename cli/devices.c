@@ -1,0 +1,90 @@
+/* devices.c - see devices.h. */
+#include "cli/devices.h"
+
+#include "cli/table.h"
+#include "cli/talk.h"
+#include "cli/text.h"
+#include "common/buf.h"
+
+#include <string.h>
+
+static int add_device(struct table *table, const char *instance, const json_t *device, struct err *err)
+{
+	char state[32], addresses[TABLE_CELL_MAX * 2] = "";
+	const char *cells[] = {
+		instance, json_text(device, "name"), state, addresses, json_text(device, "description")};
+	size_t i, len = 0;
+	json_t *one;
+
+	snprintf(state, sizeof(state), "%s%s", json_is_true(json_object_get(device, "up")) ? "up" : "down",
+		json_is_true(json_object_get(device, "loopback")) ? ", loopback" : "");
+	json_array_foreach(json_object_get(device, "addresses"), i, one)
+	{
+		int n = snprintf(addresses + len, sizeof(addresses) - len, "%s%s", i ? ", " : "",
+			json_string_value(one) ? json_string_value(one) : "?");
+
+		if (n < 0 || (size_t)n >= sizeof(addresses) - len)
+			break;
+		len += (size_t)n;
+	}
+	return table_add(table, cells, err);
+}
+
+/* How many instances failed, each said; their devices go into the table. */
+static int add_all(struct table *table, const json_t *instances, size_t *ret_failed, struct err *err)
+{
+	json_t *instance, *device;
+	size_t i, k;
+
+	*ret_failed = 0;
+	json_array_foreach(instances, i, instance)
+	{
+		char name[128], message[600];
+
+		if (json_is_object(json_object_get(instance, "error"))) {
+			const char *text = json_text(instance, "error.message");
+
+			talk_say("%s: %s", text_clean(json_text(instance, "name"), name, sizeof(name)),
+				text_clean(*text ? text : json_text(instance, "error.code"), message, sizeof(message)));
+			++*ret_failed;
+		}
+		json_array_foreach(json_object_get(instance, "devices"), k,
+			device) if (add_device(table, json_text(instance, "name"), device, err) < 0) return -1;
+	}
+	return 0;
+}
+
+static int print(const json_t *answer)
+{
+	static const char *const heads[] = {"instance", "device", "state", "addresses", "description", NULL};
+	const json_t *instances = json_object_get(answer, "instances");
+	struct err err = {0};
+	struct table *table = table_new(heads, &err);
+	size_t failed = 0;
+	int rc;
+
+	if (!table || add_all(table, instances, &failed, &err) < 0) {
+		table_free(table);
+		return cli_fail(&err);
+	}
+	if (failed < json_array_size(instances))
+		table_print(table, stdout);
+	table_free(table);
+	rc = cli_flush_stdout();
+	if (rc == CLI_OK && failed && failed == json_array_size(instances))
+		rc = CLI_FAILED;
+	return rc;
+}
+
+int devices_run(const struct cli *cli, const struct api *api, json_t *target)
+{
+	struct err err = {0};
+	json_t *answer = NULL;
+	int rc;
+
+	if (api_call(api, "POST", "/v1/devices", json_pack("{s:o}", "target", target), &answer, &err) < 0)
+		return cli_fail(&err);
+	rc = cli->globals.json ? cli_print_json(answer) : print(answer);
+	json_decref(answer);
+	return rc;
+}
