@@ -135,9 +135,7 @@ size_t director_addresses(const struct director_instance *i, char (*ret)[DIRECTO
 
 static bool has_code(const struct platform_answer *a, int status, json_int_t code)
 {
-	json_t *said = json_object_get(a->json, "code");
-
-	return a->status == status && json_is_integer(said) && json_integer_value(said) == code;
+	return a->status == status && json_integer_value(json_object_get(a->json, "code")) == code;
 }
 
 static int no_deployment(const char *name, struct err *err)

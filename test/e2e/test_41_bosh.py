@@ -34,7 +34,7 @@ def token_of(uaa, scope=ADMIN, user="ops", **claims):
     return uaa.token(user, scope=list(scope), **claims)
 
 
-def settings(director, config=None, **bosh):
+def settings(director, /, config=None, **bosh):
     return {"bosh": director.config(**bosh), "agents": {"connect_timeout": "2s"}, **(config or {})}
 
 
@@ -229,8 +229,8 @@ def test_agents_are_told_who_they_must_be(lone, uaa, director):
     assert len(gateway.fake.requests) == 1
 
 
-def test_agents_need_not_know(lone, uaa):
-    gateway = lone(confirm=False)
+def test_agents_need_not_know(lone, uaa, director):
+    gateway = lone(confirm=False, director=f"https://127.0.0.1:{director.port}/")  # as most are called
     assert start(gateway, token_of(uaa), body(instances=["router/1"])).wait_end().status == 200
     assert gateway.fake.requests[0][2]["target"] == {"type": "host"}
 
