@@ -114,7 +114,7 @@ int container_runc_find(const struct config_list *roots, const char *proc, const
 	if (!container_handle_is_valid(handle))
 		return 0;
 	for (size_t i = 0; i < roots->n; i++) {
-		struct container_process p;
+		struct container_process p = {0};
 		struct err e = {0};
 
 		if (read_state(roots->items[i], handle, &p, &e) < 0) {

@@ -100,8 +100,9 @@ def test_the_agent_s_port_is_the_app_s_own_in_its_container(cell, folder):
     stop(cell, live)
 
 
-def test_two_instances_of_one_app_do_not_mix(cell):
-    """Pitfall 27."""
+def test_two_instances_of_one_app_do_not_mix(cells):  # noqa: F811
+    """Pitfall 27.  Nor does an agent that is not root any more, and has kept what entering takes."""
+    cell = cells(config={"run_as": "nobody"})
     app = new_app()
     first, second = cell.container(app, 0), cell.container(app, 1)
     for c in (first, second):
@@ -115,6 +116,8 @@ def test_two_instances_of_one_app_do_not_mix(cell):
         live.wait_packets(count)
         packets = stop(cell, live).packets
         assert numbers_of(packets, PORT) == list(range(count)) and destinations(packets) == {c.ip}
+    ready = cell.agent.logged("agent.ready")[0]["data"]
+    assert ready["uid"] != 0 and ready["capabilities"] == "dac_read_search, net_raw, sys_ptrace, sys_admin"
 
 
 # ---- the end of a container ----

@@ -368,7 +368,64 @@ static void the_agent_s_defaults_hold(void **state)
 	assert_int_equal(c.duration_max_ms, 86400000);
 	assert_int_equal(c.rate_max, 0);
 	assert_int_equal(c.cpu_percent, 75);
+	assert_string_equal(c.instance, "");
+	assert_true(config_agent_offers(&c, "host"));
+	assert_false(config_agent_offers(&c, "container"));
+	assert_false(config_agent_may_enter(&c));
+	assert_string_equal(c.containers_metadata, "/var/vcap/data/container-metadata/store.json");
+	assert_int_equal(c.containers_runc_roots.n, 2);
+	assert_string_equal(c.containers_runc_roots.items[0], "/run/containerd/runc/garden");
+	assert_string_equal(c.containers_runc_roots.items[1], "/run/runc");
+	assert_string_equal(c.containers_netns, "/var/vcap/data/garden-cni/container-netns");
+	assert_string_equal(c.containers_proc, "/proc");
+	assert_int_equal(c.containers_workloads.n, 1);
+	assert_string_equal(c.containers_workloads.items[0], "app");
 	config_agent_done(&c);
+}
+
+static void the_agent_of_a_cell(void **state)
+{
+	static const struct {
+		const char *text, *says; /* NULL: taken */
+		bool host, container, enter;
+	} rows[] = {
+		{"targets: []", NULL, true, false, false},
+		{"targets: [container]", NULL, false, true, true},
+		{"targets: [host, container]\ncontainers: {enter: never}", NULL, true, true, false},
+		{"targets: [host]\ncontainers: {enter: auto}", NULL, true, false, false},
+		{"targets: [container, cell]", "targets[1]: \"cell\" is neither host nor container", false, false,
+			false},
+		{"containers: {enter: sometimes}", "containers.enter", false, false, false},
+		{"containers: {metadata: store.json}", "containers.metadata: \"store.json\" is not an absolute path",
+			false, false, false},
+		{"containers: {netns: netns}", "containers.netns: \"netns\" is not an absolute path", false, false,
+			false},
+		{"containers: {proc: proc}", "containers.proc: \"proc\" is not an absolute path", false, false, false},
+		{"containers: {proc: ''}", NULL, true, false, false},
+		{"containers: {runc_roots: [/a, b]}", "containers.runc_roots: \"b\" is not an absolute path", false,
+			false, false},
+		{"containers: {runc_roots: ['']}", "containers.runc_roots", false, false, false},
+	};
+	const struct temp_file *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_agent c;
+		struct err err = {0};
+		char text[300];
+		int rc;
+
+		snprintf(text, sizeof(text), "tls: {certificate: c, private_key: k, client_ca: a}\n%s\n", rows[i].text);
+		temp_file_write(t, text, strlen(text));
+		rc = config_agent_load(t->path, &c, &err);
+		if (rc != (rows[i].says ? -1 : 0) || (rc < 0 && !strstr(err.msg, rows[i].says)))
+			fail_msg("%s: %d %s", rows[i].text, rc, err.msg);
+		if (rc < 0)
+			continue;
+		assert_true(config_agent_offers(&c, "host") == rows[i].host);
+		assert_true(config_agent_offers(&c, "container") == rows[i].container);
+		assert_true(config_agent_may_enter(&c) == rows[i].enter);
+		config_agent_done(&c);
+	}
 }
 
 static void the_agent_s_ceilings_have_bounds(void **state)
@@ -528,6 +585,7 @@ int main(void)
 		with_file(the_agent_listens_at_numbers),
 		cmocka_unit_test(the_tables_are_sound),
 		with_file(the_agent_s_defaults_hold),
+		with_file(the_agent_of_a_cell),
 		with_file(the_agent_s_ceilings_have_bounds),
 		with_file(the_gateway_s_keys_fit_together),
 	};

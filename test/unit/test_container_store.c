@@ -136,12 +136,11 @@ static void test_members_of_other_types(void **state)
 		"{\"metadata\":{\"app_id\":7}}",
 		"{\"metadata\":{\"app_id\":null,\"container_workload\":true}}",
 		"{\"ip\":7,\"metadata\":\"app\"}",
-		"{\"metadata\":{\"app_id\":\"0123456789012345678901234567890123456789012345678901234567890123456789\"}"
-		"}",
+		"{\"metadata\":{\"app_id\":\"0123456789012345678901234567890123456789012345678901234567890123\"}}",
 		"{\"metadata\":{\"app_id\":{\"a\":1},\"container_workload\":\"01234567890123456789012345678901\"}}",
 	};
 	static const char *const nobody[] = {
-		"7", "null", "[]", "\"x\"", "{\"handle\":\"" OTHER "\"}", "{\"handle\":7}"};
+		"7", "null", "[]", "\"x\"", ("{\"handle\":\"" OTHER "\"}"), "{\"handle\":7}"};
 	struct container_entry e;
 	struct err err;
 	char text[512];
@@ -162,7 +161,7 @@ static void test_members_of_other_types(void **state)
 
 static void test_what_is_no_store(void **state)
 {
-	static const char *const texts[] = {"[]", "7", "null", "{", "{\"" HANDLE "\":", "{}{}", "x", "\"\""};
+	static const char *const texts[] = {"[]", "7", "null", "{", ("{\"" HANDLE "\":"), "{}{}", "x", "\"\""};
 	struct container_entry e;
 	struct err err;
 

@@ -282,6 +282,36 @@ static void test_loopback_ends_of_another_machine(void **state)
 	assert_true(says(&o, "src host 198.51.100.7"));
 }
 
+/* A container has a loopback of its own, and whatever port its app likes on it. */
+static void test_loopback_of_a_container(void **state)
+{
+	static const struct capture_exclude ends[] = {{"127.0.0.1", 61440, 65535}, {"198.51.100.7", 61440, 65535}};
+	static const char *const locals[] = {"192.0.2.1", "127.0.0.1", "fe80::1", NULL};
+	struct own_traffic o = {
+		.port = AGENT_PORT, .peer = "127.0.0.1", .excludes = ends, .excludes_n = 2, .container = true};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(locals) / sizeof(locals[0]); i++) {
+		struct bpf_program program;
+		struct err err = {0};
+		pcap_t *dead = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+		struct buf text;
+
+		o.local = locals[i];
+		assert_false(says(&o, "127."));
+		assert_false(says(&o, "::1"));
+		assert_true(says(&o, "src host 198.51.100.7"));
+		buf_init(&text, OWN_TRAFFIC_TEXT_MAX);
+		assert_int_equal(own_traffic_text(&o, &text, &err), 0);
+		assert_int_equal(pcap_compile(dead, &program, buf_str(&text), 1, PCAP_NETMASK_UNKNOWN), 0);
+		pcap_freecode(&program);
+		buf_done(&text);
+		pcap_close(dead);
+	}
+	o.local = "192.0.2.1";
+	assert_true(says(&o, "src host 192.0.2.1"));
+}
+
 static void test_excludes_are_addresses_of_hosts(void **state)
 {
 	static const char *const bad[] = {
@@ -347,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_user_filter_still_decides),
 		cmocka_unit_test(test_length_is_bounded),
 		cmocka_unit_test(test_strange_programs_are_refused),
+		cmocka_unit_test(test_loopback_of_a_container),
 		cmocka_unit_test(test_excludes_are_addresses_of_hosts),
 		cmocka_unit_test(test_loopback_ends_of_another_machine),
 		cmocka_unit_test(test_most_excludes_fit),

@@ -78,6 +78,34 @@ static int drop_with_low_port(void)
 	return privileges_drop(&o, NULL) == 0 ? check_dropped("net_bind_service, net_raw") : WRONG_RESULT;
 }
 
+#define FOR_CONTAINERS "dac_read_search, net_raw, sys_ptrace, sys_admin"
+
+static int drop_for_containers(void)
+{
+	const struct privileges_options o = {.run_as = SOMEBODY, .containers = true};
+	char missing[128];
+
+	if (privileges_drop(&o, NULL) < 0 || *privileges_missing(missing, sizeof(missing)))
+		return WRONG_RESULT;
+	return check_dropped(FOR_CONTAINERS);
+}
+
+/* Root of an unprivileged job: what it does not have it does without, and says so. */
+static int drop_for_containers_with_less(void)
+{
+	const struct privileges_options o = {.run_as = "", .containers = true};
+	char missing[128], little[8];
+
+	capng_get_caps_process();
+	capng_updatev(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_ADMIN, CAP_SYS_PTRACE, -1);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || privileges_drop(&o, NULL) < 0)
+		return WRONG_RESULT;
+	if (strcmp(privileges_missing(missing, sizeof(missing)), "CAP_SYS_ADMIN, CAP_SYS_PTRACE") != 0 ||
+		strcmp(privileges_missing(little, sizeof(little)), "CAP_SYS") != 0)
+		return WRONG_TEXT;
+	return check_dropped("dac_read_search, net_raw");
+}
+
 static int drop_to_somebody(void)
 {
 	const struct privileges_options o = {.run_as = SOMEBODY};
@@ -142,6 +170,14 @@ static void test_low_port_keeps_the_right_to_bind(void **state)
 	assert_int_equal(in_child(drop_with_low_port), GOOD);
 }
 
+static void test_containers_keep_what_entering_takes(void **state)
+{
+	(void)state;
+	root_or_skip();
+	assert_int_equal(in_child(drop_for_containers), GOOD);
+	assert_int_equal(in_child(drop_for_containers_with_less), GOOD);
+}
+
 static void test_run_as(void **state)
 {
 	(void)state;
@@ -162,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_root_keeps_net_raw_only),
 		cmocka_unit_test(test_low_port_keeps_the_right_to_bind),
+		cmocka_unit_test(test_containers_keep_what_entering_takes),
 		cmocka_unit_test(test_run_as),
 		cmocka_unit_test(test_missing_capability_is_named),
 	};
