@@ -31,7 +31,7 @@ def arguments():
     parser.add_argument("--json", action="store_true", help="the figures of every round as JSON")
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 21), metavar="N", help="measurements of each (3)")
     parser.add_argument("words", nargs="*", metavar="WORD", help=f"rows: {' '.join(r.name for r in ROWS)}; ways: {' '.join(WAYS)}")
-    found = parser.parse_args()
+    found = parser.parse_intermixed_args()
     names = {row.name for row in ROWS}
     for word in found.words:
         if word not in names and word not in WAYS:
