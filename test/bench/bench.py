@@ -4,8 +4,9 @@ in one run on this machine.
 
 usage: bench.py [--json] [--rounds N] [WORD...]
 
-A WORD is a row (paced, bulk, full, latency, stopped, store, bucket), a way of capturing (tcpdump, dumpcap, ssh, agent, pcapline, stored) or of
-uploading (curl, uploader, boto3, s3cmd); without words everything runs, in about nine minutes.  Rounds are interleaved: each way once, then all again.  Figures are medians of
+A WORD is a row (paced, bulk, full, latency, stopped, store, bucket, many, token) or one of its ways: of capturing (tcpdump, dumpcap, ssh, agent,
+pcapline, stored; of fifty instances many-ssh, many-pcapline), of uploading (curl, uploader, boto3, s3cmd), of saying who asks (static, rs256, es256).
+Without words everything runs, in about eleven minutes.  Rounds are interleaved: each way once, then all again.  Figures are medians of
 the rounds; a ratio is the median of the ratios of each round.  There are no thresholds: the table is for people.
 """
 import argparse
@@ -19,7 +20,7 @@ import sys
 import time
 
 from place import PROJECT, BenchError, Place
-from rows import ROWS, WAYS, Paced
+from rows import ROWS, WAYS
 
 LIMIT_S = 1200  # nothing here hangs for ever
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
@@ -30,7 +31,7 @@ def arguments():
     parser.add_argument("--json", action="store_true", help="the figures of every round as JSON")
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 21), metavar="N", help="measurements of each (3)")
     parser.add_argument("words", nargs="*", metavar="WORD", help=f"rows: {' '.join(r.name for r in ROWS)}; ways: {' '.join(WAYS)}")
-    found = parser.parse_args()
+    found = parser.parse_intermixed_args()
     names = {row.name for row in ROWS}
     for word in found.words:
         if word not in names and word not in WAYS:
@@ -93,7 +94,7 @@ def print_row(row, results):
         table.append([way.name, *(number(median(rounds, metric.key), metric.decimals) for metric in row.metrics),
                       f"{compared[1]:.2f} x {compared[0]}" if compared else "", parts(way, rounds) if row.has_parts else ""])
     print_table(table)
-    if isinstance(row, Paced):
+    if row.has_memory:
         print_memory(results)
 
 

@@ -7,10 +7,8 @@ import subprocess
 import sys
 import time
 
-from place import PROJECT, BenchError
-
-sys.path.insert(0, str(PROJECT / "test/e2e"))
-from rig.rgw import Rgw, missing  # noqa: E402  pylint: disable=wrong-import-position
+from place import BenchError
+from rig.rgw import Rgw, missing
 
 BUCKET = "bench"
 BYTES = 512 * 2 ** 20

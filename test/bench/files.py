@@ -26,18 +26,19 @@ def _options(block, order="<"):
         block = block[4 + (n + 3 & ~3):]
 
 
-def _pcap(data, counted):
+def _pcap(data, counted, only):
     pos, size, record = 24, len(data), struct.Struct("<8xII")
     while pos + 16 <= size:
         caplen, _ = record.unpack_from(data, pos)
         pos += 16 + caplen
         if pos > size:
             break
-        counted.packets += 1
-        counted.captured_bytes += caplen
+        if only is None or caplen == only:
+            counted.packets += 1
+            counted.captured_bytes += caplen
 
 
-def _pcapng(data, counted):
+def _pcapng(data, counted, only):
     pos, size, head, caplen = 0, len(data), struct.Struct("<II"), struct.Struct("<I")
     by_interface, by_viewer = {}, 0
     while pos + 12 <= size:
@@ -45,8 +46,10 @@ def _pcapng(data, counted):
         if n < 12 or pos + n > size:
             break
         if kind == PACKET:
-            counted.packets += 1
-            counted.captured_bytes += caplen.unpack_from(data, pos + 20)[0]
+            captured = caplen.unpack_from(data, pos + 20)[0]
+            if only is None or captured == only:
+                counted.packets += 1
+                counted.captured_bytes += captured
         elif kind == STATS:
             lost = None
             for code, value in _options(data[pos + 20:pos + n - 4]):
@@ -60,7 +63,8 @@ def _pcapng(data, counted):
     counted.said_lost = sum(by_interface.values()) + by_viewer
 
 
-def count(path):
+def count(path, only=None):
+    """only: packets of so many captured bytes, no others."""
     counted = Counted()
     with open(path, "rb") as f:
         if f.seek(0, 2) < 24:
@@ -68,7 +72,7 @@ def count(path):
         with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
             magic = struct.unpack_from("<I", data)[0]
             if magic in PCAP_MAGICS:
-                _pcap(data, counted)
+                _pcap(data, counted, only)
             elif magic == SECTION:
-                _pcapng(data, counted)
+                _pcapng(data, counted, only)
     return counted

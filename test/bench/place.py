@@ -3,6 +3,7 @@
 "far" sends, "host" is captured: a veth pair joins them, eth0 (10.203.0.1) at far, cap0 (10.203.0.2) at host.  All servers listen on
 the loopback device of "host" and are not to be seen from anywhere else.
 """
+import concurrent.futures
 import ctypes
 import os
 import pathlib
@@ -11,14 +12,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
-import threading
 import time
 
 FAR_IP, HOST_IP = "10.203.0.1", "10.203.0.2"
 DEVICE, PORT = "cap0", 7000
 CLONE_NEWNET = 0x40000000
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "test/e2e"))  # for what the bench takes from the rig
 
 
 class BenchError(Exception):
@@ -58,6 +60,14 @@ def children_of(pid):
         todo = [child for p in todo for child in parents.get(p, [])]
         found += todo
     return found
+
+
+def comm_of(pid):
+    """The program's name; "" when it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def memory_of(pid):
@@ -151,6 +161,16 @@ class Place:
     def run(self, argv, ns="host", **kwargs):
         return subprocess.run(self.inside(ns, argv), capture_output=True, text=True, env=self.env, cwd=self.dir, **kwargs)
 
+    def within(self, ns, make):
+        """What make() returns, called in a thread inside: the sockets and the threads that it makes stay there."""
+        def enter_and_make():
+            with open(f"/run/netns/{self.names[ns]}", "rb") as entry:
+                if ctypes.CDLL(None, use_errno=True).setns(entry.fileno(), CLONE_NEWNET) != 0:
+                    raise BenchError(f"namespace {self.names[ns]}: {os.strerror(ctypes.get_errno())}")
+            return make()
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            return thread.submit(enter_and_make).result()
+
     def _ip(self, *args):
         done = subprocess.run(["ip", *args], capture_output=True, text=True)
         if done.returncode != 0:
@@ -177,17 +197,9 @@ class Place:
     def _sink(self):
         """A socket in "host" that nobody reads, so that the sender gets no ICMP answers."""
         def make():
-            libc = ctypes.CDLL(None, use_errno=True)
-            with open(f"/run/netns/{self.names['host']}", "rb") as ns:
-                if libc.setns(ns.fileno(), CLONE_NEWNET) == 0:
-                    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                    sink.bind((HOST_IP, PORT))
-                    self.sinks.append(sink)
-        thread = threading.Thread(target=make)
-        thread.start()
-        thread.join()
-        if not self.sinks:
-            raise BenchError("no socket in the namespace")
+            self.sinks.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            self.sinks[-1].bind((HOST_IP, PORT))
+        self.within("host", make)
 
     def make_folder(self, path):
         """A folder outside of ours; close() removes it when it was not there before."""

@@ -7,8 +7,10 @@ import threading
 import time
 
 from bucket import Boto3, Bucket, Curl, S3cmd, Uploader
-from place import FAR_IP, HOST_IP, BenchError, Process, wait_for
+from many import AGENTS, INSTANCES, ManySsh, ManyWhole
+from place import FAR_IP, HOST_IP, PORT, BenchError, Process, wait_for
 from systems import Agent, Dumpcap, Ssh, Store, Tcpdump, Whole
+from tokens import Es256, Rs256, StaticToken
 
 GB = 1e9
 IPERF_PORT = 5201
@@ -28,6 +30,7 @@ class Row:
     ways = ()
     metrics = ()
     has_parts = False  # whether the figures of a sum's parts are there
+    has_memory = False  # whether the memory of the parts is
     peers = {Dumpcap: Tcpdump, Ssh: Tcpdump, Agent: Tcpdump, Whole: Ssh, Store: Tcpdump}
 
     def run(self, place, way_class):
@@ -73,6 +76,12 @@ def cpu_between(way, before, after, unit):
     return {"cpu": sum(parts.values()), **{f"part {role}": value for role, value in parts.items()}}
 
 
+def remember_memory(figures, when, by_role):
+    for role, (resident, anonymous) in by_role.items():
+        figures[f"memory {role} {when}"] = resident
+        figures[f"anonymous {role} {when}"] = anonymous
+
+
 def loss_percent(sent, got):
     return 100 * (sent - got) / sent if sent else 0.0
 
@@ -85,35 +94,29 @@ class Paced(Row):
     ways = (Tcpdump, Dumpcap, Ssh, Agent, Whole, Store)
     metrics = (Metric("late", "sender late ms", 1), Metric("lost", "lost %", 3), Metric("said", "file says %", 3),
                Metric("cpu", "CPU s/M", 2, ratio=True))
-    has_parts = True
+    has_parts = has_memory = True
     pps, seconds = 50000, 4
 
     def measure(self, place, way):
         figures = {}
-        self._memory(figures, "start", way.idle_memory or way.memory())
+        remember_memory(figures, "start", way.idle_memory or way.memory())
         peak, before = Peak(way), way.cpu()
         sent, _, late_us = place.send(self.pps, self.seconds)
         way.settle()
         after = way.cpu()
-        self._memory(figures, "load", peak.stop())
+        remember_memory(figures, "load", peak.stop())
         way.finish()
         if isinstance(way, Store):
             after = way.cpu()
         counted = way.count()
         time.sleep(0.5)
-        self._memory(figures, "after", way.memory())
+        remember_memory(figures, "after", way.memory())
         way.close()
         figures |= cpu_between(way, before, after, sent / 1e6)
         figures["late"] = late_us / 1e3
         figures["lost"] = loss_percent(sent, counted.packets)
         figures["said"] = None if counted.said_lost is None else 100 * counted.said_lost / sent
         return figures
-
-    @staticmethod
-    def _memory(figures, when, by_role):
-        for role, (resident, anonymous) in by_role.items():
-            figures[f"memory {role} {when}"] = resident
-            figures[f"anonymous {role} {when}"] = anonymous
 
 
 class Full(Row):
@@ -297,6 +300,78 @@ class Uploading(Row):
         return {"rate": self.bucket.bytes / took / 1e6, "cpu": cpu / (self.bucket.bytes / GB)}
 
 
-ROWS = (Paced(), Bulk(), Full(), Latency(), Stopped(), Storing(), Uploading())
+class Many(Row):
+    name = "many"
+    title = f"{INSTANCES} instances on {AGENTS} agents in one go, then 1 kpps on each"
+    notes = ("ms from the start of the command, while packets come already, until the first of them is in a file and until all capture (the ratio is of\n"
+             "this).  The peer is an ssh for each, all at once, into a file for each; ours are merged into one.  CPU s per million packets and loss\n"
+             f"under {INSTANCES} x 1 kpps afterwards; all capture on one device, so the sender sends 1 kpps.")
+    ways = (ManySsh, ManyWhole)
+    peers = {ManyWhole: ManySsh}
+    metrics = (Metric("first", "first packet ms", 0), Metric("all", "all capture ms", 0, ratio=True), Metric("late", "sender late ms", 1),
+               Metric("lost", "lost %", 3), Metric("cpu", "CPU s/M", 2))
+    has_parts = has_memory = True
+    pps, seconds, frame = 1000, 4, 512
+    start_frame = 500  # so that the packets of the start are told from those that are counted
+    start_s, limit_s = 60, 45
+
+    def measure(self, place, way):
+        figures = {}
+        if way.idle_memory:
+            remember_memory(figures, "start", way.idle_memory)
+        sender = Process(place, "sender", [place.program("bench/sender"), HOST_IP, PORT, self.start_frame, self.pps, self.start_s], ns="far")
+        figures["first"], figures["all"] = self._start(way)
+        sender.kill()
+        way.settle()
+        peak, before = Peak(way), way.cpu()
+        sent, _, late_us = place.send(self.pps, self.seconds, self.frame)
+        way.settle()
+        after = way.cpu()
+        remember_memory(figures, "load", peak.stop())
+        way.finish()
+        counted = way.count(self.frame)
+        time.sleep(0.5)
+        remember_memory(figures, "after", way.memory())
+        way.close()
+        figures |= cpu_between(way, before, after, sent * INSTANCES / 1e6)
+        figures["late"] = late_us / 1e3
+        figures["lost"] = loss_percent(sent * INSTANCES, counted.packets)
+        return figures
+
+    def _start(self, way):
+        """Milliseconds until the first packet, and until all capture."""
+        first = everywhere = None
+        begin = time.monotonic()
+        way.begin()
+        while first is None or everywhere is None:
+            since = time.monotonic() - begin
+            if since > self.limit_s or not way.viewer().alive():
+                raise BenchError(f"not all {INSTANCES} capture after {since:.0f} s: {way.trouble()}")
+            if first is None and way.packet_came():
+                first = (time.monotonic() - begin) * 1e3
+            if everywhere is None and way.running() == INSTANCES:
+                everywhere = (time.monotonic() - begin) * 1e3
+            time.sleep(0.01)  # the machine is for what is measured
+        return first, everywhere
+
+
+class TokenCheck(Row):
+    name = "token"
+    title = "a token's check: GET /v1/captures over one connection (TLS)"
+    notes = "CPU microseconds of the gateway per request, all of it; what a signed token costs is the difference.  One client, so the rate is its own too."
+    ways = (StaticToken, Rs256, Es256)
+    peers = {Rs256: StaticToken, Es256: StaticToken}
+    metrics = (Metric("cpu", "CPU us/request", 1, ratio=True), Metric("rate", "requests/s", 0))
+    requests, warm_up = 4000, 200
+
+    def measure(self, place, way):
+        way.ask_often(self.warm_up)
+        took, cpu = way.ask_often(self.requests)
+        way.close()
+        return {"cpu": cpu * 1e6 / self.requests, "rate": self.requests / took}
+
+
+ROWS = (Paced(), Bulk(), Full(), Latency(), Stopped(), Storing(), Uploading(), Many(), TokenCheck())
 WAYS = {"tcpdump": Tcpdump, "dumpcap": Dumpcap, "ssh": Ssh, "agent": Agent, "pcapline": Whole, "stored": Store,
-        "curl": Curl, "uploader": Uploader, "boto3": Boto3, "s3cmd": S3cmd}
+        "curl": Curl, "uploader": Uploader, "boto3": Boto3, "s3cmd": S3cmd, "many-ssh": ManySsh, "many-pcapline": ManyWhole,
+        "static": StaticToken, "rs256": Rs256, "es256": Es256}

@@ -3,6 +3,7 @@
 A Way names its parts (`roles`): CPU seconds and memory are read for each.  The peers run with their own defaults.
 """
 import hashlib
+import http.client
 import json
 import pathlib
 import secrets
@@ -12,7 +13,8 @@ import subprocess
 import time
 
 import files
-from place import DEVICE, PORT, BenchError, Process, children_of, cpu_of, memory_of, wait_for
+from place import DEVICE, PORT, BenchError, Process, children_of, comm_of, cpu_of, memory_of, wait_for
+from rig.http import Http
 
 FILTER = f"udp port {PORT}"
 READY_S = 0.3  # between "it says that it captures" and the first packet
@@ -86,8 +88,8 @@ class Way:
     def close(self):
         """Ends what else runs."""
 
-    def count(self):
-        return files.count(self.file)
+    def count(self, only=None):
+        return files.count(self.file, only)
 
     def clean(self):
         self.file.unlink(missing_ok=True)
@@ -126,23 +128,30 @@ class Ssh(Way):
     name, roles = "ssh tcpdump", ("tcpdump", "sshd", "ssh")
     quiet_s = Tcpdump.quiet_s
 
-    def launch(self):
-        d, port = self.place.dir, self.place.free_port()
+    def start_sshd(self, more=""):
+        d, self.port = self.place.dir, self.place.free_port()
         key, host_key = d / "ssh_key", d / "ssh_host_key"
         for path in (key, host_key):
             if not path.exists():
                 subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
         (d / "sshd_config").write_text(
-            f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\nAuthorizedKeysFile {key}.pub\nPidFile none\nUsePAM no\n"
+            f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {host_key}\nAuthorizedKeysFile {key}.pub\nPidFile none\nUsePAM no\n"
             "StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-            "PrintMotd no\nPrintLastLog no\nSetEnv PATH=/usr/sbin:/usr/bin:/sbin:/bin\n")
+            "PrintMotd no\nPrintLastLog no\nSetEnv PATH=/usr/sbin:/usr/bin:/sbin:/bin\n" + more)
+        (d / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {host_key.with_suffix('.pub').read_text()}")
         self.place.make_folder(pathlib.Path("/run/sshd"))  # sshd wants it, empty; its service would make it
         self.sshd = Process(self.place, "sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", d / "sshd_config"])
         wait_for(lambda: "Server listening" in self.sshd.err(), "sshd")
+
+    def ssh_argv(self):
+        d = self.place.dir
         remote = f"exec tcpdump -Z root -i {DEVICE} {'-U ' if self.stdout else ''}-w - '{self.packet_filter}'"
-        argv = ["ssh", "-F", "none", "-i", key, "-p", port, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
+        return ["ssh", "-F", "none", "-i", d / "ssh_key", "-p", self.port, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o",
                 f"UserKnownHostsFile={d}/known_hosts", "-o", "ControlPath=none", "root@127.0.0.1", remote]
-        self.ssh = Process(self.place, "ssh", argv, out=self.out())
+
+    def launch(self):
+        self.start_sshd()
+        self.ssh = Process(self.place, "ssh", self.ssh_argv(), out=self.out())
         wait_for(lambda: "listening on" in self.ssh.err() or not self.ssh.alive(), "tcpdump behind ssh")
         if not self.ssh.alive():
             raise BenchError(f"ssh: {self.ssh.err()} {self.sshd.err()}")
@@ -150,11 +159,7 @@ class Ssh(Way):
     def pids(self):
         found = {"tcpdump": [], "sshd": [self.sshd.pid], "ssh": [self.ssh.pid]}
         for pid in children_of(self.sshd.pid):
-            try:
-                with open(f"/proc/{pid}/comm", encoding="ascii") as comm:
-                    found["tcpdump" if comm.read().strip() == "tcpdump" else "sshd"].append(pid)
-            except OSError:
-                continue
+            found["tcpdump" if comm_of(pid) == "tcpdump" else "sshd"].append(pid)
         return found
 
     def viewer(self):
@@ -182,13 +187,16 @@ class Agent(Way):
     out_name = "out.pcapng"
 
     def start_agent(self):
-        d, certs = self.place.dir, self.place.dir / "certs"
         self.agent_port = self.place.free_port()
-        (d / "agent.yml").write_text(
-            f"listen: {{address: 127.0.0.1, port: {self.agent_port}}}\n"
-            f"tls: {{certificate: {certs}/agent.pem, private_key: {certs}/agent.key, client_ca: {certs}/ca.pem}}\n")
-        self.parts["agent"] = Process(self.place, "agent", [self.place.program("pcap-agent"), "--config", d / "agent.yml"])
+        self.parts["agent"] = self.agent_process("agent", self.agent_port)
         wait_for(lambda: self.curl("GET", "/v1/info").returncode == 0, "pcap-agent")
+
+    def agent_process(self, name, port, more=""):
+        config, certs = self.place.dir / f"{name}.yml", self.place.dir / "certs"
+        config.write_text(
+            f"listen: {{address: 127.0.0.1, port: {port}}}\n"
+            f"tls: {{certificate: {certs}/agent.pem, private_key: {certs}/agent.key, client_ca: {certs}/ca.pem}}\n" + more)
+        return Process(self.place, name, [self.place.program("pcap-agent"), "--config", config])
 
     def curl_argv(self, method, path):
         certs = self.place.dir / "certs"
@@ -222,24 +230,49 @@ class Agent(Way):
         self.parts["agent"].stop(signal.SIGTERM)
 
 
+class Asking:
+    """The API of a gateway in "host" over one connection, kept alive: next to nothing beside a curl for each request."""
+
+    def __init__(self, place, port, token):
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.connection = Http(("127.0.0.1", port), place.dir / "certs/ca.pem", server_name="localhost").connection()
+        place.within("host", self.connection.connect)
+
+    def get(self, path):
+        """(status, body)"""
+        try:
+            self.connection.request("GET", path, headers=self.headers)
+            reply = self.connection.getresponse()
+            return reply.status, reply.read()
+        except http.client.HTTPException as error:
+            raise BenchError(f"GET {path}: {error!r}") from None
+
+    def close(self):
+        self.connection.close()
+
+
 class Whole(Agent):
     """pcap host ... -w file: agent, gateway and command, TLS on both hops"""
     name, roles = "pcapline", ("agent", "gateway", "pcap")
 
-    def start_gateway(self):
+    def instances(self):
+        """(id, agent's port) of the inventory's group."""
+        return [("0", self.agent_port)]
+
+    def start_gateway(self, more=""):
         d, certs, token = self.place.dir, self.place.dir / "certs", self.place.token
         self.gateway_port = self.place.free_port()
         self.state = d / f"state{self.gateway_port}"
         self.state.mkdir(mode=0o700)
         (d / "tokens.yml").write_text(f"tokens: [{{sha256: {hashlib.sha256(token.encode()).hexdigest()}, user_id: bench}}]\n")
         (d / "tokens.yml").chmod(0o600)
-        (d / "inventory.yml").write_text("groups: [{name: bench, users: [bench], instances: "
-                                         f"[{{id: '0', agent: '127.0.0.1:{self.agent_port}'}}]}}]\n")
+        instances = ", ".join(f"{{id: '{name}', agent: '127.0.0.1:{port}'}}" for name, port in self.instances())
+        (d / "inventory.yml").write_text(f"groups: [{{name: bench, users: [bench], instances: [{instances}]}}]\n")
         (d / "gateway.yml").write_text(
             f"listen: {{address: 127.0.0.1, port: {self.gateway_port}}}\n"
             f"tls: {{certificate: {certs}/gateway.pem, private_key: {certs}/gateway.key}}\n"
             f"agents: {{ca: {certs}/ca.pem, certificate: {certs}/gateway-client.pem, private_key: {certs}/gateway-client.key}}\n"
-            f"state_dir: {self.state}\ninventory: {d}/inventory.yml\ntokens: {d}/tokens.yml\n")
+            f"state_dir: {self.state}\ninventory: {d}/inventory.yml\ntokens: {d}/tokens.yml\n" + more)
         self.parts["gateway"] = Process(self.place, "gateway", [self.place.program("pcap-gateway"), "--config", d / "gateway.yml"])
         self.env = {"PCAP_GATEWAY": f"https://localhost:{self.gateway_port}", "PCAP_TOKEN": token, "PCAP_CACERT": f"{certs}/ca.pem"}
         wait_for(lambda: self.api("/readyz").returncode == 0, "pcap-gateway")
@@ -253,9 +286,12 @@ class Whole(Agent):
         listed = json.loads(reply.stdout) if reply.returncode == 0 else []
         return listed.get("captures", []) if isinstance(listed, dict) else listed
 
-    def start_viewer(self, *options):
+    def launch_viewer(self, *options):
         argv = [self.place.program("pcap"), "host", "bench", "-i", DEVICE, *options, *self.packet_filter.split()]
         self.parts["pcap"] = Process(self.place, "pcap", argv, out=self.stdout or subprocess.DEVNULL, env=self.env)
+
+    def start_viewer(self, *options):
+        self.launch_viewer(*options)
         wait_for(lambda: any(job["state"] == "running" for job in self.jobs()) or not self.viewer().alive(), "the capture to run")
         if not self.viewer().alive():
             raise BenchError(f"pcap: {self.viewer().err()}")
@@ -272,10 +308,13 @@ class Whole(Agent):
     def finish(self):
         self.viewer().stop()
 
-    def close(self):
+    def stop_gateway(self):
         self.parts["gateway"].stop(signal.SIGTERM)
-        self.parts["agent"].stop(signal.SIGTERM)
         shutil.rmtree(self.state)
+
+    def close(self):
+        self.stop_gateway()
+        self.parts["agent"].stop(signal.SIGTERM)
 
 
 class Store(Whole):
