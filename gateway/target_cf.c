@@ -527,6 +527,6 @@ struct target_source *target_cf_new(const struct config_gateway *c, struct err *
 	s->port = (uint16_t)c->cf_agent_port;
 	s->ssh = c->cf_ssh;
 	s->deny = s->label[0] && strcmp(c->cf_default, "deny") == 0;
-	s->source = (struct target_source){.ops = &ops, .type = "cf", .issuer = s->issuer};
+	s->source = (struct target_source){.ops = &ops, .type = "cf", .issuer = s->issuer, .follows = true};
 	return &s->source;
 }
