@@ -179,6 +179,14 @@ static void explain(const struct agent_stream *s, bool started, struct err *e)
 	err_in(e, "agent %s", s->dial);
 }
 
+/* What the platform said is not what is found on the machine: no fault of who asked, who named neither machine nor container. */
+static void not_there(const struct agent_stream *s, struct err *err)
+{
+	err->code = ERR_NET;
+	err->field[0] = '\0';
+	err_in(err, "agent %s", s->dial);
+}
+
 static void finish(struct agent_stream *s, int rc, struct err *err)
 {
 	enum stop_reason reason = s->noted ? s->reason : STOP_AGENT_LOST;
@@ -197,6 +205,8 @@ static void finish(struct agent_stream *s, int rc, struct err *err)
 	} else if (rc == 0 && http_call_status(s->call) != 200) {
 		if (http_call_error(s->call, err) == 0)
 			err_set(err, ERR_NET, "HTTP status %d where 200 was due", http_call_status(s->call));
+		else if (strncmp(err->field, "target", strlen("target")) == 0)
+			not_there(s, err);
 	} else if (rc == 0 && pcapng_reader_end(s->reader, err) == 0 && !s->noted) {
 		err_set(err, ERR_NET, "the stream ended without saying why");
 	}

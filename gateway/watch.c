@@ -339,7 +339,7 @@ static bool wait_next(struct watch *w, uint64_t looked_ns)
 static void *run(void *arg)
 {
 	struct watch *w = arg;
-	uint64_t looked_ns = clock_mono_ns(), alone_ns = 0;
+	uint64_t looked_ns = clock_mono_ns(), alone_ns = looked_ns;
 
 	pthread_setname_np(pthread_self(), "watch");
 	log_context_job(capture_id(w->capture));

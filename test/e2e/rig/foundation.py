@@ -8,6 +8,7 @@
     p.pcap                                  the command in a home with the logins of cf and bosh
     p.token(), p.bosh_token()               of the user dev
 """
+import http.client
 import json
 import uuid
 
@@ -19,7 +20,7 @@ from .cli import Cli
 from .cloud_controller import running
 from .director import Director, vm
 from .traffic import Sink
-from .wait import wait_for
+from .wait import SLOW, wait_for
 
 APP_PORT = 8080
 SCOPES = ("openid", "cloud_controller.read", "cloud_controller.write")
@@ -87,7 +88,7 @@ class Platform:
         for name in (".cf", ".bosh"):
             (home / name).mkdir()
         (home / ".cf/config.json").write_text(json.dumps({
-            "Target": self.cc.url, "AccessToken": "bearer " + self.token(), "RefreshToken": "none", "SSLDisabled": True, "UaaEndpoint": self.uaa.url,
+            "ConfigVersion": 4, "Target": self.cc.url, "AccessToken": "bearer " + self.token(), "RefreshToken": "none", "SSLDisabled": True, "UaaEndpoint": self.uaa.url,
             "OrganizationFields": {"GUID": self.org, "Name": "acme"}, "SpaceFields": {"GUID": self.space, "Name": "dev"}, "UAAOAuthClient": "cf"}))
         (home / ".bosh/config").write_text(yaml.safe_dump({"environments": [{
             "url": self.director.url, "alias": "lab", "ca_cert": open(pki.ca, encoding="ascii").read(), "access_token": self.bosh_token(),
@@ -104,12 +105,19 @@ class Platform:
         return found[0].json
 
     def events(self, job, type=None):
-        """Of a job that has ended, or those so far of one that runs."""
-        for t in (self.token(), self.bosh_token()):
-            found = self.gateway.events(job, token=t)
-            if found is not None:
-                return [e for e in found if type in (None, e["type"])]
-        return []
+        """Those so far: when all that are kept were told, a running job's figures come."""
+        found = []
+        for token in (self.token(), self.bosh_token()):
+            connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=30 * SLOW)
+            connection.request("GET", f"/v1/captures/{job}/events", headers={"Authorization": f"Bearer {token}"})
+            reply = connection.getresponse()
+            for line in reply if reply.status == 200 else ():
+                event = json.loads(line)
+                if event["type"] == "progress":
+                    break
+                found.append(event)
+            connection.close()
+        return [e for e in found if type in (None, e["type"])]
 
     def wait_running(self, names, known=()):
         """Until a job that is not known runs in just these instances; its id."""
