@@ -126,6 +126,54 @@ static int no_answer(const struct platform *p, struct err *e)
 	return err_detail(e, "platform_unreachable");
 }
 
+static _Thread_local struct platform_stop *bound;
+
+int platform_stop_init(struct platform_stop *s, struct err *err)
+{
+	s->call = NULL;
+	s->stopped = false;
+	return pthread_mutex_init(&s->lock, NULL) == 0 ? 0 : err_nomem(err);
+}
+
+void platform_stop_bind(struct platform_stop *s)
+{
+	bound = s;
+}
+
+void platform_stop_now(struct platform_stop *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->stopped = true;
+	if (s->call)
+		http_call_cancel(s->call);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void platform_stop_done(struct platform_stop *s)
+{
+	pthread_mutex_destroy(&s->lock);
+}
+
+/* As http_call_run, but platform_stop_now ends it. */
+static int run(struct http_call *call, struct err *err)
+{
+	bool stopped;
+	int rc;
+
+	if (!bound)
+		return http_call_run(call, err);
+	pthread_mutex_lock(&bound->lock);
+	stopped = bound->stopped;
+	bound->call = call;
+	pthread_mutex_unlock(&bound->lock);
+	rc = stopped ? -1 : http_call_run(call, err);
+	pthread_mutex_lock(&bound->lock);
+	stopped = bound->stopped;
+	bound->call = NULL;
+	pthread_mutex_unlock(&bound->lock);
+	return stopped ? err_set(err, ERR_NET, "it is not waited for any more") : rc;
+}
+
 /* glance NULL: the body is wanted. */
 static int ask(const struct platform *p, const char *token, const char *path, struct glance *glance,
 	struct platform_answer *ret, struct err *err)
@@ -154,8 +202,8 @@ static int ask(const struct platform *p, const char *token, const char *path, st
 		return err_nomem(err);
 	call = http_call_new(&o, &e);
 	free(url);
-	rc = call ? http_call_run(call, &e) : -1;
-	if (rc < 0 && e.code == ERR_CANCELLED) /* by on_glance, which had enough: nobody else does */
+	rc = call ? run(call, &e) : -1;
+	if (rc < 0 && e.code == ERR_CANCELLED) /* by on_glance, which had enough */
 		rc = 0;
 	if (rc == 0)
 		take_answer(call, ret);

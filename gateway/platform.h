@@ -7,6 +7,8 @@
 #include "common/tls_files.h"
 
 #include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PLATFORM_BODY_MAX ((size_t)4 * 1024 * 1024)
@@ -42,6 +44,18 @@ int platform_probe(
 	const struct platform *p, const char *token, const char *path, struct platform_answer *ret, struct err *err);
 
 void platform_answer_done(struct platform_answer *a);
+
+/* What cuts a thread's calls off from outside: whoever waits for the thread does not wait for a platform that hangs.  Life: init, platform_stop_bind by the thread whose
+ * calls these are, platform_stop_now by anybody: the call under way and all later ones of that thread fail; done, when the thread has ended. */
+struct platform_stop {
+	pthread_mutex_t lock;
+	struct http_call *call; /* by lock */
+	bool stopped;           /* by lock */
+};
+int platform_stop_init(struct platform_stop *s, struct err *err);
+void platform_stop_bind(struct platform_stop *s);
+void platform_stop_now(struct platform_stop *s);
+void platform_stop_done(struct platform_stop *s);
 
 /* platform_refuse: err for an answer that is not what was asked for: 401 -> ERR_AUTH (platform_token), 403 -> ERR_PERM, 404 -> ERR_NOT_FOUND,
  * 429 -> ERR_BUSY (platform_busy), 503 -> ERR_UNAVAILABLE, else, also of a redirect, ERR_NET (platform_failed).  detail: what the platform's own error

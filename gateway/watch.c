@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "gateway/capture.h"
 #include "gateway/gateway.h"
+#include "gateway/platform.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ struct watch {
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
+	struct platform_stop cut; /* of what the thread asks */
 	/* by lock */
 	struct people people;
 	bool stopped, hinted, renewed;
@@ -84,13 +86,19 @@ struct watch *watch_new(struct gateway *gw, struct capture *c, const struct capt
 	w->gw = gw;
 	w->capture = c;
 	w->options = *what->options;
+	if (platform_stop_init(&w->cut, err) < 0) {
+		free(w);
+		return NULL;
+	}
 	if (pthread_mutex_init(&w->lock, NULL) != 0) {
+		platform_stop_done(&w->cut);
 		free(w);
 		err_nomem(err);
 		return NULL;
 	}
 	if (clock_cond_init(&w->changed) != 0) {
 		pthread_mutex_destroy(&w->lock);
+		platform_stop_done(&w->cut);
 		free(w);
 		err_nomem(err);
 		return NULL;
@@ -110,6 +118,7 @@ void watch_free(struct watch *w)
 	json_decref(w->targets);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
+	platform_stop_done(&w->cut);
 	free(w);
 }
 
@@ -343,6 +352,7 @@ static void *run(void *arg)
 
 	pthread_setname_np(pthread_self(), "watch");
 	log_context_job(capture_id(w->capture));
+	platform_stop_bind(&w->cut);
 	w->known_ns = looked_ns;
 	while (wait_next(w, looked_ns)) {
 		look_once(w);
@@ -374,6 +384,7 @@ void watch_stop(struct watch *w)
 	w->stopped = true;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
+	platform_stop_now(&w->cut);
 }
 
 void watch_join(struct watch *w)

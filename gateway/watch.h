@@ -28,7 +28,7 @@ void watch_hint(struct watch *w);
 /* watch_renew: newer tokens of the same people; older ones and those of others are left alone. */
 void watch_renew(struct watch *w, const struct people *people);
 
-/* watch_stop: returns at once; watch_join waits for what the platform is being asked right now. */
+/* watch_stop: returns at once, and what the platform is being asked right now is given up; then watch_join. */
 void watch_stop(struct watch *w);
 void watch_join(struct watch *w);
 void watch_free(struct watch *w); /* joined, or never started; accepts NULL */
