@@ -16,6 +16,9 @@
  * Ceilings (pace.h) hold while it is RUNNING: it rests instead of reading, and what the ring has no room for meanwhile is in osdrop.  A rest
  * hears stop and hang-up and keeps statistics and deadline; DRAINING knows none, for the ring bounds it.
  *
+ * A capture of a container ends with STOP_CONTAINER_GONE when the container does, or its device: whatever the kernel had delivered
+ * by then is still read.  (Its namespace lives on for as long as we hold a socket in it, so lo alone would never tell.)
+ *
  * Figures.  accepted (isb_filteraccept) = what passed the kernel's filter, including osdrop; after a graceful end
  * accepted = delivered + osdrop, to the packet.  After max_packets or max_bytes it is larger by what the ring still held. */
 #ifndef PCAPLINE_COLLECTOR_CAPTURE_H
@@ -42,13 +45,11 @@ struct capture_settings {
 	uint64_t stats_interval_ms; /* also how long the stream is silent at the most */
 };
 
-/* A capture of a container ends with STOP_CONTAINER_GONE when the container does, or its device: whatever the kernel had delivered
- * by then is still read.  (Its namespace lives on for as long as we hold a socket in it, so lo alone would never tell.) */
-
 struct capture *capture_new(const struct capture_settings *s, struct err *err);
 void capture_free(struct capture *c); /* accepts NULL */
 
-/* capture_open: own_traffic as in device.h; container (borrowed until capture_free): whose device it is, NULL: this host's; peer_fd (borrowed, -1: none) is the reader's socket: when it hangs up the capture ends.
+/* capture_open: own_traffic as in device.h; container (borrowed until capture_free): whose device it is, NULL: this host's;
+ * peer_fd (borrowed, -1: none) is the reader's socket: when it hangs up the capture ends.
  * On failure err is as device_open, container_device or container_verify leaves it. */
 int capture_open(struct capture *c, const char *own_traffic, struct container *container, int peer_fd, struct err *err);
 

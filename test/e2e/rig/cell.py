@@ -32,6 +32,7 @@ Container
     restart()              remove(), and the same instance under a new handle (and its old address when that is free)
 """
 import fcntl
+import glob
 import json
 import os
 import pathlib
@@ -62,6 +63,15 @@ def missing():
 def new_handle():
     """As Diego makes them: a v4 UUID cut to 28 characters."""
     return str(uuid.uuid4())[:28]
+
+
+def remove_cgroups(pattern):
+    for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/*"):
+        for path in glob.glob(f"{root}/{pattern}"):
+            try:
+                os.rmdir(path)
+            except OSError:
+                continue  # gone, or its last process is still on its way
 
 
 def new_app():
@@ -193,6 +203,7 @@ class Container:
             subprocess.run(["umount", path], capture_output=True)
             pathlib.Path(path).unlink(missing_ok=True)
         self.cell.runc("delete", "--force", self.handle, check=False)
+        remove_cgroups(f"pcapline-{os.getpid()}-{self.handle}")  # a test may have taken the state away
 
     def restart(self, handle=None):
         self.remove()
@@ -330,6 +341,10 @@ def remove_stale():
             for mount in [*path.glob("container-netns/*"), path / "container-netns"]:
                 subprocess.run(["umount", "--lazy", str(mount)], capture_output=True)
             shutil.rmtree(path, ignore_errors=True)
+    for path in glob.glob("/sys/fs/cgroup/*/pcapline-*"):
+        m = re.match(r"pcapline-(\d+)-", os.path.basename(path))
+        if m and is_gone(m.group(1)):
+            remove_cgroups(os.path.basename(path))
 
 
 @pytest.fixture
