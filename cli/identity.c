@@ -184,7 +184,8 @@ static int find_url(struct identity *id, const char *path, struct err *err)
 	}
 	id->bosh_url = identity_director(id->bosh.is_known && *id->bosh.url ? id->bosh.url : name);
 	if (!id->bosh_url)
-		return err_set(err, ERR_INPUT, "environment \"%.100s\": not the URL of a director (https://HOST[:PORT])",
+		return err_set(err, ERR_INPUT,
+			"environment \"%.100s\": not the URL of a director (https://HOST[:PORT])",
 			id->bosh.is_known ? id->bosh.url : name);
 	return 0;
 }
