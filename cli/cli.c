@@ -103,6 +103,8 @@ int cli_fail(const struct err *err)
 		talk_say("%s%s", who, err->msg);
 	else
 		talk_say("%s%s: %s", who, err->field, err->msg);
+	if (!tip && cli_speaks != CLI_AS_PCAP && !strcmp(err->detail, API_CERTIFICATE))
+		tip = "TIP: name its CA with --cacert FILE (a director's with --ca-cert FILE).";
 	if (tip)
 		talk_say("%s", tip);
 	return cli_exit_code(err);

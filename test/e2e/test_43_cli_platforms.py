@@ -320,6 +320,14 @@ def test_expired_token_is_renewed_by_the_cf_program(rig):
     assert (rig.home / "cf-args").read_text() == "oauth-token\n", "asked once, with nothing else"
     seen = (rig.home / "cf-env").read_text()
     assert "CF_TRACE" not in seen and "s3cret" not in seen and "HOME=" in seen
+    # another token of ours is none of its business; and what it prints may be anything
+    rig.env(PCAP_TOKEN=rig.session.new_token("env"))
+    _, start = live(rig, "cf", "shop", "--login", "cf")
+    assert start.token == fresh and "PCAP_TOKEN" not in (rig.home / "cf-env").read_text()
+    for n, script in enumerate(["echo bearer", "echo 'bearer a b'", "yes bearer x | head -c 1000000", "exec >&-; exit 0", "kill -9 $$"]):
+        rig.cf_program(script + "\n")
+        _, start = live(rig, "cf", "shop", "--login", "cf")
+        assert start.token == rig.uaa.given[n], script
 
 
 @pytest.mark.parametrize("rotating", [False, True], ids=["keeping", "rotating"])
@@ -507,7 +515,7 @@ def test_bosh_as_a_client(rig):
     live(rig, "bosh", "-d", "cf", "router")
     rig.env(BOSH_CA_CERT="")
     result = rig.pcap.run("bosh", "-d", "cf", code=6)
-    assert "the director at" in result.err and "certificate" in result.err and len(rig.uaa.requests) == 2
+    assert "the director at" in result.err and "certificate" in result.err and "--ca-cert FILE" in result.err and len(rig.uaa.requests) == 2
     live(rig, "bosh", "-d", "cf", "--ca-cert", rig.pki.ca)
     rig.uaa.refuse = 401, {"error": "unauthorized", "error_description": f"Bad {secret}"}
     result = rig.pcap.run("bosh", "-d", "cf", "--ca-cert", rig.pki.ca, code=1)
