@@ -334,12 +334,19 @@ def test_expired_token_is_renewed_by_the_cf_program(rig):
 def test_expired_token_is_renewed_at_the_uaa(rig, rotating):
     rig.uaa.rotating = rotating
     rig.cf(new_token(rig.session, age_s=2000), UAAOAuthClient="cf")
-    rig.cf_program("echo 'Not logged in' >&2\necho FAILED\nexit 1\n")
+    rig.cf_program("echo 'Not logged in' >&2\necho FAILED\necho bearer not-this-one\nexit 1\n")
     result, start = live(rig, "cf", "shop")
     asked = rig.uaa.requests[0]
     assert len(rig.uaa.requests) == 1 and start.token == rig.uaa.given[0]
     assert asked.headers["Authorization"] == "Basic Y2Y6" and asked.form["grant_type"] == "refresh_token"
     assert "FAILED" not in result.err and "bearer" not in result.err
+    # what the server says may hold the very token
+    rig.cf(new_token(rig.session, age_s=2000))
+    for status, error in [(500, "Bad " + rig.uaa.refresh), (503, 5), (200, "")]:
+        rig.uaa.refuse = status, {"error": error, "access_token": "a\nb"}
+        result = rig.pcap.run("cf", "shop", code=6)
+        assert "the cf login cannot be renewed" in result.err and rig.uaa.refresh not in result.err and result.err.endswith("FAILED\n")
+    rig.uaa.refuse = None
     # a client's login asks for itself
     rig.cf(new_token(rig.session, age_s=2000), UAAGrantType="client_credentials", UAAOAuthClient="ci", UAAOAuthClientSecret="p&w", RefreshToken="")
     live(rig, "cf", "shop")
