@@ -100,11 +100,12 @@ def refusal(status, code, message):
 
 
 class Gateway(Stub):
-    """instances: what a resolve answers, None: it cannot; hold: a live stream goes on after its first packet when this is set; refuse: a start is answered so."""
+    """instances: what a resolve answers, None: it cannot; hold: a live stream goes on after its first packet when this is set, cut: it breaks
+    then, and goes on for who comes back; refuse: a start is answered so."""
 
     def __init__(self):
         self.instances, self.limit, self.refuse = [{"name": "shop/0", "device": "eth0", "agent": "cell-1", "error": None}], 50, None
-        self.hold = threading.Event()
+        self.hold, self.cut = threading.Event(), False
         self.hold.set()
         super().__init__(self.reply)
 
@@ -124,6 +125,11 @@ class Gateway(Stub):
             return (202, self.job("starting")) if r.json["mode"] == "store" else self.stream(r)
         if (r.method, path) == ("GET", f"/v1/captures/{JOB}"):
             return 200, self.job("streamed")
+        if (r.method, path) == ("POST", f"/v1/captures/{JOB}/stop"):
+            self.hold.set()
+            return 202, self.job("finishing")
+        if (r.method, path) == ("GET", f"/v1/captures/{JOB}/live"):
+            return self.rest(r, int(r.path.partition("offset=")[2]))
         if (r.method, path) == ("GET", "/v1/captures"):
             return 200, {"captures": [self.job("streamed", target={"type": "cf", "app": "GUID", "instances": [0, 2]})], "next_cursor": None}
         return refusal(404, "not_found", "nothing there")
@@ -132,17 +138,29 @@ class Gateway(Stub):
         return {"id": JOB, "state": state, "stop_reason": "max_packets", "created_at": "2026-01-05T10:00:00Z", "packets": {"captured": 2}, "bytes": 1,
                 "instances": []} | more
 
-    def stream(self, r):
+    def begin(self, r, offset):
         r.send_response(200)
-        r.send_header("Content-Type", "application/x-pcapng")
-        r.send_header("Pcap-Job", JOB)
-        r.send_header("Transfer-Encoding", "chunked")
+        for name, value in {"Content-Type": "application/x-pcapng", "Pcap-Job": JOB, "Pcap-Offset": offset, "Transfer-Encoding": "chunked"}.items():
+            r.send_header(name, str(value))
         r.end_headers()
-        r.chunk(SECTION + interface() + packet(1, b"first packet, long enough"))
+
+    def stream(self, r):
+        first = SECTION + interface() + packet(1, b"first packet, long enough")
+        self.begin(r, 0)
+        r.chunk(first)
         self.hold.wait(60 * SLOW)
+        if self.cut:
+            r.close_connection = True
+            return None
+        return self.end(r)
+
+    def rest(self, r, offset):
+        self.begin(r, offset)
+        return self.end(r)
+
+    def end(self, r):
         r.chunk(packet(2, b"second packet, long enough"))
         r.wfile.write(b"0\r\n\r\n")
-        return None
 
     @property
     def started(self):
@@ -362,11 +380,13 @@ def test_a_live_capture_outlives_its_token(rig):
     handed = lambda: [r.token for r in rig.gateway.of("GET", f"/v1/captures/{JOB}")]
     wait_for(lambda: rig.uaa.given[1] in handed(), "the gateway to get the renewed token")
     assert rig.gateway.started[0].token == first and rig.uaa.given[0] in handed() and first not in handed()
+    rig.gateway.cut = True
     rig.gateway.hold.set()
     result = command.wait()
     assert result.code == 0 and "warning" not in result.err, result
     assert len(read_pcapng((rig.home / "x.pcapng").read_bytes()).packets) == 2
-    assert len(rig.gateway.started) == 1, "the stream was not broken"
+    back = rig.gateway.of("GET", f"/v1/captures/{JOB}/live")
+    assert len(back) == 1 and back[0].token in rig.uaa.given[1:], "who comes back comes with a fresh one"
     assert handed()[-1] in rig.uaa.given[1:], "what is asked at the end comes with a fresh one"
 
 
@@ -578,8 +598,9 @@ def test_apps_and_vms_with_two_tokens(rig):
     command = rig.pcap.start("cf", "shop/0", "--bosh", "cf/router", "--bosh", "cf/diego-cell/0", "--bosh", "other", "-e", "lab", "-w", "x.pcapng")
     handed = lambda: [r.headers["Pcap-Second-Token"] for r in rig.gateway.of("GET", f"/v1/captures/{JOB}")]
     wait_for(lambda: len(theirs.given) > 1 and f"Bearer {theirs.given[1]}" in handed(), "the second token to be renewed and handed over")
-    rig.gateway.hold.set()
-    assert command.wait().code == 0
+    assert command.interrupt().wait().code == 0
+    stop, = rig.gateway.of("POST", f"/v1/captures/{JOB}/stop")
+    assert stop.headers["Pcap-Second-Token"] in [f"Bearer {t}" for t in theirs.given[1:]]
     start = rig.gateway.started[0]
     assert start.json["targets"] == [{"type": "cf", "app_name": "shop", "space": SPACE, "instances": [0]},
                                      {"type": "bosh", "deployment": "cf", "instances": ["router", "diego-cell/0"]},
