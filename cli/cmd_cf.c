@@ -110,6 +110,21 @@ static void add_names(const json_t *targets, struct buf *b, size_t *ret_apps)
 	}
 }
 
+static void say_vms(const struct identity *id, const json_t *targets)
+{
+	char names[512], clean[512], url[256];
+	struct token_info info;
+	json_t *vms = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(targets, i, one) if (*json_text(one, "deployment")) json_array_append(vms, one);
+	login_info(id->second, &info);
+	text_clean(target_text(vms, names, sizeof(names)), clean, sizeof(clean));
+	talk_say("and from %s at '%s'%s%s...", clean, text_clean(id->bosh_url, url, sizeof(url)),
+		*info.user ? " as " : "", info.user);
+	json_decref(vms);
+}
+
 static void say_header(const struct identity *id, const json_t *targets)
 {
 	char names[512], org[128], space[128], user[128];
@@ -129,6 +144,8 @@ static void say_header(const struct identity *id, const json_t *targets)
 			*user ? " as " : "", user);
 	else
 		talk_say("Capturing from %s %s%s%s...", n > 1 ? "apps" : "app", names, *user ? " as " : "", user);
+	if (id->second)
+		say_vms(id, targets);
 }
 
 static int capture(struct cli *cli, const struct values *v, json_t *targets, json_t *request)

@@ -124,7 +124,7 @@ class Gateway(Stub):
                 return self.refuse
             return (202, self.job("starting")) if r.json["mode"] == "store" else self.stream(r)
         if (r.method, path) == ("GET", f"/v1/captures/{JOB}"):
-            return 200, self.job("streamed")
+            return 200, self.job("streamed" if self.hold.is_set() else "running")
         if (r.method, path) == ("POST", f"/v1/captures/{JOB}/stop"):
             self.hold.set()
             return 202, self.job("finishing")
@@ -390,6 +390,15 @@ def test_a_live_capture_outlives_its_token(rig):
     assert handed()[-1] in rig.uaa.given[1:], "what is asked at the end comes with a fresh one"
 
 
+def test_waiting_for_a_stored_one_renews_as_well(rig):
+    rig.cf(new_token(rig.session, life_s=4))
+    rig.gateway.hold.clear()
+    command = rig.pcap.start("cf", "shop", "--store", "--wait")
+    wait_for(lambda: rig.uaa.given and rig.gateway.requests[-1].token == rig.uaa.given[0], "the renewed token")
+    rig.gateway.hold.set()
+    assert command.wait().code == 0 and len(rig.uaa.given) == 1
+
+
 def test_a_login_that_ends_meanwhile_does_not_end_the_capture(rig):
     rig.uaa.refuse = 401, {"error": "invalid_token", "error_description": "Invalid refresh token: " + rig.uaa.refresh}
     rig.cf(new_token(rig.session, life_s=4))
@@ -607,6 +616,7 @@ def test_apps_and_vms_with_two_tokens(rig):
                                      {"type": "bosh", "deployment": "other"}]
     assert (start.token, start.headers["Pcap-Second-Token"]) == (token, f"Bearer {theirs.given[0]}")
     assert {r.token for r in rig.gateway.requests} == {token}, "the first one is as good as it was"
+    assert f"Capturing from app shop in org acme / space dev as dev...\nand from cf: router, diego-cell/0; other at '{director.url}' as dev...\n" in command.err
 
 
 # ---- what comes after ----
