@@ -23,11 +23,11 @@ struct identity;
 struct login;
 
 struct api {
-	char *base;                  /* "https://pcap.example.org", without a slash at the end */
-	struct login *login;         /* who asks; NULL: nobody.  Each call takes its token as it is then */
-	struct login *second;        /* the same person at another platform, for Pcap-Second-Token; NULL: none */
-	struct identity *identity;   /* what both are out of, freed by api_close; NULL: the caller's matter */
-	struct tls_files tls; /* a private CA, or nothing */
+	char *base;                /* "https://pcap.example.org", without a slash at the end */
+	struct login *login;       /* who asks; NULL: nobody.  Each call takes its token as it is then */
+	struct login *second;      /* the same person at another platform, for Pcap-Second-Token; NULL: none */
+	struct identity *identity; /* what both are out of, freed by api_close; NULL: the caller's matter */
+	struct tls_files tls;      /* a private CA, or nothing */
 	bool has_ca;
 	bool plain; /* http, on this machine */
 };

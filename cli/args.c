@@ -96,7 +96,8 @@ static int add_to_list(const struct found *f, const char *text, struct err *err)
 	struct arg_list *at = (struct arg_list *)((char *)f->values + f->option->offset);
 
 	if (at->n == ARG_LIST_MAX)
-		return err_set(err, ERR_INPUT, "option --%s is given more than %d times", f->option->name, ARG_LIST_MAX);
+		return err_set(
+			err, ERR_INPUT, "option --%s is given more than %d times", f->option->name, ARG_LIST_MAX);
 	at->items[at->n++] = text;
 	return 0;
 }

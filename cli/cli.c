@@ -17,7 +17,8 @@ const struct arg_option cli_global_options[] = {
 	{0, "gateway", "URL", ARG_TEXT, AT(gateway), 0, 0, "the gateway (else PCAP_GATEWAY)"},
 	{0, "cacert", "FILE", ARG_TEXT, AT(cacert), 0, 0,
 		"CA of its certificate (else PCAP_CACERT, else the system's)"},
-	{0, "login", "LOGIN", ARG_TEXT, AT(login), 0, 0, "who you are: cf, bosh, bosh:ENVIRONMENT or token (PCAP_TOKEN)"},
+	{0, "login", "LOGIN", ARG_TEXT, AT(login), 0, 0,
+		"who you are: cf, bosh, bosh:ENVIRONMENT or token (PCAP_TOKEN)"},
 	{0, "json", NULL, ARG_FLAG, AT(json), 0, 0, "results as JSON on stdout"},
 	{'v', "verbose", NULL, ARG_FLAG, AT(verbose), 0, 0, "say which login and gateway are used"},
 	{'h', "help", NULL, ARG_FLAG, AT(help), 0, 0, "this help"},
@@ -102,6 +103,8 @@ int cli_fail(const struct err *err)
 		talk_say("%s%s", who, err->msg);
 	else
 		talk_say("%s%s: %s", who, err->field, err->msg);
+	if (!tip && cli_speaks != CLI_AS_PCAP && !strcmp(err->detail, API_CERTIFICATE))
+		tip = "TIP: name its CA with --cacert FILE (a director's with --ca-cert FILE).";
 	if (tip)
 		talk_say("%s", tip);
 	return cli_exit_code(err);

@@ -70,7 +70,7 @@ int cli_api(const struct cli *cli, bool token, struct api *ret, struct err *err)
 
 /* cli_api_as: the same for the identity that login fills; it belongs to *ret, also after a failure. */
 struct cli_identity {
-	const char *environment, *ca_cert; /* of a director, as given; NULL: not */
+	const char *environment, *ca_cert;                   /* of a director, as given; NULL: not */
 	int (*login)(struct identity *id, struct err *err);  /* NULL: nobody */
 	int (*second)(struct identity *id, struct err *err); /* NULL: none */
 };

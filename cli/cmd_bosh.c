@@ -23,22 +23,27 @@ static const struct arg_option options[] = {
 	{'e', "environment", "ENV", ARG_TEXT, AT(environment), 0, 0,
 		"the director, URL or alias (else BOSH_ENVIRONMENT)"},
 	{'d', "deployment", "NAME", ARG_TEXT, AT(deployment), 0, 0, "the deployment (else BOSH_DEPLOYMENT)"},
-	{0, "ca-cert", "FILE", ARG_TEXT, AT(ca_cert), 0, 0, "the director's CA (else BOSH_CA_CERT, else as bosh knows it)"},
+	{0, "ca-cert", "FILE", ARG_TEXT, AT(ca_cert), 0, 0,
+		"the director's CA (else BOSH_CA_CERT, else as bosh knows it)"},
 	MATCHED_OPTIONS(struct values, matched),
 	{0},
 };
 
 static const char details[] =
-	"An instance is GROUP/INDEX or GROUP/ID, a GROUP stands for all its instances; without any word it is the whole deployment.\n"
-	"Where words stop being instances and the filter begins: see \"pcap help targets\"; here the first word too may be of the\n"
+	"An instance is GROUP/INDEX or GROUP/ID, a GROUP stands for all its instances; without any word it is the "
+	"whole deployment.\n"
+	"Where words stop being instances and the filter begins: see \"pcap help targets\"; here the first word too "
+	"may be of the\n"
 	"filter.\n"
 	"\n"
 	"  pcap bosh -d cf router                  all routers, live to ./cf--router-JOB.pcapng\n"
 	"  pcap bosh -e lab -d cf router/0 diego-cell -s 128 tcp port 443\n"
 	"  pcap bosh -d cf -- tcp port 443         the whole deployment\n"
 	"\n"
-	"The login is BOSH_CLIENT and BOSH_CLIENT_SECRET, else the bosh CLI's (BOSH_CONFIG or your home folder's .bosh/config), and\n"
-	"is renewed at the director's UAA while the capture runs.  That file is never written.  PCAP_TOKEN overrides it.\n"
+	"The login is BOSH_CLIENT and BOSH_CLIENT_SECRET, else the bosh CLI's (BOSH_CONFIG or your home folder's "
+	".bosh/config), and\n"
+	"is renewed at the director's UAA while the capture runs.  That file is never written.  PCAP_TOKEN overrides "
+	"it.\n"
 	"BOSH_CA_CERT may be a file or the certificate itself; BOSH_ALL_PROXY is not used.\n"
 	"The gateway must be named (--gateway, PCAP_GATEWAY), unless the cf CLI knows a platform that has one.\n";
 
@@ -76,8 +81,7 @@ static void say_header(const struct identity *id, const char *deployment)
 
 static int capture(struct cli *cli, const struct values *v, const char *deployment, json_t *request)
 {
-	const struct cli_identity who = {
-		.environment = v->environment, .ca_cert = v->ca_cert, .login = identity_bosh};
+	const struct cli_identity who = {.environment = v->environment, .ca_cert = v->ca_cert, .login = identity_bosh};
 	struct err err = {0};
 	char first[256];
 	struct api api;

@@ -29,14 +29,17 @@ static const struct arg_option options[] = {
 		"also these VMs, with the bosh login; may be given several times"},
 	{'e', "environment", "ENV", ARG_TEXT, AT(environment), 0, 0,
 		"for --bosh: the director, URL or alias (else BOSH_ENVIRONMENT)"},
-	{0, "ca-cert", "FILE", ARG_TEXT, AT(ca_cert), 0, 0, "for --bosh: its CA (else BOSH_CA_CERT, else as bosh knows it)"},
+	{0, "ca-cert", "FILE", ARG_TEXT, AT(ca_cert), 0, 0,
+		"for --bosh: its CA (else BOSH_CA_CERT, else as bosh knows it)"},
 	MATCHED_OPTIONS(struct values, matched),
 	{0},
 };
 
 static const char details[] =
-	"Apps are those of the space that \"cf target\" shows; with --guid they may be of any space that you may see.  Without an\n"
-	"/INDEX all instances of the app are captured, and those that come later as well.  Where words stop being apps and the\n"
+	"Apps are those of the space that \"cf target\" shows; with --guid they may be of any space that you may see.  "
+	"Without an\n"
+	"/INDEX all instances of the app are captured, and those that come later as well.  Where words stop being apps "
+	"and the\n"
 	"filter begins: see \"pcap help targets\".\n"
 	"\n"
 	"  pcap cf shop                            all instances, live to ./shop-JOB.pcapng\n"
@@ -44,19 +47,25 @@ static const char details[] =
 	"  pcap cf shop -i lo -w - | wireshark -k -i -\n"
 	"  pcap cf shop --bosh cf/router -e lab    the app and the routers before it in one file\n"
 	"\n"
-	"Which device: eth0 is what comes from outside, lo is within the container.  Where the platform puts Envoy before the app\n"
-	"(the default), a request comes as TLS from the router to Envoy over eth0 and goes on from Envoy to the app as plain HTTP\n"
-	"over lo: eth0 shows who speaks when but not what, lo shows the HTTP itself.  With -i eth0,lo each request is in the file\n"
+	"Which device: eth0 is what comes from outside, lo is within the container.  Where the platform puts Envoy "
+	"before the app\n"
+	"(the default), a request comes as TLS from the router to Envoy over eth0 and goes on from Envoy to the app as "
+	"plain HTTP\n"
+	"over lo: eth0 shows who speaks when but not what, lo shows the HTTP itself.  With -i eth0,lo each request is "
+	"in the file\n"
 	"twice, encrypted and plain, and so is its size.\n"
 	"\n"
-	"The login is the cf CLI's: CF_HOME or your home folder's .cf/config.json, renewed while the capture runs by \"cf\n"
+	"The login is the cf CLI's: CF_HOME or your home folder's .cf/config.json, renewed while the capture runs by "
+	"\"cf\n"
 	"oauth-token\", or, without a cf program, at the UAA.  That file is never written.  PCAP_TOKEN overrides it.\n"
-	"The gateway is the one that the platform's root document names, else pcap. and the system domain; its certificate is always\n"
+	"The gateway is the one that the platform's root document names, else pcap. and the system domain; its "
+	"certificate is always\n"
 	"verified, also after \"cf api --skip-ssl-validation\" (--cacert).\n";
 
 /* ---- the request ---- */
 
-static int add_targets(const struct values *v, const struct args *args, size_t words_n, json_t *targets, struct err *err)
+static int add_targets(
+	const struct values *v, const struct args *args, size_t words_n, json_t *targets, struct err *err)
 {
 	if (!words_n && !v->app_guids.n)
 		return err_set(err, ERR_INPUT, "no app: name at least one (APP or APP/INDEX)");
@@ -101,6 +110,21 @@ static void add_names(const json_t *targets, struct buf *b, size_t *ret_apps)
 	}
 }
 
+static void say_vms(const struct identity *id, const json_t *targets)
+{
+	char names[512], clean[512], url[256];
+	struct token_info info;
+	json_t *vms = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(targets, i, one) if (*json_text(one, "deployment")) json_array_append(vms, one);
+	login_info(id->second, &info);
+	text_clean(target_text(vms, names, sizeof(names)), clean, sizeof(clean));
+	talk_say("and from %s at '%s'%s%s...", clean, text_clean(id->bosh_url, url, sizeof(url)),
+		*info.user ? " as " : "", info.user);
+	json_decref(vms);
+}
+
 static void say_header(const struct identity *id, const json_t *targets)
 {
 	char names[512], org[128], space[128], user[128];
@@ -120,6 +144,8 @@ static void say_header(const struct identity *id, const json_t *targets)
 			*user ? " as " : "", user);
 	else
 		talk_say("Capturing from %s %s%s%s...", n > 1 ? "apps" : "app", names, *user ? " as " : "", user);
+	if (id->second)
+		say_vms(id, targets);
 }
 
 static int capture(struct cli *cli, const struct values *v, json_t *targets, json_t *request)

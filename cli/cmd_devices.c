@@ -16,7 +16,8 @@ struct cf_values {
 
 static const struct arg_option cf_options[] = {
 	{0, "process", "TYPE", ARG_TEXT, offsetof(struct cf_values, process), 0, 0, "process of the app (default web)"},
-	{0, "guid", NULL, ARG_FLAG, offsetof(struct cf_values, guid), 0, 0, "the word is the app's GUID instead of its name"},
+	{0, "guid", NULL, ARG_FLAG, offsetof(struct cf_values, guid), 0, 0,
+		"the word is the app's GUID instead of its name"},
 	{0},
 };
 
@@ -84,8 +85,7 @@ static const struct arg_option bosh_options[] = {
 static int run_bosh(struct cli *cli, const struct args *args, const void *values)
 {
 	const struct bosh_values *v = values;
-	const struct cli_identity who = {
-		.environment = v->environment, .ca_cert = v->ca_cert, .login = identity_bosh};
+	const struct cli_identity who = {.environment = v->environment, .ca_cert = v->ca_cert, .login = identity_bosh};
 	const char *deployment = v->deployment ? v->deployment : getenv("BOSH_DEPLOYMENT");
 	json_t *targets = json_array();
 	struct err err = {0};

@@ -11,8 +11,7 @@
 static int add_device(struct table *table, const char *instance, const json_t *device, struct err *err)
 {
 	char state[32], addresses[TABLE_CELL_MAX * 2] = "";
-	const char *cells[] = {
-		instance, json_text(device, "name"), state, addresses, json_text(device, "description")};
+	const char *cells[] = {instance, json_text(device, "name"), state, addresses, json_text(device, "description")};
 	size_t i, len = 0;
 	json_t *one;
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DIRECTOR_PORT 25555u
+
 static const char *environment(const char *name)
 {
 	const char *value = getenv(name);
@@ -112,37 +114,33 @@ int identity_place(struct identity *id, json_t *targets, struct err *err)
 
 /* ---- bosh ---- */
 
+/* "lab.example.org", "192.0.2.6:25555", "[2001:db8::1]" as the authority of a URL; NULL: it can be none. */
+static char *join(const char *authority, size_t n)
+{
+	char *text = strndup(authority, n), host[256], joined[300], *ret = NULL;
+	uint16_t port = 0;
+
+	if (text && n && !strpbrk(text, "?#@\\\" \t") && parse_is_text(text, n, false) &&
+		parse_host_port(text, DIRECTOR_PORT, host, &port, NULL) == 0 &&
+		asprintf(&ret, "https://%s", parse_join_host_port(host, port, joined, sizeof(joined))) < 0)
+		ret = NULL;
+	free(text);
+	return ret;
+}
+
 char *identity_director(const char *text)
 {
-	const char *rest = text;
-	char host[256], *ret = NULL;
+	const char *authority = text;
 	size_t n;
 
 	if (!strncasecmp(text, "https://", 8))
-		rest = text + 8;
+		authority = text + 8;
 	else if (strstr(text, "://"))
 		return NULL;
-	n = strcspn(rest, "/");
-	if (rest[n] && strspn(rest + n, "/") == strlen(rest + n)) { /* slashes at the end */
-		char *plain = strndup(rest, n);
-
-		ret = plain ? identity_director(plain) : NULL;
-		free(plain);
-		return ret;
-	}
-	if (!*rest || rest[n] || strpbrk(rest, "?#@\\\" \t") || !parse_is_text(rest, strlen(rest), false))
+	n = strcspn(authority, "/");
+	if (authority[n + strspn(authority + n, "/")]) /* a path */
 		return NULL;
-	{
-		uint16_t port = 0;
-		char joined[300];
-
-		if (parse_host_port(rest, 25555, host, &port, NULL) < 0)
-			return NULL;
-		parse_join_host_port(host, port, joined, sizeof(joined));
-		if (asprintf(&ret, "https://%s", joined) < 0)
-			ret = NULL;
-	}
-	return ret;
+	return join(authority, n);
 }
 
 /* A path, or the certificate itself. */
@@ -184,7 +182,8 @@ static int find_url(struct identity *id, const char *path, struct err *err)
 	}
 	id->bosh_url = identity_director(id->bosh.is_known && *id->bosh.url ? id->bosh.url : name);
 	if (!id->bosh_url)
-		return err_set(err, ERR_INPUT, "environment \"%.100s\": not the URL of a director (https://HOST[:PORT])",
+		return err_set(err, ERR_INPUT,
+			"environment \"%.100s\": not the URL of a director (https://HOST[:PORT])",
 			id->bosh.is_known ? id->bosh.url : name);
 	return 0;
 }

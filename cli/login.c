@@ -179,7 +179,8 @@ int login_ready(struct login *l, struct err *err)
 	if (good)
 		return 0;
 	if (!why.code)
-		return err_set(err, ERR_AUTH, "the token that came from the login has expired already; is the clock right?");
+		return err_set(
+			err, ERR_AUTH, "the token that came from the login has expired already; is the clock right?");
 	if (err)
 		*err = why;
 	return -1;

@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 /* details of an err: there is no login that could be used; cli_fail adds what to do about it. */
-#define LOGIN_NO_CF     "tip_cf_login"
-#define LOGIN_NO_API    "tip_cf_api"
-#define LOGIN_NO_SPACE  "tip_cf_target"
-#define LOGIN_NO_BOSH   "tip_bosh_login"
+#define LOGIN_NO_CF    "tip_cf_login"
+#define LOGIN_NO_API   "tip_cf_api"
+#define LOGIN_NO_SPACE "tip_cf_target"
+#define LOGIN_NO_BOSH  "tip_bosh_login"
 
 struct login;
 

@@ -107,7 +107,8 @@ static int renew(void *ctx, const char *token, char **ret, struct err *err)
 	if (uaa_ask(&uaa, refresh, &answer, &why) < 0) {
 		if (!strcmp(why.detail, UAA_REFUSED))
 			return gone(s,
-				refresh ? "The login has expired for" : "The client is not accepted by the UAA of", err);
+				refresh ? "The login has expired for" : "The client is not accepted by the UAA of",
+				err);
 		if (err)
 			*err = why;
 		return err_in(err, "the bosh login cannot be renewed");

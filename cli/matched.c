@@ -43,12 +43,14 @@ static int show(const json_t *instances, struct err *err)
 
 	json_array_foreach(instances, i, one)
 	{
-		const char *cells[] = {json_text(one, "name"), json_text(one, "device"), json_text(one, "agent"), state};
+		const char *cells[] = {
+			json_text(one, "name"), json_text(one, "device"), json_text(one, "agent"), state};
 		const char *message = json_text(one, "error.message");
 
-		snprintf(state, sizeof(state), "%s", json_is_object(json_object_get(one, "error"))
-							     ? (*message ? message : json_text(one, "error.code"))
-							     : "ok");
+		snprintf(state, sizeof(state), "%s",
+			json_is_object(json_object_get(one, "error"))
+				? (*message ? message : json_text(one, "error.code"))
+				: "ok");
 		if (rc == 0)
 			rc = table_add(table, cells, err);
 	}

@@ -50,7 +50,8 @@ json_t *select_body(const struct select_values *v, struct err *err)
 	}
 	if (!v->all && !json_object_size(body)) {
 		err_set(err, ERR_INPUT,
-			"which captures? --all, --job, --user, --org, --space, --app, --deployment, --agent or --older-than");
+			"which captures? --all, --job, --user, --org, --space, --app, --deployment, --agent or "
+			"--older-than");
 		goto bad;
 	}
 	if (v->all)

@@ -24,8 +24,8 @@ static json_t *find(const json_t *targets, const char *type, const char *key, co
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(targets, i, one) if (!strcmp(json_text(one, "type"), type) &&
-		!strcmp(json_text(one, key), name)) return one;
+	json_array_foreach(targets, i,
+		one) if (!strcmp(json_text(one, "type"), type) && !strcmp(json_text(one, key), name)) return one;
 	return NULL;
 }
 
@@ -71,7 +71,8 @@ int target_add_app(json_t *targets, const char *text, bool is_guid, const char *
 	name[n] = '\0';
 	if (slash && parse_u64(slash + 1, 0, TARGET_INDEX_MAX, &number, NULL) < 0)
 		return err_set(err, ERR_INPUT,
-			"\"%.80s\": expects APP or APP/INDEX, the index a number within 0..%u (an app with a slash in its name: "
+			"\"%.80s\": expects APP or APP/INDEX, the index a number within 0..%u (an app with a slash in "
+			"its name: "
 			"by its GUID, --app-guid)",
 			text, TARGET_INDEX_MAX);
 	if (slash)
@@ -99,7 +100,8 @@ int target_add_vm(json_t *targets, const char *deployment, const char *text, str
 	if (text && check_name("instance", text, strlen(text), err) < 0)
 		return -1;
 	if (text && (*text == '/' || (slash && (!slash[1] || strchr(slash + 1, '/')))))
-		return err_set(err, ERR_INPUT, "\"%.80s\": expects GROUP or GROUP/ID (an index, or the instance's id)", text);
+		return err_set(
+			err, ERR_INPUT, "\"%.80s\": expects GROUP or GROUP/ID (an index, or the instance's id)", text);
 	if (text && !(instance = json_string(text)))
 		return err_nomem(err);
 	target = find(targets, "bosh", "deployment", deployment);

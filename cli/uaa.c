@@ -136,7 +136,8 @@ static int refused(const struct http_call *call, struct err *err)
 		err_set(err, ERR_AUTH, "the login server refuses it (HTTP %d, %s)", status, code);
 		err_detail(err, UAA_REFUSED);
 	} else {
-		err_set(err, status == 429 ? ERR_BUSY : ERR_NET, "the login server answered HTTP %d (%s)", status, code);
+		err_set(err, status == 429 ? ERR_BUSY : ERR_NET, "the login server answered HTTP %d (%s)", status,
+			code);
 	}
 	json_decref(answer);
 	return -1;

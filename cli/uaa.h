@@ -10,7 +10,7 @@
 
 /* Whose certificates are believed: those of ca, or the system's; when that fails those of also. */
 struct trust {
-	bool insecure; /* none is looked at: the user's own setting of that tool */
+	bool insecure;                     /* none is looked at: the user's own setting of that tool */
 	const struct tls_files *ca, *also; /* NULL: none */
 };
 

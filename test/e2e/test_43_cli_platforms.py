@@ -100,11 +100,12 @@ def refusal(status, code, message):
 
 
 class Gateway(Stub):
-    """instances: what a resolve answers, None: it cannot; hold: a live stream goes on after its first packet when this is set; refuse: a start is answered so."""
+    """instances: what a resolve answers, None: it cannot; hold: a live stream goes on after its first packet when this is set, cut: it breaks
+    then, and goes on for who comes back; refuse: a start is answered so."""
 
     def __init__(self):
         self.instances, self.limit, self.refuse = [{"name": "shop/0", "device": "eth0", "agent": "cell-1", "error": None}], 50, None
-        self.hold = threading.Event()
+        self.hold, self.cut = threading.Event(), False
         self.hold.set()
         super().__init__(self.reply)
 
@@ -123,7 +124,12 @@ class Gateway(Stub):
                 return self.refuse
             return (202, self.job("starting")) if r.json["mode"] == "store" else self.stream(r)
         if (r.method, path) == ("GET", f"/v1/captures/{JOB}"):
-            return 200, self.job("streamed")
+            return 200, self.job("streamed" if self.hold.is_set() else "running")
+        if (r.method, path) == ("POST", f"/v1/captures/{JOB}/stop"):
+            self.hold.set()
+            return 202, self.job("finishing")
+        if (r.method, path) == ("GET", f"/v1/captures/{JOB}/live"):
+            return self.rest(r, int(r.path.partition("offset=")[2]))
         if (r.method, path) == ("GET", "/v1/captures"):
             return 200, {"captures": [self.job("streamed", target={"type": "cf", "app": "GUID", "instances": [0, 2]})], "next_cursor": None}
         return refusal(404, "not_found", "nothing there")
@@ -132,17 +138,29 @@ class Gateway(Stub):
         return {"id": JOB, "state": state, "stop_reason": "max_packets", "created_at": "2026-01-05T10:00:00Z", "packets": {"captured": 2}, "bytes": 1,
                 "instances": []} | more
 
-    def stream(self, r):
+    def begin(self, r, offset):
         r.send_response(200)
-        r.send_header("Content-Type", "application/x-pcapng")
-        r.send_header("Pcap-Job", JOB)
-        r.send_header("Transfer-Encoding", "chunked")
+        for name, value in {"Content-Type": "application/x-pcapng", "Pcap-Job": JOB, "Pcap-Offset": offset, "Transfer-Encoding": "chunked"}.items():
+            r.send_header(name, str(value))
         r.end_headers()
-        r.chunk(SECTION + interface() + packet(1, b"first packet, long enough"))
+
+    def stream(self, r):
+        first = SECTION + interface() + packet(1, b"first packet, long enough")
+        self.begin(r, 0)
+        r.chunk(first)
         self.hold.wait(60 * SLOW)
+        if self.cut:
+            r.close_connection = True
+            return None
+        return self.end(r)
+
+    def rest(self, r, offset):
+        self.begin(r, offset)
+        return self.end(r)
+
+    def end(self, r):
         r.chunk(packet(2, b"second packet, long enough"))
         r.wfile.write(b"0\r\n\r\n")
-        return None
 
     @property
     def started(self):
@@ -320,18 +338,33 @@ def test_expired_token_is_renewed_by_the_cf_program(rig):
     assert (rig.home / "cf-args").read_text() == "oauth-token\n", "asked once, with nothing else"
     seen = (rig.home / "cf-env").read_text()
     assert "CF_TRACE" not in seen and "s3cret" not in seen and "HOME=" in seen
+    # another token of ours is none of its business; and what it prints may be anything
+    rig.env(PCAP_TOKEN=rig.session.new_token("env"))
+    _, start = live(rig, "cf", "shop", "--login", "cf")
+    assert start.token == fresh and "PCAP_TOKEN" not in (rig.home / "cf-env").read_text()
+    for n, script in enumerate(["echo bearer", "echo 'bearer a b'", "yes bearer x | head -c 1000000", "exec >&-; exit 0", "kill -9 $$"]):
+        rig.cf_program(script + "\n")
+        _, start = live(rig, "cf", "shop", "--login", "cf")
+        assert start.token == rig.uaa.given[n], script
 
 
 @pytest.mark.parametrize("rotating", [False, True], ids=["keeping", "rotating"])
 def test_expired_token_is_renewed_at_the_uaa(rig, rotating):
     rig.uaa.rotating = rotating
     rig.cf(new_token(rig.session, age_s=2000), UAAOAuthClient="cf")
-    rig.cf_program("echo 'Not logged in' >&2\necho FAILED\nexit 1\n")
+    rig.cf_program("echo 'Not logged in' >&2\necho FAILED\necho bearer not-this-one\nexit 1\n")
     result, start = live(rig, "cf", "shop")
     asked = rig.uaa.requests[0]
     assert len(rig.uaa.requests) == 1 and start.token == rig.uaa.given[0]
     assert asked.headers["Authorization"] == "Basic Y2Y6" and asked.form["grant_type"] == "refresh_token"
     assert "FAILED" not in result.err and "bearer" not in result.err
+    # what the server says may hold the very token
+    rig.cf(new_token(rig.session, age_s=2000))
+    for status, error in [(500, "Bad " + rig.uaa.refresh), (503, 5), (200, "")]:
+        rig.uaa.refuse = status, {"error": error, "access_token": "a\nb"}
+        result = rig.pcap.run("cf", "shop", code=6)
+        assert "the cf login cannot be renewed" in result.err and rig.uaa.refresh not in result.err and result.err.endswith("FAILED\n")
+    rig.uaa.refuse = None
     # a client's login asks for itself
     rig.cf(new_token(rig.session, age_s=2000), UAAGrantType="client_credentials", UAAOAuthClient="ci", UAAOAuthClientSecret="p&w", RefreshToken="")
     live(rig, "cf", "shop")
@@ -347,12 +380,23 @@ def test_a_live_capture_outlives_its_token(rig):
     handed = lambda: [r.token for r in rig.gateway.of("GET", f"/v1/captures/{JOB}")]
     wait_for(lambda: rig.uaa.given[1] in handed(), "the gateway to get the renewed token")
     assert rig.gateway.started[0].token == first and rig.uaa.given[0] in handed() and first not in handed()
+    rig.gateway.cut = True
     rig.gateway.hold.set()
     result = command.wait()
     assert result.code == 0 and "warning" not in result.err, result
     assert len(read_pcapng((rig.home / "x.pcapng").read_bytes()).packets) == 2
-    assert len(rig.gateway.started) == 1, "the stream was not broken"
+    back = rig.gateway.of("GET", f"/v1/captures/{JOB}/live")
+    assert len(back) == 1 and back[0].token in rig.uaa.given[1:], "who comes back comes with a fresh one"
     assert handed()[-1] in rig.uaa.given[1:], "what is asked at the end comes with a fresh one"
+
+
+def test_waiting_for_a_stored_one_renews_as_well(rig):
+    rig.cf(new_token(rig.session, life_s=4))
+    rig.gateway.hold.clear()
+    command = rig.pcap.start("cf", "shop", "--store", "--wait")
+    wait_for(lambda: rig.uaa.given and rig.gateway.requests[-1].token == rig.uaa.given[0], "the renewed token")
+    rig.gateway.hold.set()
+    assert command.wait().code == 0 and len(rig.uaa.given) == 1
 
 
 def test_a_login_that_ends_meanwhile_does_not_end_the_capture(rig):
@@ -507,7 +551,7 @@ def test_bosh_as_a_client(rig):
     live(rig, "bosh", "-d", "cf", "router")
     rig.env(BOSH_CA_CERT="")
     result = rig.pcap.run("bosh", "-d", "cf", code=6)
-    assert "the director at" in result.err and "certificate" in result.err and len(rig.uaa.requests) == 2
+    assert "the director at" in result.err and "certificate" in result.err and "--ca-cert FILE" in result.err and len(rig.uaa.requests) == 2
     live(rig, "bosh", "-d", "cf", "--ca-cert", rig.pki.ca)
     rig.uaa.refuse = 401, {"error": "unauthorized", "error_description": f"Bad {secret}"}
     result = rig.pcap.run("bosh", "-d", "cf", "--ca-cert", rig.pki.ca, code=1)
@@ -563,14 +607,16 @@ def test_apps_and_vms_with_two_tokens(rig):
     command = rig.pcap.start("cf", "shop/0", "--bosh", "cf/router", "--bosh", "cf/diego-cell/0", "--bosh", "other", "-e", "lab", "-w", "x.pcapng")
     handed = lambda: [r.headers["Pcap-Second-Token"] for r in rig.gateway.of("GET", f"/v1/captures/{JOB}")]
     wait_for(lambda: len(theirs.given) > 1 and f"Bearer {theirs.given[1]}" in handed(), "the second token to be renewed and handed over")
-    rig.gateway.hold.set()
-    assert command.wait().code == 0
+    assert command.interrupt().wait().code == 0
+    stop, = rig.gateway.of("POST", f"/v1/captures/{JOB}/stop")
+    assert stop.headers["Pcap-Second-Token"] in [f"Bearer {t}" for t in theirs.given[1:]]
     start = rig.gateway.started[0]
     assert start.json["targets"] == [{"type": "cf", "app_name": "shop", "space": SPACE, "instances": [0]},
                                      {"type": "bosh", "deployment": "cf", "instances": ["router", "diego-cell/0"]},
                                      {"type": "bosh", "deployment": "other"}]
     assert (start.token, start.headers["Pcap-Second-Token"]) == (token, f"Bearer {theirs.given[0]}")
     assert {r.token for r in rig.gateway.requests} == {token}, "the first one is as good as it was"
+    assert f"Capturing from app shop in org acme / space dev as dev...\nand from cf: router, diego-cell/0; other at '{director.url}' as dev...\n" in command.err
 
 
 # ---- what comes after ----

@@ -1,6 +1,7 @@
-/* fuzz_args.c - a command line, its arguments separated by NUL bytes: options, targets and filter of `pcap host`.  Whatever is typed ends in a request that
+/* fuzz_args.c - a command line, its arguments separated by NUL bytes: options, targets and filter of `pcap host`, its words also as apps and VMs.  Whatever is typed ends in a request that
  * is whole JSON, or in a refusal that says why. */
 #include "cli/request.h"
+#include "cli/target.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,6 +11,24 @@
 #define BYTES_MAX 4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+/* Every word as an app, a VM and a deployment: a target in the list, or a refusal; and the list as text. */
+static void check_targets(const struct args *args)
+{
+	json_t *targets = json_array();
+	char text[64];
+
+	for (size_t i = 0; i < args->words_n; i++) {
+		struct err err = {0};
+
+		assert(target_add_app(targets, args->words[i], i % 2, NULL, &err) == 0 || err.code == ERR_INPUT);
+		assert(target_add_vm(targets, "d", args->words[i], &err) == 0 || err.code == ERR_INPUT);
+		assert(target_add_deployment(targets, args->words[i], &err) == 0 || err.code == ERR_INPUT);
+	}
+	assert(json_array_size(targets) <= args->words_n * 2 + 1);
+	assert(strlen(target_text(targets, text, sizeof(text))) < sizeof(text));
+	json_decref(targets);
+}
 
 static void check(int argc, char *const *argv)
 {
@@ -23,6 +42,8 @@ static void check(int argc, char *const *argv)
 		assert(args.used == argc && args.dashes <= args.words_n);
 		assert(args.has_dashes || args.dashes == args.words_n);
 		assert(request_targets_n(&args, v.filter != NULL) <= args.words_n);
+		assert(request_split(&args, v.filter != NULL, 0) <= args.words_n);
+		check_targets(&args);
 		request = request_host(&v, &args, &err);
 	}
 	if (request) {

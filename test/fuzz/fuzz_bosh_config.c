@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct err err = {0};
 
 	if (bosh_config_load(path, "lab", &c, &err) < 0) {
-		assert((err.code == ERR_INPUT || err.code == ERR_LIMIT) && strstr(err.msg, "the bosh CLI's configuration"));
+		assert((err.code == ERR_INPUT || err.code == ERR_LIMIT) &&
+			strstr(err.msg, "the bosh CLI's configuration"));
 	} else {
 		const char *const texts[] = {c.url, c.access_token, c.refresh_token, c.username, c.password};
 		char *director = identity_director(c.url);

@@ -47,10 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct err err = {0};
 
 	if (cf_config_load(path, &c, &err) < 0) {
-		assert((err.code == ERR_INPUT || err.code == ERR_LIMIT) && strstr(err.msg, "the cf CLI's configuration"));
+		assert((err.code == ERR_INPUT || err.code == ERR_LIMIT) &&
+			strstr(err.msg, "the cf CLI's configuration"));
 	} else {
-		const char *const texts[] = {c.target, c.uaa, c.access_token, c.refresh_token, c.client, c.client_secret,
-			c.grant_type, c.org, c.space, c.space_guid};
+		const char *const texts[] = {c.target, c.uaa, c.access_token, c.refresh_token, c.client,
+			c.client_secret, c.grant_type, c.org, c.space, c.space_guid};
 
 		for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 			check_text(texts[i]);

@@ -23,11 +23,13 @@ static void put(const struct temp_file *f, const char *text)
 
 static void test_cf(void **state)
 {
-	static const char text[] =
-		"{\"ConfigVersion\":4,\"Target\":\"https://api.sys.example.test\",\"AccessToken\":\"bearer abc\",\"RefreshToken\":"
-		"\"r\",\"AuthorizationEndpoint\":\"https://login.example.test\",\"UaaEndpoint\":\"\",\"SSLDisabled\":true,"
-		"\"OrganizationFields\":{\"Name\":\"acme\"},\"SpaceFields\":{\"GUID\":\"s\",\"Name\":\"dev\"},\"UAAOAuthClient\":null,"
-		"\"PluginRepos\":[{\"a\":1}],\"AsyncTimeout\":0}";
+	static const char text[] = "{\"ConfigVersion\":4,\"Target\":\"https://"
+				   "api.sys.example.test\",\"AccessToken\":\"bearer abc\",\"RefreshToken\":"
+				   "\"r\",\"AuthorizationEndpoint\":\"https://"
+				   "login.example.test\",\"UaaEndpoint\":\"\",\"SSLDisabled\":true,"
+				   "\"OrganizationFields\":{\"Name\":\"acme\"},\"SpaceFields\":{\"GUID\":\"s\","
+				   "\"Name\":\"dev\"},\"UAAOAuthClient\":null,"
+				   "\"PluginRepos\":[{\"a\":1}],\"AsyncTimeout\":0}";
 	struct temp_file f;
 	struct cf_config c;
 	struct err err = {0};
@@ -93,8 +95,9 @@ static void test_cf_refused(void **state)
 }
 
 #define LAB                                                                                                            \
-	"environments:\n- url: https://192.0.2.6:25555\n  alias: lab\n  ca_cert: |\n    -----BEGIN\n    x\n"            \
-	"  access_token: t\n  refresh_token: r\n- url: https://b\n  username: u\n  password: p\n  unknown: [1, {a: b}]\n"
+	"environments:\n- url: https://192.0.2.6:25555\n  alias: lab\n  ca_cert: |\n    -----BEGIN\n    x\n"           \
+	"  access_token: t\n  refresh_token: r\n- url: https://b\n  username: u\n  password: p\n  unknown: [1, {a: "   \
+	"b}]\n"
 
 static void test_bosh(void **state)
 {

@@ -14,8 +14,9 @@
 #define WORDS_MAX 6
 
 struct row {
-	const char *words[WORDS_MAX]; /* "a:" an app, "g:" one by GUID, "v:" of deployment d, "d:" with its deployment */
-	const char *json;             /* or the refusal */
+	const char
+		*words[WORDS_MAX]; /* "a:" an app, "g:" one by GUID, "v:" of deployment d, "d:" with its deployment */
+	const char *json;          /* or the refusal */
 	const char *text;
 };
 
@@ -56,15 +57,19 @@ static void test_words(void **state)
 			"shop/2, shop/0"},
 		{{"a:shop/2", "a:shop", "a:shop/1"}, "[{\"type\":\"cf\",\"app_name\":\"shop\"}]", "shop"},
 		{{"a:a/1", "a:b"},
-			"[{\"type\":\"cf\",\"app_name\":\"a\",\"instances\":[1]},{\"type\":\"cf\",\"app_name\":\"b\"}]", "a/1; b"},
+			"[{\"type\":\"cf\",\"app_name\":\"a\",\"instances\":[1]},{\"type\":\"cf\",\"app_name\":\"b\"}]",
+			"a/1; b"},
 		{{"g:x/0", "a:x"},
-			"[{\"type\":\"cf\",\"app\":\"x\",\"instances\":[0]},{\"type\":\"cf\",\"app_name\":\"x\"}]", "x/0; x"},
+			"[{\"type\":\"cf\",\"app\":\"x\",\"instances\":[0]},{\"type\":\"cf\",\"app_name\":\"x\"}]",
+			"x/0; x"},
 		{{"a:a/b/1"}, "[{\"type\":\"cf\",\"app_name\":\"a/b\",\"instances\":[1]}]", NULL},
 		{{"v:"}, "[{\"type\":\"bosh\",\"deployment\":\"d\"}]", "d"},
 		{{"v:router/0", "v:cell", "v:cell"},
-			"[{\"type\":\"bosh\",\"deployment\":\"d\",\"instances\":[\"router/0\",\"cell\"]}]", "d: router/0, cell"},
+			"[{\"type\":\"bosh\",\"deployment\":\"d\",\"instances\":[\"router/0\",\"cell\"]}]",
+			"d: router/0, cell"},
 		{{"v:router", "d:d", "d:e/x/1"},
-			"[{\"type\":\"bosh\",\"deployment\":\"d\"},{\"type\":\"bosh\",\"deployment\":\"e\",\"instances\":[\"x/1\"]}]",
+			"[{\"type\":\"bosh\",\"deployment\":\"d\"},{\"type\":\"bosh\",\"deployment\":\"e\","
+			"\"instances\":[\"x/1\"]}]",
 			"d; e: x/1"},
 		{{"a:"}, "app: the name is empty", NULL},
 		{{"a:/1"}, "app: the name is empty", NULL},
@@ -112,8 +117,9 @@ static void test_space(void **state)
 	assert_true(target_has_names(targets));
 	target_set_space(targets, "S");
 	json = json_dumps(targets, JSON_COMPACT);
-	assert_string_equal(json, "[{\"type\":\"cf\",\"app\":\"g\",\"process\":\"worker\"},{\"type\":\"cf\",\"app_name\":\"n\","
-				  "\"space\":\"S\"}]");
+	assert_string_equal(json,
+		"[{\"type\":\"cf\",\"app\":\"g\",\"process\":\"worker\"},{\"type\":\"cf\",\"app_name\":\"n\","
+		"\"space\":\"S\"}]");
 	free(json);
 	json_decref(targets);
 }
@@ -133,7 +139,8 @@ static void test_text_of_anything(void **state)
 		{"[]", ""},
 		{"[{\"type\":\"host\",\"instances\":[\"a\"]},5]", "a; "},
 		{"5", ""},
-		{"{\"type\":\"host\",\"instances\":[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"b\"]}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+		{"{\"type\":\"host\",\"instances\":[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"b\"]}",
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
 	};
 
 	(void)state;
