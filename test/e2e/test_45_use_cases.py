@@ -114,7 +114,7 @@ def wait_event(p, job, type, count=1):
 
 
 def test_another_machine_at_the_address(platform):  # noqa: F811
-    """Pitfall 28: VMs are made again, and addresses go round."""
+    """VMs are made again, and addresses go round."""
     p = platform()
     p.director.deployments["cf"].instances[0]["ips"] = [p.vms[1].ns.ip]
     stream = live(p, {"type": "bosh", "deployment": "cf", "instances": ["router/0"]}, p.bosh_token())
@@ -130,7 +130,7 @@ def test_another_machine_at_the_address(platform):  # noqa: F811
 
 
 def test_a_cell_knows_better(platform):  # noqa: F811
-    """Pitfalls 27, 29: Cloud Controller's picture is old; the handle is now another app's, or nobody's."""
+    """Pitfall 27: Cloud Controller's picture is old; the handle is now another app's, or nobody's."""
     p = platform()
     stranger = p.cells[0].container(new_app(), 0)
     stats = {s["index"]: s for s in p.cc.stats[p.shop]}
@@ -249,7 +249,7 @@ def test_token_that_expires(platform):  # noqa: F811
 
 
 def test_platforms_that_are_away(platform):  # noqa: F811
-    """Pitfall 22: nothing is started on nobody's word; what runs goes on for a while."""
+    """Nothing is started on nobody's word; what runs goes on for a while."""
     p = platform(recheck={"interval": "1s", "grace": "1h"})
     stream = live(p, {"type": "cf", "app": p.shop, "instances": [0]})
     assert stream.status == 200, stream.error
