@@ -229,7 +229,8 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 		return NULL;
 	}
 	if (api_may_end(a, j) && (c = jobs_find(a->gw->jobs, j->id))) {
-		capture_renew(c, &a->people); /* whoever asks for it has a token, which may be newer than what it goes by */
+		capture_renew(
+			c, &a->people); /* whoever asks for it has a token, which may be newer than what it goes by */
 		capture_unref(c);
 	}
 	if (!may(a, j)) {

@@ -17,7 +17,7 @@ struct api_call {
 	const struct api_route *route;
 	struct people people;
 	const struct identity *who; /* is asking: the first of people; empty for open calls */
-	char param[256];     /* what stood for the * in the path */
+	char param[256];            /* what stood for the * in the path */
 };
 
 enum api_access { API_OPEN, API_USER, API_OPERATOR };

@@ -110,8 +110,8 @@ static struct job *make_job(struct api_call *a, const struct start_request *r, e
 		job_set(&j->target, target, err) < 0 || job_set(&j->note, r->note, err) < 0)
 		goto fail;
 	if (mode == JOB_STORE) {
-		char *key = store_key(a->gw->config.storage_prefix, folder(targets, j), j->created_at,
-			j->id, job_format_name(r->format));
+		char *key = store_key(a->gw->config.storage_prefix, folder(targets, j), j->created_at, j->id,
+			job_format_name(r->format));
 
 		if (job_set(&j->object_store, storage_name(&a->gw->config, store), err) < 0) {
 			free(key);

@@ -32,9 +32,9 @@ void api_info(struct api_call *a)
 	a->gw->identities->ops->tell_login(a->gw->identities, issuers);
 	http_reply_json(a->rq, 200,
 		json_pack("{s:s, s:s, s:i, s:o, s:{s:s, s:o}, s:s, s:o, s:o}", "name", "pcapline", "version",
-			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", targets_types(a->gw->targets), "login",
-			"type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers, "share",
-			c->share, "storage", storage, "limits", limits));
+			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", targets_types(a->gw->targets),
+			"login", "type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers,
+			"share", c->share, "storage", storage, "limits", limits));
 }
 
 void api_healthz(struct api_call *a)

@@ -18,8 +18,8 @@ static int resolve(struct api_call *a, size_t max, struct target_set *ret, struc
 	if (start_request_read(body, n, &r, err) < 0)
 		return -1;
 	rc = targets_resolve(a->gw->targets,
-		&(struct targets_query){.people = &a->people, .targets = r.targets, .options = &r.options, .max = max}, ret,
-		err);
+		&(struct targets_query){.people = &a->people, .targets = r.targets, .options = &r.options, .max = max},
+		ret, err);
 	start_request_done(&r);
 	return rc;
 }
@@ -49,9 +49,8 @@ void api_resolve(struct api_call *a)
 
 		if (i->host[0])
 			parse_join_host_port(i->host, i->port, agent, sizeof(agent));
-		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:s, s:o}", "name", i->name, "device", i->device, "agent", agent, "error",
-				error_json(&i->error)));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", i->name, "device", i->device,
+						    "agent", agent, "error", error_json(&i->error)));
 	}
 	target_set_done(&set);
 	http_reply_json(a->rq, 200, json_pack("{s:o, s:I}", "instances", list, "limit", (json_int_t)max));
@@ -73,9 +72,8 @@ void api_devices(struct api_call *a)
 		struct err e = i->error;
 		json_t *devices = e.code == ERR_NONE ? agent_devices(a->gw, i, &e) : NULL;
 
-		json_array_append_new(list,
-			json_pack("{s:s, s:o, s:o}", "name", i->name, "error", error_json(&e), "devices",
-				devices ? devices : json_array()));
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", i->name, "error", error_json(&e),
+						    "devices", devices ? devices : json_array()));
 	}
 	target_set_done(&set);
 	http_reply_json(a->rq, 200, json_pack("{s:o}", "instances", list));

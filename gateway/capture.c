@@ -234,8 +234,7 @@ int capture_wait_started(struct capture *c, uint64_t ms, struct err *err)
 	return rc;
 }
 
-static void request_end(
-	struct capture *c, enum stop_reason reason, const char *by, const struct err *why, bool kill)
+static void request_end(struct capture *c, enum stop_reason reason, const char *by, const struct err *why, bool kill)
 {
 	bool news;
 

@@ -19,12 +19,12 @@ struct capture_instance {
 	struct target_instance target;
 	struct agent_stream *stream; /* the capture thread's own */
 	struct merge_input *input;
-	bool started;     /* by lock */
-	struct err error; /* by lock */
-	bool joined;      /* after the start */
-	unsigned missed;  /* how often in a row the platform did not list it; by lock */
-	bool left;        /* it is to be let go; by lock */
-	bool leaving;     /* the thread's own: its agent was told */
+	bool started;      /* by lock */
+	struct err error;  /* by lock */
+	bool joined;       /* after the start */
+	unsigned missed;   /* how often in a row the platform did not list it; by lock */
+	bool left;         /* it is to be let go; by lock */
+	bool leaving;      /* the thread's own: its agent was told */
 	uint64_t ended_at; /* wall ns, by lock */
 };
 
@@ -38,8 +38,9 @@ struct capture {
 	atomic_uint refs;
 	struct gateway *gw;
 	size_t n;
-	struct capture_instance *instances; /* there is room for more; n and what is new by lock, written by the thread alone */
-	struct target_instance *joining;    /* to be taken in; by lock */
+	struct capture_instance
+		*instances; /* there is room for more; n and what is new by lock, written by the thread alone */
+	struct target_instance *joining; /* to be taken in; by lock */
 	size_t joining_n;
 	bool follows, crowded;
 	struct watch *watch; /* NULL: nobody asks again */

@@ -205,7 +205,8 @@ static void begin_stop(struct capture *c)
 	merge_hold(c->merge, false);
 	c->stop_deadline_ns = clock_mono_ns() + c->gw->config.agents_stop_ms * CLOCK_NS_PER_MS;
 	capture_event(c, "stopping",
-		json_pack("{s:s, s:s, s:s*}", "reason", stop_reason_name(reason), "by", by, "error", why[0] ? why : NULL));
+		json_pack("{s:s, s:s, s:s*}", "reason", stop_reason_name(reason), "by", by, "error",
+			why[0] ? why : NULL));
 	for (size_t n = 0; n < c->n; n++) {
 		if (c->instances[n].stream)
 			agent_stream_stop(c->instances[n].stream);

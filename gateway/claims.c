@@ -43,8 +43,7 @@ static int date_of(json_t *claims, const char *member, double *ret_s)
 	return isfinite(*ret_s) && *ret_s >= 0 && *ret_s <= SECONDS_MAX ? 1 : -1;
 }
 
-static int check_dates(
-	const struct issuer *s, json_t *claims, uint64_t now_ns, struct identity *ret, struct err *err)
+static int check_dates(const struct issuer *s, json_t *claims, uint64_t now_ns, struct identity *ret, struct err *err)
 {
 	static const char *const begins[] = {"nbf", "iat"};
 	double now_s = (double)now_ns / (double)CLOCK_NS_PER_S, leeway_s = (double)s->leeway_ms / 1000, at_s = 0;

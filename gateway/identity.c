@@ -39,7 +39,8 @@ int identity_copy(const struct identity *from, struct identity *ret, struct err 
 	ret->space = copy_text(from->space, &ok);
 	ret->issuer = copy_text(from->issuer, &ok);
 	ret->token = copy_text(from->token, &ok);
-	ret->scopes = json_deep_copy(from->scopes); /* of its own: a count of references that two threads change is none */
+	ret->scopes =
+		json_deep_copy(from->scopes); /* of its own: a count of references that two threads change is none */
 	if (ok && (ret->scopes || !from->scopes))
 		return 0;
 	identity_done(ret);

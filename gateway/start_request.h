@@ -13,7 +13,7 @@
 enum start_mode { START_LIVE, START_STORE, START_AUTO };
 
 struct start_request {
-	json_t *body;   /* owned; what the rest borrows from */
+	json_t *body;    /* owned; what the rest borrows from */
 	json_t *targets; /* an object, or a list of 1..TARGETS_MAX of them; each is checked by whoever resolves it */
 	struct capture_options options;
 	enum start_mode mode;   /* default live */

@@ -15,15 +15,16 @@
 
 struct target_instance {
 	char name[CAPTURE_NAME_MAX];
-	char host[256];                     /* address or DNS name of the agent; "" only with error */
-	char others[TARGET_OTHERS_MAX][46]; /* further addresses of the same machine, tried in their order when host does not answer */
+	char host[256]; /* address or DNS name of the agent; "" only with error */
+	char others[TARGET_OTHERS_MAX]
+		   [46]; /* further addresses of the same machine, tried in their order when host does not answer */
 	size_t others_n;
 	uint16_t port;
 	char agent_name[256]; /* that its certificate must bear */
 	struct agent_target agent;
 	char device[CAPTURE_DEVICE_MAX]; /* filled by targets_resolve */
 	bool follows;                    /* filled by targets_resolve: of a source whose instances come and go */
-	struct err error;                /* why it cannot be captured now (a stopped VM, a crashed instance); code ERR_NONE: it can */
+	struct err error; /* why it cannot be captured now (a stopped VM, a crashed instance); code ERR_NONE: it can */
 };
 
 struct target_set {
@@ -36,9 +37,9 @@ struct target_set {
 
 struct target_query {
 	const struct identity *who; /* of the source's issuer; its token is what the platform is asked with */
-	json_t *target;             /* the object, "type" already seen; a source may add to it what it stands for (an app's GUID) */
-	size_t max;                 /* more instances than this: ERR_LIMIT */
-	bool again;                 /* of a running capture: named instances that are not there (any more) are no error, just not in the answer */
+	json_t *target; /* the object, "type" already seen; a source may add to it what it stands for (an app's GUID) */
+	size_t max;     /* more instances than this: ERR_LIMIT */
+	bool again; /* of a running capture: named instances that are not there (any more) are no error, just not in the answer */
 };
 
 struct target_source;

@@ -149,7 +149,8 @@ static int refuse_type(const struct targets *t, json_t *type, struct err *err)
 		err_set(err, ERR_INPUT, "target.type: \"%s\" is not offered by this gateway; it offers %s",
 			parse_printable(json_string_value(type), shown, sizeof(shown)), offered);
 	else
-		err_set(err, ERR_INPUT, "target.type: %s; %s is offered", type ? "must be a text" : "is missing", offered);
+		err_set(err, ERR_INPUT, "target.type: %s; %s is offered", type ? "must be a text" : "is missing",
+			offered);
 	return err_field(err, "target.type");
 }
 
@@ -162,8 +163,8 @@ static const struct identity *person_for(const struct target_source *s, const st
 	return NULL;
 }
 
-static int resolve_one(struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret,
-	struct err *err)
+static int resolve_one(
+	struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret, struct err *err)
 {
 	json_t *type = json_object_get(target, "type");
 	struct target_query one = {.target = target, .max = q->max, .again = q->again};
@@ -176,7 +177,8 @@ static int resolve_one(struct targets *t, const struct targets_query *q, json_t 
 		if ((one.who = person_for(s, q->people)))
 			return s->ops->resolve(s, &one, ret, err);
 		err_set(err, ERR_PERM,
-			"target.type: \"%s\" takes a token of the issuer \"%s\"; log in there, and send its token (beside "
+			"target.type: \"%s\" takes a token of the issuer \"%s\"; log in there, and send its token "
+			"(beside "
 			"another one as Pcap-Second-Token)",
 			s->type, s->issuer);
 		err_field(err, "target.type");
@@ -267,7 +269,8 @@ static int check_any(const struct target_set *t, struct err *err)
 	if (err)
 		*err = *first;
 	return t->n == 1 ? err_in(err, "%s", t->instances[0].name)
-			 : err_in(err, "none of %zu instances can be captured; the first, %s", t->n, t->instances[0].name);
+			 : err_in(err, "none of %zu instances can be captured; the first, %s", t->n,
+				   t->instances[0].name);
 }
 
 int targets_resolve(struct targets *t, const struct targets_query *q, struct target_set *ret, struct err *err)
@@ -302,7 +305,6 @@ bool targets_follow(const struct targets *t, json_t *targets)
 
 	if (!json_is_array(targets))
 		return follows(t, targets);
-	json_array_foreach(targets, n, target)
-		any |= follows(t, target);
+	json_array_foreach(targets, n, target) any |= follows(t, target);
 	return any;
 }

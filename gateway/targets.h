@@ -5,8 +5,8 @@
 #include "gateway/target.h"
 #include "schema/config_gateway.h"
 
-#define TARGETS_MAX      20 /* in one start */
-#define TARGETS_PEOPLE_MAX 2 /* tokens in one request */
+#define TARGETS_MAX         20 /* in one start */
+#define TARGETS_PEOPLE_MAX  2  /* tokens in one request */
 #define TARGETS_SOURCES_MAX 3
 
 struct targets;
@@ -32,10 +32,10 @@ void people_done(struct people *p);
 
 struct targets_query {
 	const struct people *people;
-	json_t *targets;                      /* one object, or a list of them */
+	json_t *targets;                       /* one object, or a list of them */
 	const struct capture_options *options; /* each instance is there once for each of its devices */
-	size_t max;                           /* instances, each counted once for each device */
-	bool again;                           /* as target_query.again; then an answer without any instance is good too */
+	size_t max;                            /* instances, each counted once for each device */
+	bool again; /* as target_query.again; then an answer without any instance is good too */
 };
 
 /* targets_resolve: as target_source_ops.resolve.  An error's field begins with "target", or with "targets[1]" where a list came.  When no instance at all can be

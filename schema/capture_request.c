@@ -347,5 +347,6 @@ json_t *agent_request_to_json(const struct agent_request *r)
 {
 	/* "o" takes the references, also on failure, and makes the whole fail when one is NULL */
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
-		agent_target_to_json(&r->target), "options", capture_options_to_json(&r->options), "exclude", excludes_to_json(r));
+		agent_target_to_json(&r->target), "options", capture_options_to_json(&r->options), "exclude",
+		excludes_to_json(r));
 }

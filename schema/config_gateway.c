@@ -200,7 +200,8 @@ const struct config_key config_gateway_keys[] = {
 	{"cf", "ssh", CONFIG_BOOL, AT(cf_ssh), "false", 0, 0, NULL, "",
 		"Whether only apps that cf ssh may enter may be captured"},
 	{"cf", "label", CONFIG_TEXT, AT(cf_label), "", 0, 317, NULL, "",
-		"Key of a label of org, space or app whose value deny forbids captures and allow permits them; the org's "
+		"Key of a label of org, space or app whose value deny forbids captures and allow permits them; the "
+		"org's "
 		"word is above the space's, that above the app's; empty: labels are not looked at"},
 	{"cf", "default", CONFIG_CHOICE, AT(cf_default), "allow", 0, 0, "allow|deny", "",
 		"What holds where no label says anything"},
@@ -213,11 +214,13 @@ const struct config_key config_gateway_keys[] = {
 		"Name, in the file of issuers, of the UAA whose tokens it takes"},
 	{"bosh", "timeout", CONFIG_DURATION, AT(bosh_timeout_ms), "10s", SECOND_MS, MINUTE_MS, NULL, "",
 		"Until it has answered a request"},
-	{"bosh", "agent_port", CONFIG_NUMBER, AT(bosh_agent_port), "9494", 1, 65535, NULL, "", "Port of the VMs' agents"},
+	{"bosh", "agent_port", CONFIG_NUMBER, AT(bosh_agent_port), "9494", 1, 65535, NULL, "",
+		"Port of the VMs' agents"},
 	{"bosh", "agent_name", CONFIG_TEXT, AT(bosh_agent_name), "", 0, 253, NULL, "",
 		"DNS name that their certificates bear; empty: agents.name"},
 	{"bosh", "confirm", CONFIG_BOOL, AT(bosh_confirm), "true", 0, 0, NULL, "",
-		"Whether agents must confirm that they run on the very instance (their setting instance): an address may have "
+		"Whether agents must confirm that they run on the very instance (their setting instance): an address "
+		"may have "
 		"changed hands"},
 
 	{"recheck", "interval", CONFIG_DURATION, AT(recheck_interval_ms), "30s", SECOND_MS, HOUR_MS, NULL, "",

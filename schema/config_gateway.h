@@ -84,30 +84,33 @@ struct config_gateway {
 	uint64_t limit_header_ms; /* limits.header_timeout "10s" */
 	char *share;              /* policy.share "none" none|space|org */
 	/* Cloud Foundry: apps as targets; cf_api "" : not offered.  Checked by config_platform.c */
-	char *cf_api;              /* cf.api "": https://api.sys.example.test */
-	char *cf_ca;               /* cf.ca "": path; "" : the system's CAs */
-	char *cf_issuer;           /* cf.issuer "cf": name in `issuers` */
-	uint64_t cf_timeout_ms;    /* cf.timeout "10s", 1s..60s, of one request */
-	uint64_t cf_agent_port;    /* cf.agent_port 9494, of the cells' agents */
-	char *cf_agent_name;       /* cf.agent_name "": in the cells' agents' certificates; "" : agents.name */
-	bool cf_ssh;               /* cf.ssh false: only apps that cf ssh may enter */
-	char *cf_label;            /* cf.label "": key of a label of app, space or org that says "allow" or "deny"; "" : labels say nothing */
-	char *cf_default;          /* cf.default "allow" allow|deny: where no label says anything */
+	char *cf_api;           /* cf.api "": https://api.sys.example.test */
+	char *cf_ca;            /* cf.ca "": path; "" : the system's CAs */
+	char *cf_issuer;        /* cf.issuer "cf": name in `issuers` */
+	uint64_t cf_timeout_ms; /* cf.timeout "10s", 1s..60s, of one request */
+	uint64_t cf_agent_port; /* cf.agent_port 9494, of the cells' agents */
+	char *cf_agent_name;    /* cf.agent_name "": in the cells' agents' certificates; "" : agents.name */
+	bool cf_ssh;            /* cf.ssh false: only apps that cf ssh may enter */
+	char *cf_label; /* cf.label "": key of a label of app, space or org that says "allow" or "deny"; "" : labels say nothing */
+	char *cf_default; /* cf.default "allow" allow|deny: where no label says anything */
 	/* BOSH: VMs as targets; bosh_director "" : not offered */
-	char *bosh_director;       /* bosh.director "": https://10.0.0.6:25555 */
-	char *bosh_ca;             /* bosh.ca "" */
-	char *bosh_issuer;         /* bosh.issuer "bosh" */
-	uint64_t bosh_timeout_ms;  /* bosh.timeout "10s" */
-	uint64_t bosh_agent_port;  /* bosh.agent_port 9494 */
-	char *bosh_agent_name;     /* bosh.agent_name "" */
-	bool bosh_confirm;         /* bosh.confirm true: agents confirm the instance's id (their setting `instance`) */
-	uint64_t recheck_interval_ms; /* recheck.interval "30s", 1s..1h: how often a running capture's right and instances are asked for again */
-	uint64_t recheck_grace_ms;    /* recheck.grace "10m", 0..24h: how long it goes on while the platform does not answer, and live without a fresh token */
-	uint64_t recheck_stored_ms;   /* recheck.stored "1h", 0..7d: how long a stored capture goes on without a fresh token */
-	uint64_t drain_ms;        /* drain_timeout "30s", 1s..15m */
-	char *inventory_file;     /* inventory "": path; "" : no host targets */
-	char *tokens_file;        /* tokens "": path */
-	char *issuers_file;       /* issuers "": path; see schema/issuers.h */
+	char *bosh_director;      /* bosh.director "": https://10.0.0.6:25555 */
+	char *bosh_ca;            /* bosh.ca "" */
+	char *bosh_issuer;        /* bosh.issuer "bosh" */
+	uint64_t bosh_timeout_ms; /* bosh.timeout "10s" */
+	uint64_t bosh_agent_port; /* bosh.agent_port 9494 */
+	char *bosh_agent_name;    /* bosh.agent_name "" */
+	bool bosh_confirm;        /* bosh.confirm true: agents confirm the instance's id (their setting `instance`) */
+	uint64_t
+		recheck_interval_ms; /* recheck.interval "30s", 1s..1h: how often a running capture's right and instances are asked for again */
+	uint64_t
+		recheck_grace_ms; /* recheck.grace "10m", 0..24h: how long it goes on while the platform does not answer, and live without a fresh token */
+	uint64_t
+		recheck_stored_ms; /* recheck.stored "1h", 0..7d: how long a stored capture goes on without a fresh token */
+	uint64_t drain_ms;         /* drain_timeout "30s", 1s..15m */
+	char *inventory_file;      /* inventory "": path; "" : no host targets */
+	char *tokens_file;         /* tokens "": path */
+	char *issuers_file;        /* issuers "": path; see schema/issuers.h */
 };
 
 extern const struct config_key config_gateway_keys[];

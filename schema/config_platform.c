@@ -12,7 +12,8 @@ static int check_url(const char *key, const char *url, struct err *err)
 	if (!url[0])
 		return 0;
 	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
-		return err_set(err, ERR_INPUT, "%s: \"%s\" does not begin with https://: users' tokens are sent there", key, url);
+		return err_set(err, ERR_INPUT, "%s: \"%s\" does not begin with https://: users' tokens are sent there",
+			key, url);
 	n = strcspn(host, "/");
 	if (n == 0 || strspn(host + n, "/") != strlen(host + n) || strpbrk(url, "@?#\\\" <>"))
 		return err_set(err, ERR_INPUT, "%s: \"%s\" is not https://HOST or https://HOST:PORT", key, url);
@@ -30,7 +31,8 @@ static int check_label(const char *label, struct err *err)
 	if (!name[0] || strlen(name) > 63 || strspn(name, allowed) != strlen(name) ||
 		(slash && (slash == label || strspn(label, allowed) != (size_t)(slash - label))))
 		return err_set(err, ERR_INPUT,
-			"cf.label: \"%s\" is not the key of a label: NAME or PREFIX/NAME of letters, digits and -_.", label);
+			"cf.label: \"%s\" is not the key of a label: NAME or PREFIX/NAME of letters, digits and -_.",
+			label);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ enum stop_reason {
 	STOP_STORAGE_FAILED, /* "storage_failed" */
 	STOP_START_FAILED,   /* "start_failed": no instance could be started */
 	STOP_RIGHT_GONE,     /* "right_gone": the platform says that the user may not capture this any more */
-	STOP_RIGHT_UNKNOWN,  /* "right_unknown": the platform could not be asked for too long, or not without a fresh token */
+	STOP_RIGHT_UNKNOWN, /* "right_unknown": the platform could not be asked for too long, or not without a fresh token */
 	STOP_TARGET_GONE,    /* "target_gone": the app or deployment is not there any more, or not visible */
 	STOP_SWITCHED_OFF,   /* "switched_off": captures of it are forbidden now */
 	STOP_CONTAINER_GONE, /* "container_gone": the app instance ended (instance) */

@@ -24,9 +24,9 @@ static void check(const struct start_request *r)
 static char *write_again(const struct start_request *r)
 {
 	static const char *const modes[] = {"live", "store", "auto"};
-	json_t *j = json_pack("{s:O, s:o, s:s, s:s, s:s}", json_is_array(r->targets) ? "targets" : "target", r->targets, "options",
-		capture_options_to_json(&r->options), "mode", modes[r->mode], "format", job_format_name(r->format),
-		"note", r->note);
+	json_t *j = json_pack("{s:O, s:o, s:s, s:s, s:s}", json_is_array(r->targets) ? "targets" : "target", r->targets,
+		"options", capture_options_to_json(&r->options), "mode", modes[r->mode], "format",
+		job_format_name(r->format), "note", r->note);
 	char *text;
 
 	assert(j);

@@ -103,10 +103,12 @@ static void test_all_options(void **state)
 
 static void test_devices(void **state)
 {
-	static const char *const good[] = {
-		"a", "any", "eth0,lo", "a,b,c,d", "exactly15bytes_,exactly15bytes_,exactly15bytes_,exactly15bytes_", "eth0.100", "veth-1_2", "wlan0:1", "if@3", "...", "exactly15bytes_"};
+	static const char *const good[] = {"a", "any", "eth0,lo", "a,b,c,d",
+		"exactly15bytes_,exactly15bytes_,exactly15bytes_,exactly15bytes_", "eth0.100", "veth-1_2", "wlan0:1",
+		"if@3", "...", "exactly15bytes_"};
 	static const char *const bad[] = {"", ".", "..", "../../x", "/dev/null", "a b", "a;b", "$(id)",
-		"exactly16bytes__", "eth0,", ",eth0", "eth0,,lo", "eth0, lo", "a,b,c,d,e", "eth0\\n", "eth0\\t", "\\u00fc", "-%n", "a*"};
+		"exactly16bytes__", "eth0,", ",eth0", "eth0,,lo", "eth0, lo", "a,b,c,d,e", "eth0\\n", "eth0\\t",
+		"\\u00fc", "-%n", "a*"};
 	char text[128];
 
 	(void)state;
@@ -319,7 +321,8 @@ static void test_targets(void **state)
 		{"{\"type\":\"container\",\"app\":\"a\",\"address\":\"web\"}", "target.address"},
 		{"{\"type\":\"container\",\"app\":\"../x\",\"handle\":\"" HANDLE "\"}", "target.app"},
 		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"" HANDLE "\",\"index\":-1}", "target.index"},
-		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"" HANDLE "\",\"instance\":\"x\"}", "target.instance"},
+		{"{\"type\":\"container\",\"app\":\"a\",\"handle\":\"" HANDLE "\",\"instance\":\"x\"}",
+			"target.instance"},
 		{"{\"type\":\"host\",\"handle\":\"" HANDLE "\"}", "target.handle"},
 	};
 	struct agent_target t;

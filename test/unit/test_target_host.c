@@ -86,7 +86,8 @@ static int resolve(const struct identity *who, const char *target, size_t max)
 		fail_msg("%s", err.msg);
 	target_set_done(&set);
 	memset(&err, 0, sizeof(err));
-	rc = source->ops->resolve(source, &(struct target_query){.who = who, .target = j, .max = max, .again = again}, &set, &err);
+	rc = source->ops->resolve(
+		source, &(struct target_query){.who = who, .target = j, .max = max, .again = again}, &set, &err);
 	json_decref(j);
 	return rc;
 }

@@ -70,7 +70,8 @@ static int setup(void **state)
 	cf = (struct fake){.source = {.ops = &ops, .type = "cf", .issuer = "cf", .follows = true}, .n = 3};
 	targets = targets_of(sources, 3);
 	assert_non_null(targets);
-	people = (struct people){.who = {{.user_id = dev, .issuer = dev_issuer}, {.user_id = ops_, .issuer = ops_issuer}}, .n = 2};
+	people = (struct people){
+		.who = {{.user_id = dev, .issuer = dev_issuer}, {.user_id = ops_, .issuer = ops_issuer}}, .n = 2};
 	capture_options_init(&options);
 	return 0;
 }
@@ -109,7 +110,8 @@ static void refused(const char *text, enum err_code code, const char *detail, co
 {
 	if (ask(text, 5, false) == 0)
 		fail_msg("taken: %s", text);
-	if (err.code != code || strcmp(err.detail, detail) != 0 || strcmp(err.field, field) != 0 || !strstr(err.msg, says))
+	if (err.code != code || strcmp(err.detail, detail) != 0 || strcmp(err.field, field) != 0 ||
+		!strstr(err.msg, says))
 		fail_msg("%s: %s %s, field \"%s\": %s", text, err_code_name(err.code), err.detail, err.field, err.msg);
 	assert_int_equal(set.n, 0);
 }
@@ -147,7 +149,8 @@ static void wrong_types(void **state)
 	(void)state;
 	refused("{}", ERR_INPUT, "", "target.type", "is missing; \"host\", \"bosh\", \"cf\"");
 	refused("{\"type\":5}", ERR_INPUT, "", "target.type", "must be a text");
-	refused("{\"type\":\"vm\"}", ERR_INPUT, "", "target.type", "\"vm\" is not offered by this gateway; it offers \"host\"");
+	refused("{\"type\":\"vm\"}", ERR_INPUT, "", "target.type",
+		"\"vm\" is not offered by this gateway; it offers \"host\"");
 	refused("[" CF ",{\"type\":null}]", ERR_INPUT, "", "targets[1].type", "targets[1].type: must");
 	refused("[1]", ERR_INPUT, "", "targets[0].type", "is missing");
 }

@@ -25,7 +25,7 @@ static struct {
 	struct err bad_token; /* of the issuer, for the token "old" */
 	unsigned asked;
 	char token[32]; /* what it was asked with */
-} world; /* by lock */
+} world;                /* by lock */
 
 static struct gateway_rig rig;
 static struct err err;
@@ -137,9 +137,10 @@ static struct capture *start(enum job_mode mode)
 	struct capture *c;
 
 	capture_options_init(&options);
-	assert_int_equal(targets_resolve(rig.gw.targets,
-				 &(struct targets_query){.people = &people, .targets = target, .options = &options, .max = 3},
-				 &set, &err),
+	assert_int_equal(
+		targets_resolve(rig.gw.targets,
+			&(struct targets_query){.people = &people, .targets = target, .options = &options, .max = 3},
+			&set, &err),
 		0);
 	c = gateway_rig_start_at(&rig, mode, &set, &watch, &err);
 	target_set_done(&set);
@@ -189,8 +190,8 @@ static size_t count(struct capture *c, const char *state, const char *reason)
 	json_t *j = capture_to_json(c, false), *i;
 	size_t n, found = 0;
 
-	json_array_foreach(json_object_get(j, "instances"), n, i)
-		found += strcmp(text_at(i, "state"), state) == 0 && (!reason || strcmp(text_at(i, "stop_reason"), reason) == 0);
+	json_array_foreach(json_object_get(j, "instances"), n, i) found +=
+		strcmp(text_at(i, "state"), state) == 0 && (!reason || strcmp(text_at(i, "stop_reason"), reason) == 0);
 	json_decref(j);
 	return found;
 }
