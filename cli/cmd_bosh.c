@@ -42,7 +42,7 @@ static const char details[] =
 	"\n"
 	"The login is BOSH_CLIENT and BOSH_CLIENT_SECRET, else the bosh CLI's (BOSH_CONFIG or your home folder's "
 	".bosh/config), and\n"
-	"is renewed at the director's UAA while the capture runs.  That file is never written.  PCAP_TOKEN overrides "
+	"is renewed at the director's UAA while the capture runs.  pcap never writes that file.  PCAP_TOKEN overrides "
 	"it.\n"
 	"BOSH_CA_CERT may be a file or the certificate itself; BOSH_ALL_PROXY is not used.\n"
 	"The gateway must be named (--gateway, PCAP_GATEWAY), unless the cf CLI knows a platform that has one.\n";
