@@ -82,7 +82,8 @@ class FakeAgent:
         self.port = self.listener.getsockname()[1]
         self.address = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
         self.connections, self.requests, self.closed = [], [], threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
 
     def _accept(self):
         while True:
@@ -117,7 +118,9 @@ class FakeAgent:
 
     def close(self):
         self.closed.set()
+        self.listener.shutdown(socket.SHUT_RDWR)  # a thread in accept() is not woken by close()
         self.listener.close()
+        self.acceptor.join()
         for connection in self.connections:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
