@@ -107,6 +107,17 @@ static const char *or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
+static int check_issuers(struct gateway *gw, struct err *err)
+{
+	json_t *logins = json_array();
+	int rc;
+
+	gw->identities->ops->tell_login(gw->identities, logins);
+	rc = targets_check_issuers(gw->targets, logins, err);
+	json_decref(logins);
+	return rc;
+}
+
 static int load_files(struct gateway *gw, struct err *err)
 {
 	struct config_gateway *c = &gw->config;
@@ -117,8 +128,9 @@ static int load_files(struct gateway *gw, struct err *err)
 		return err_in(err, "tls");
 	if (!(gw->identities = identity_any_new(c->tokens_file, c->issuers_file, err)))
 		return -1;
-	gw->targets = targets_new(c, err);
-	return gw->targets ? 0 : -1;
+	if (!(gw->targets = targets_new(c, err)))
+		return -1;
+	return check_issuers(gw, err);
 }
 
 /* Becomes another user for good, who then owns the state folder. */

@@ -69,6 +69,31 @@ int targets_reload(struct targets *t, struct err *err)
 	return 0;
 }
 
+static bool is_listed(json_t *logins, const char *name)
+{
+	json_t *login;
+	size_t n;
+
+	json_array_foreach(logins, n, login)
+	{
+		if (strcmp(json_string_value(json_object_get(login, "name")), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int targets_check_issuers(const struct targets *t, json_t *logins, struct err *err)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct target_source *s = t->sources[i];
+
+		if (s->issuer && !is_listed(logins, s->issuer))
+			return err_set(err, ERR_INPUT, "%s.issuer: there is no \"%s\" in the file of issuers", s->type,
+				s->issuer);
+	}
+	return 0;
+}
+
 json_t *targets_types(const struct targets *t)
 {
 	json_t *list = json_array();

@@ -19,6 +19,9 @@ struct targets *targets_of(struct target_source *const *sources, size_t n);
 void targets_free(struct targets *t);
 int targets_reload(struct targets *t, struct err *err);
 
+/* targets_check_issuers: is the issuer of each source among these logins (as identity_source_ops.tell_login makes them)?  Else nobody could capture there. */
+int targets_check_issuers(const struct targets *t, json_t *logins, struct err *err);
+
 /* targets_types: a new list of the types offered. */
 json_t *targets_types(const struct targets *t);
 

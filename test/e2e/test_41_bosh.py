@@ -280,6 +280,12 @@ def test_who_may(matrix, uaa, director):
                 faults.append(f"{role} -> {name}: {answer.status} {error}, due was {status} {code}")
             if (starts > 0) != (status == 200):
                 faults.append(f"{role} -> {name}: {starts} agents were asked")
+            for path in ("/v1/resolve", "/v1/devices"):
+                other = matrix.api("POST", path, body(name), token=token)
+                if (other.status, other.error["code"] if other.status >= 400 else None) != (status, code):
+                    faults.append(f"{role} -> {name}, {path}: {other.status}, due was {status} {code}")
+            if status != 200 and len(matrix.fake.requests) != asked:
+                faults.append(f"{role} -> {name}: the agent was asked {matrix.fake.requests[asked:]}")
             if answer.status == 404:
                 hidden.add(json.dumps({**error, "request_id": ""}).replace(f'\\"{name}\\"', "NAME"))
             if answer.status == 403 and not all(word in error["message"] for word in ("bosh.admin", "bosh.teams.TEAM.admin", name)):

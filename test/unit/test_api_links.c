@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "gateway/api.h"
+#include "gateway/jobs.h"
 #include "test/unit/http_caller.h"
 #include "test/unit/http_double.h"
 #include "test/unit/temp_file.h"
@@ -88,7 +89,7 @@ static int setup(void **state)
 	spool = fs_path("%s/spool", folder.dir);
 	s.spool_dir = spool;
 	if (!(gw.db = s.db = job_db_open(db, &err)) || !(gw.store = store_open(&s, &err)) ||
-		http_client_global_init(&err) < 0)
+		!(gw.jobs = jobs_new(1, 1, &err)) || http_client_global_init(&err) < 0)
 		fail_msg("%s", err.msg);
 	server = http_double_start(on_request, NULL);
 	gw.config.storage_driver = driver;
@@ -107,6 +108,7 @@ static int teardown(void **state)
 	(void)state;
 	http_server_stop(server);
 	store_close(gw.store);
+	jobs_free(gw.jobs);
 	job_db_close(gw.db);
 	temp_file_done(&folder);
 	clock_fake(0);

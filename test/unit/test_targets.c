@@ -197,6 +197,18 @@ static void some_may_be_down_but_not_all(void **state)
 	assert_true(cf.asked_again);
 }
 
+static void an_issuer_that_is_not_there(void **state)
+{
+	json_t *j = json_pack("[{s:s}, {s:s}]", "name", "cf", "name", "corp");
+
+	(void)state;
+	assert_int_equal(targets_check_issuers(targets, j, &err), -1);
+	assert_string_equal(err.msg, "bosh.issuer: there is no \"bosh\" in the file of issuers");
+	json_array_append_new(j, json_pack("{s:s}", "name", "bosh"));
+	assert_int_equal(targets_check_issuers(targets, j, &err), 0);
+	json_decref(j);
+}
+
 static void which_of_them_come_and_go(void **state)
 {
 	json_t *j = json_pack("[{s:s}, {s:s}]", "type", "host", "type", "cf");
@@ -218,6 +230,7 @@ int main(void)
 		test(a_list_says_which_one_is_wrong),
 		test(each_device_counts),
 		test(some_may_be_down_but_not_all),
+		test(an_issuer_that_is_not_there),
 		test(which_of_them_come_and_go),
 	};
 
