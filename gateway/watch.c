@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HINT_MS 1000u /* platforms need a moment to know themselves what has changed */
+/* After a hint looks come after 1, 3 and 9 s: platforms need a while to know themselves what has changed.  Not more of them in one interval: an app that crashes again and again
+ * must not use up what its developer may ask of Cloud Controller. */
+#define HINT_MS     1000u
+#define HINT_FACTOR 3u
+#define HINTS_MAX   3u
 
 /* What one look has found. */
 enum finding {
@@ -42,6 +46,7 @@ struct watch {
 	bool stopped, hinted, renewed;
 	/* the thread's own */
 	uint64_t known_ns; /* monotonic: when the right was known last */
+	unsigned hints;    /* looks for hints since the last regular one */
 	bool told;         /* that it is not known now */
 };
 
@@ -253,7 +258,7 @@ static void look(struct watch *w, struct look *l)
 	memset(l, 0, sizeof(*l));
 	pthread_mutex_lock(&w->lock);
 	rc = people_copy(&w->people, &had, &l->err);
-	w->renewed = w->hinted = false;
+	w->renewed = false;
 	pthread_mutex_unlock(&w->lock);
 	if (rc < 0) {
 		l->finding = FOUND_NOTHING;
@@ -323,6 +328,18 @@ static void look_once(struct watch *w)
 	}
 }
 
+/* When the next look is due after the last one, of this moment's hints; the lock is held. */
+static uint64_t pause_ns(const struct watch *w)
+{
+	uint64_t interval = w->gw->config.recheck_interval_ms * CLOCK_NS_PER_MS, soon = HINT_MS * CLOCK_NS_PER_MS;
+
+	for (unsigned n = 0; n < w->hints; n++)
+		soon *= HINT_FACTOR;
+	if (!w->renewed && (!w->hinted || w->hints >= HINTS_MAX))
+		return interval;
+	return soon < interval ? soon : interval;
+}
+
 /* Until the next look is due.  False: there will be none. */
 static bool wait_next(struct watch *w, uint64_t looked_ns)
 {
@@ -331,14 +348,20 @@ static bool wait_next(struct watch *w, uint64_t looked_ns)
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stopped) {
-		uint64_t soon = w->hinted || w->renewed ? HINT_MS * CLOCK_NS_PER_MS : interval;
-		uint64_t due = looked_ns + (soon < interval ? soon : interval), now = clock_mono_ns();
+		uint64_t due = looked_ns + pause_ns(w), now = clock_mono_ns();
 		struct timespec until;
 
 		if (now >= due)
 			break;
 		until = clock_deadline((due - now) / CLOCK_NS_PER_MS + 1);
 		pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	}
+	/* A hint is good for several looks, until one was due without it. */
+	if (clock_mono_ns() - looked_ns >= interval) {
+		w->hints = 0;
+		w->hinted = false;
+	} else {
+		w->hints++;
 	}
 	go = !w->stopped;
 	pthread_mutex_unlock(&w->lock);
