@@ -22,7 +22,7 @@ struct identity_options {
 struct identity {
 	struct identity_options o;
 	struct login *first, *second;
-	bool is_cf; /* first is for the platform that cf has as its target: the gateway of that may get it */
+	bool is_cf;          /* first is for the platform that cf has as its target: the gateway of that may get it */
 	struct cf_config cf; /* read when it is first asked for */
 	bool has_cf;
 	struct bosh_config bosh;

@@ -101,11 +101,11 @@ def refusal(status, code, message):
 
 class Gateway(Stub):
     """instances: what a resolve answers, None: it cannot; hold: a live stream goes on after its first packet when this is set, cut: it breaks
-    then, and goes on for who comes back; refuse: a start is answered so."""
+    then, and goes on for who comes back; refuse: a start is answered so, refuse_once: a stop or a resume, each taken out."""
 
     def __init__(self):
         self.instances, self.limit, self.refuse = [{"name": "shop/0", "device": "eth0", "agent": "cell-1", "error": None}], 50, None
-        self.hold, self.cut = threading.Event(), False
+        self.hold, self.cut, self.refuse_once = threading.Event(), False, []
         self.hold.set()
         super().__init__(self.reply)
 
@@ -125,6 +125,8 @@ class Gateway(Stub):
             return (202, self.job("starting")) if r.json["mode"] == "store" else self.stream(r)
         if (r.method, path) == ("GET", f"/v1/captures/{JOB}"):
             return 200, self.job("streamed" if self.hold.is_set() else "running")
+        if self.refuse_once and path in (f"/v1/captures/{JOB}/stop", f"/v1/captures/{JOB}/live"):
+            return self.refuse_once.pop()
         if (r.method, path) == ("POST", f"/v1/captures/{JOB}/stop"):
             self.hold.set()
             return 202, self.job("finishing")
@@ -388,6 +390,43 @@ def test_a_live_capture_outlives_its_token(rig):
     back = rig.gateway.of("GET", f"/v1/captures/{JOB}/live")
     assert len(back) == 1 and back[0].token in rig.uaa.given[1:], "who comes back comes with a fresh one"
     assert handed()[-1] in rig.uaa.given[1:], "what is asked at the end comes with a fresh one"
+
+
+def test_the_end_of_a_capture_does_not_wait_for_a_renewal(rig):
+    rig.cf(new_token(rig.session, life_s=40, age_s=24))  # due in 6 s
+    rig.cf_program("cd \"$HOME\"\ntouch asked\nwhile [ ! -e go-on ]; do sleep 0.05; done\necho 'bearer x'\ntouch written\n")
+    rig.gateway.hold.clear()
+    command = rig.pcap.start("cf", "shop", "-w", "x.pcapng")
+    wait_for((rig.home / "asked").exists, "the cf program to be asked")
+    rig.gateway.refuse_once = [refusal(401, "unauthorized", "Come again")]
+    result = command.interrupt().wait()
+    assert result.code == 0 and "no end of the stream" not in result.err and "warning" not in result.err, result
+    assert not rig.uaa.requests, "it did not wait until it could ask somebody else"
+    assert len(rig.gateway.of("POST", f"/v1/captures/{JOB}/stop")) == 2, "a stop that gets a 401 is posted again"
+    (rig.home / "go-on").touch()
+    wait_for((rig.home / "written").exists, "the cf program, left alone, to end by itself")
+
+
+def test_the_end_of_a_capture_does_not_wait_for_the_uaa(rig):
+    answer, asked, answered = rig.uaa.answer, threading.Event(), threading.Event()
+
+    def slow(r):
+        asked.set()
+        answered.wait(60 * SLOW)
+        return answer(r)
+
+    rig.uaa.answer = slow
+    token = rig.cf(new_token(rig.session, life_s=40, age_s=24))
+    rig.gateway.hold.clear()
+    command = rig.pcap.start("cf", "shop", "-w", "x.pcapng")
+    wait_for(asked.is_set, "the UAA to be asked")
+    rig.gateway.cut, rig.gateway.refuse_once = True, [refusal(401, "unauthorized", "Come again")]
+    rig.gateway.hold.set()
+    result = command.wait()
+    answered.set()
+    assert result.code == 0 and "warning" not in result.err, f"given up, or waited for until it was: {result}"
+    assert len(rig.gateway.of("GET", f"/v1/captures/{JOB}/live")) == 2, "a resume that gets a 401 is tried once more"
+    assert {r.token for r in rig.gateway.requests} == {token}, "what is there is good enough"
 
 
 def test_waiting_for_a_stored_one_renews_as_well(rig):
