@@ -162,10 +162,11 @@ static void set_common(const struct api *a, struct http_call_options *o)
 	o->body_bytes_max = API_BODY_MAX;
 }
 
-/* A call with the tokens as they are now: renewed first when that is due. */
-static struct http_call *new_call(const struct api *a, struct http_call_options *o, struct err *err)
+/* A call with the tokens as they are now: renewed first when that is due, or present when they have expired. */
+static struct http_call *new_call(const struct api *a, struct http_call_options *o, bool present, struct err *err)
 {
-	char *bearer = a->login ? login_token(a->login) : NULL, *second = a->second ? login_token(a->second) : NULL;
+	char *(*token)(struct login *) = present ? login_present : login_token;
+	char *bearer = a->login ? token(a->login) : NULL, *second = a->second ? token(a->second) : NULL;
 	char *line = second ? api_path(err, "Pcap-Second-Token: Bearer %s", second) : NULL;
 	const char *headers[] = {line, NULL};
 	struct http_call *call = NULL;
@@ -243,7 +244,7 @@ int api_call(const struct api *a, const char *method, const char *path, json_t *
 		o.body_len = strlen(text);
 	}
 	o.url = url;
-	call = new_call(a, &o, err);
+	call = new_call(a, &o, false, err);
 	if (!call || api_stream_run(call, err) < 0)
 		goto out;
 	rc = read_answer(call, ret, err);
@@ -276,7 +277,7 @@ struct http_call *api_stream_new(const struct api *a, const struct api_stream *s
 	o.url = url;
 	o.body = s->body;
 	o.body_len = s->body ? strlen(s->body) : 0;
-	call = new_call(a, &o, err);
+	call = new_call(a, &o, s->present_token, err);
 	free(url);
 	return call;
 }

@@ -49,7 +49,8 @@ int api_call(const struct api *a, const char *method, const char *path, json_t *
 /* A call whose answer is handled piece by piece. */
 struct api_stream {
 	const char *method, *path;
-	const char *body; /* JSON text, borrowed until the call is freed; NULL: none */
+	const char *body;   /* JSON text, borrowed until the call is freed; NULL: none */
+	bool present_token; /* as it is until it has expired: the call is in a hurry, a renewal would hold it up */
 	unsigned answer_timeout_ms;
 	unsigned idle_timeout_ms;
 	int (*on_answer)(void *ctx, const struct http_call *call);

@@ -248,6 +248,7 @@ static int run(struct capture *c, json_t **ret_stored)
 
 	if (prepare(c, &err) == 0) {
 		end = receiver_run(&c->receiver, &err);
+		stopper_received(c->stopper);
 		renewer_free(c->renewer);
 		end_events(c, end);
 	}

@@ -76,8 +76,9 @@ static char **environment(void)
 	return ret;
 }
 
-/* A group of its own: Ctrl-C is for us, it is writing its configuration. */
-static int spawn(const char *program, int out, pid_t *ret)
+/* A group of its own: Ctrl-C is for us, it is writing its configuration.  That it does after it has printed: it holds the reading end of the pipe
+ * as well, so that nothing kills it at that when we have left. */
+static int spawn(const char *program, const int pipe[2], pid_t *ret)
 {
 	char name[] = "cf", command[] = "oauth-token", *argv[] = {name, command, NULL}, **env = environment();
 	posix_spawn_file_actions_t actions;
@@ -95,7 +96,8 @@ static int spawn(const char *program, int out, pid_t *ret)
 			posix_spawnattr_setpgroup(&attr, 0);
 			posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 			if ((rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
-				(rc = posix_spawn_file_actions_adddup2(&actions, out, 1)) == 0 &&
+				(rc = posix_spawn_file_actions_adddup2(&actions, pipe[1], 1)) == 0 &&
+				(rc = posix_spawn_file_actions_adddup2(&actions, pipe[0], 3)) == 0 &&
 				(rc = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)) == 0)
 				rc = posix_spawn(ret, program, &actions, &attr, argv, env);
 			posix_spawnattr_destroy(&attr);
@@ -106,13 +108,13 @@ static int spawn(const char *program, int out, pid_t *ret)
 	return rc;
 }
 
-/* Until the end of its output or the deadline; more than fits is thrown away. */
-static void read_output(int fd, struct buf *b, uint64_t deadline_ns)
+/* Until the end of its output, the deadline or the halt; more than fits is thrown away. */
+static void read_output(int fd, struct buf *b, struct halt *halt, uint64_t deadline_ns)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	char piece[4096];
 
-	while (clock_mono_ns() < deadline_ns) {
+	while (clock_mono_ns() < deadline_ns && !halt_is_over(halt)) {
 		ssize_t n;
 
 		if (poll(&pfd, 1, TICK_MS) <= 0)
@@ -126,14 +128,16 @@ static void read_output(int fd, struct buf *b, uint64_t deadline_ns)
 	digest_wipe(piece, sizeof(piece));
 }
 
-static int wait_end(pid_t pid, uint64_t deadline_ns, int *ret_status)
+static int wait_end(pid_t pid, struct halt *halt, uint64_t deadline_ns, int *ret_status)
 {
 	pid_t done;
 
-	while ((done = waitpid(pid, ret_status, WNOHANG)) == 0 && clock_mono_ns() < deadline_ns)
+	while ((done = waitpid(pid, ret_status, WNOHANG)) == 0 && clock_mono_ns() < deadline_ns && !halt_is_over(halt))
 		poll(NULL, 0, TICK_MS);
 	if (done)
 		return done == pid ? 0 : -1;
+	if (halt_is_over(halt)) /* we end as well, and init inherits it */
+		return -1;
 	kill(-pid, SIGKILL);
 	waitpid(pid, ret_status, 0);
 	return -1;
@@ -172,7 +176,7 @@ static char *judge(struct buf *output, int rc, int status, struct err *err)
 	return ret;
 }
 
-char *cf_program_token(const char *program, struct err *err)
+char *cf_program_token(const char *program, struct halt *halt, struct err *err)
 {
 	uint64_t deadline_ns = clock_mono_ns() + PATIENCE_NS;
 	int fds[2], status = 0, rc;
@@ -184,7 +188,7 @@ char *cf_program_token(const char *program, struct err *err)
 		err_sys(err, errno, "pipe");
 		return NULL;
 	}
-	rc = spawn(program, fds[1], &pid);
+	rc = spawn(program, fds, &pid);
 	fs_close(fds[1]);
 	if (rc) {
 		fs_close(fds[0]);
@@ -192,10 +196,12 @@ char *cf_program_token(const char *program, struct err *err)
 		return NULL;
 	}
 	buf_init(&output, OUTPUT_MAX);
-	read_output(fds[0], &output, deadline_ns);
+	read_output(fds[0], &output, halt, deadline_ns);
 	fs_close(fds[0]);
-	rc = wait_end(pid, deadline_ns, &status);
+	rc = wait_end(pid, halt, deadline_ns, &status);
 	ret = judge(&output, rc, status, err);
+	if (!ret && halt_is_over(halt))
+		err_set(err, ERR_CANCELLED, "not asked for any more");
 	if (output.data)
 		digest_wipe(output.data, output.cap);
 	buf_done(&output);

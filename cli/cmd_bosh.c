@@ -45,7 +45,8 @@ static const char details[] =
 	"is renewed at the director's UAA while the capture runs.  pcap never writes that file.  PCAP_TOKEN overrides "
 	"it.\n"
 	"BOSH_CA_CERT may be a file or the certificate itself; BOSH_ALL_PROXY is not used.\n"
-	"The gateway must be named (--gateway, PCAP_GATEWAY), unless the cf CLI knows a platform that has one.\n";
+	"Where that UAA hands out each refresh token once, log in to bosh again afterwards.\n"
+	"The gateway must be named (--gateway, PCAP_GATEWAY).\n";
 
 static json_t *build(const struct values *v, const struct args *args, const char *deployment, struct err *err)
 {

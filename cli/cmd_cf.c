@@ -58,9 +58,9 @@ static const char details[] =
 	"The login is the cf CLI's: CF_HOME or your home folder's .cf/config.json, renewed while the capture runs by "
 	"\"cf\n"
 	"oauth-token\", or, without a cf program, at the UAA.  pcap never writes that file.  PCAP_TOKEN overrides it.\n"
-	"The gateway is the one that the platform's root document names, else pcap. and the system domain; its "
-	"certificate is always\n"
-	"verified, also after \"cf api --skip-ssl-validation\" (--cacert).\n";
+	"The gateway is the one that the platform's root document names, else pcap. and the system domain; the "
+	"certificates of both\n"
+	"are always verified, also after \"cf api --skip-ssl-validation\" (--cacert).\n";
 
 /* ---- the request ---- */
 

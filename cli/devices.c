@@ -29,13 +29,12 @@ static int add_device(struct table *table, const char *instance, const json_t *d
 	return table_add(table, cells, err);
 }
 
-/* How many instances failed, each said; their devices go into the table. */
-static int add_all(struct table *table, const json_t *instances, size_t *ret_failed, struct err *err)
+/* Instances that failed are said; the devices of the others go into the table. */
+static int add_all(struct table *table, const json_t *instances, struct err *err)
 {
 	json_t *instance, *device;
 	size_t i, k;
 
-	*ret_failed = 0;
 	json_array_foreach(instances, i, instance)
 	{
 		char name[128], message[600];
@@ -45,7 +44,6 @@ static int add_all(struct table *table, const json_t *instances, size_t *ret_fai
 
 			talk_say("%s: %s", text_clean(json_text(instance, "name"), name, sizeof(name)),
 				text_clean(*text ? text : json_text(instance, "error.code"), message, sizeof(message)));
-			++*ret_failed;
 		}
 		json_array_foreach(json_object_get(instance, "devices"), k,
 			device) if (add_device(table, json_text(instance, "name"), device, err) < 0) return -1;
@@ -53,37 +51,44 @@ static int add_all(struct table *table, const json_t *instances, size_t *ret_fai
 	return 0;
 }
 
-static int print(const json_t *answer)
+/* Nothing came of any of them? */
+static bool is_failure(const json_t *instances)
+{
+	size_t i, failed = 0;
+	json_t *one;
+
+	json_array_foreach(instances, i, one) failed += json_is_object(json_object_get(one, "error"));
+	return failed && failed == json_array_size(instances);
+}
+
+static int print(const json_t *instances)
 {
 	static const char *const heads[] = {"instance", "device", "state", "addresses", "description", NULL};
-	const json_t *instances = json_object_get(answer, "instances");
 	struct err err = {0};
 	struct table *table = table_new(heads, &err);
-	size_t failed = 0;
-	int rc;
 
-	if (!table || add_all(table, instances, &failed, &err) < 0) {
+	if (!table || add_all(table, instances, &err) < 0) {
 		table_free(table);
 		return cli_fail(&err);
 	}
-	if (failed < json_array_size(instances))
+	if (!is_failure(instances))
 		table_print(table, stdout);
 	table_free(table);
-	rc = cli_flush_stdout();
-	if (rc == CLI_OK && failed && failed == json_array_size(instances))
-		rc = CLI_FAILED;
-	return rc;
+	return cli_flush_stdout();
 }
 
 int devices_run(const struct cli *cli, const struct api *api, json_t *target)
 {
 	struct err err = {0};
-	json_t *answer = NULL;
+	json_t *answer = NULL, *instances;
 	int rc;
 
 	if (api_call(api, "POST", "/v1/devices", json_pack("{s:o}", "target", target), &answer, &err) < 0)
 		return cli_fail(&err);
-	rc = cli->globals.json ? cli_print_json(answer) : print(answer);
+	instances = json_object_get(answer, "instances");
+	rc = cli->globals.json ? cli_print_json(answer) : print(instances);
+	if (rc == CLI_OK && is_failure(instances))
+		rc = CLI_FAILED;
 	json_decref(answer);
 	return rc;
 }

@@ -95,6 +95,7 @@ static int from_cf(struct identity *id, struct err *err)
 {
 	if (identity_config(id, err) < 0 || check_cf(&id->cf, err) < 0)
 		return -1;
+	id->is_cf = true;
 	return take(&id->first, login_cf(&id->cf, id->has_also ? &id->also : NULL, err), err);
 }
 
@@ -204,13 +205,21 @@ static int load_bosh(struct identity *id, const char *name, struct err *err)
 	return rc;
 }
 
-static const char *bosh_environment(const struct identity *id)
+/* By -e, or by --login bosh:ENVIRONMENT. */
+static const char *named_environment(const struct identity *id)
 {
 	if (id->o.environment)
 		return id->o.environment;
 	if (id->o.login && !strncmp(id->o.login, "bosh:", 5) && id->o.login[5])
 		return id->o.login + 5;
-	return environment("BOSH_ENVIRONMENT");
+	return NULL;
+}
+
+static const char *bosh_environment(const struct identity *id)
+{
+	const char *name = named_environment(id);
+
+	return name ? name : environment("BOSH_ENVIRONMENT");
 }
 
 static int from_bosh(struct identity *id, struct login **place, struct err *err)
@@ -247,19 +256,50 @@ static int from_token(struct identity *id, const char *instead_of, struct err *e
 	return take(&id->first, login_new(token, NULL, err), err) < 0 ? -1 : 1;
 }
 
+static int no_token(struct err *err)
+{
+	return err_set(err, ERR_AUTH, "not logged in: set PCAP_TOKEN");
+}
+
+/* --login beside a command that names its platform. */
+static int check_login(const struct identity *id, bool fits, const char *command, struct err *err)
+{
+	const char *login = id->o.login;
+
+	if (!login || fits)
+		return 0;
+	if (!strcmp(login, "token"))
+		return no_token(err);
+	return err_set(err, ERR_INPUT, "option --login: \"%.40s\" does not go with pcap %s", login, command);
+}
+
+static bool is_cf_login(const char *login)
+{
+	return login && !strcmp(login, "cf");
+}
+
+static bool is_bosh_login(const char *login)
+{
+	return login && (!strcmp(login, "bosh") || !strncmp(login, "bosh:", 5));
+}
+
 int identity_cf(struct identity *id, struct err *err)
 {
 	int rc = from_token(id, "cf", err);
 
-	return rc ? (rc < 0 ? -1 : 0) : from_cf(id, err);
+	id->is_cf = true; /* the user named cf: a token of PCAP_TOKEN is meant for its platform */
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	return check_login(id, is_cf_login(id->o.login), "cf", err) < 0 ? -1 : from_cf(id, err);
 }
 
 static int as_bosh(struct identity *id, struct err *err)
 {
+	const char *name = named_environment(id);
+
 	if (from_bosh(id, &id->first, err) < 0)
 		return -1;
-	snprintf(id->hint, sizeof(id->hint), " --login bosh%s%.100s", id->o.environment ? ":" : "",
-		id->o.environment ? id->o.environment : "");
+	snprintf(id->hint, sizeof(id->hint), " --login bosh%s%.100s", name ? ":" : "", name ? name : "");
 	return 0;
 }
 
@@ -267,7 +307,9 @@ int identity_bosh(struct identity *id, struct err *err)
 {
 	int rc = from_token(id, "bosh", err);
 
-	return rc ? (rc < 0 ? -1 : 0) : as_bosh(id, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	return check_login(id, is_bosh_login(id->o.login), "bosh", err) < 0 ? -1 : as_bosh(id, err);
 }
 
 int identity_second(struct identity *id, struct err *err)
@@ -279,12 +321,12 @@ static int from_named(struct identity *id, struct err *err)
 {
 	const char *login = id->o.login;
 
-	if (!strcmp(login, "cf"))
+	if (is_cf_login(login))
 		return from_cf(id, err);
-	if (!strcmp(login, "bosh") || !strncmp(login, "bosh:", 5))
+	if (is_bosh_login(login))
 		return from_bosh(id, &id->first, err);
 	if (!strcmp(login, "token"))
-		return err_set(err, ERR_AUTH, "not logged in: set PCAP_TOKEN");
+		return no_token(err);
 	return err_set(err, ERR_INPUT, "option --login: \"%.40s\" is none of cf, bosh, bosh:ENVIRONMENT, token", login);
 }
 

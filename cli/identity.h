@@ -22,6 +22,7 @@ struct identity_options {
 struct identity {
 	struct identity_options o;
 	struct login *first, *second;
+	bool is_cf;          /* first is for the platform that cf has as its target: the gateway of that may get it */
 	struct cf_config cf; /* read when it is first asked for */
 	bool has_cf;
 	struct bosh_config bosh;
@@ -47,7 +48,7 @@ int identity_bosh(struct identity *id, struct err *err); /* PCAP_TOKEN overrides
 int identity_second(struct identity *id, struct err *err);
 
 /* identity_gateway: where the gateway of the platform is that cf has as its target: what the platform's root document says, else pcap. and its
- * system domain.  New string; NULL: ERR_INPUT, there is none. */
+ * system domain.  New string; NULL: ERR_INPUT, there is none, or `first` is not for that platform. */
 char *identity_gateway(struct identity *id, struct err *err);
 
 /* identity_place: apps that are named among these targets are of the space that cf has as its target; ERR_AUTH: there is none. */

@@ -1,6 +1,7 @@
 /* identity_gateway.c - where the gateway is, when only the platform is known (identity.h). */
 #include "cli/identity.h"
 
+#include "cli/api.h"
 #include "cli/talk.h"
 #include "cli/text.h"
 
@@ -25,15 +26,18 @@ char *identity_derive(const char *api)
 	return ret;
 }
 
-/* The operator's own link; NULL: there is none, or the platform does not answer, which the next call will tell. */
+/* The operator's own link; NULL: there is none, or the platform does not answer, which the next call will tell.  It decides who gets the token: it must
+ * come from the platform itself, whatever cf was told of certificates. */
 static char *from_root(const struct identity *id)
 {
-	struct trust trust = {.insecure = id->cf.ssl_disabled, .also = id->has_also ? &id->also : NULL};
+	struct trust trust = {.also = id->has_also ? &id->also : NULL};
 	size_t n = strlen(id->cf.target);
 	json_t *root;
 	const char *href;
 	char *url, *ret = NULL;
 
+	if (!api_may_carry_secrets(id->cf.target))
+		return NULL;
 	while (n && id->cf.target[n - 1] == '/')
 		n--;
 	if (asprintf(&url, "%.*s/", (int)n, id->cf.target) < 0)
@@ -53,7 +57,8 @@ char *identity_gateway(struct identity *id, struct err *err)
 
 	if (identity_config(id, err) < 0)
 		return NULL;
-	if (!*id->cf.target) {
+	/* A token of somewhere else (PCAP_TOKEN, a director's) is nothing for whatever platform cf happens to have as its target. */
+	if (!*id->cf.target || (id->first && !id->is_cf)) {
 		err_set(err, ERR_INPUT, "no gateway: give --gateway URL or set PCAP_GATEWAY");
 		return NULL;
 	}

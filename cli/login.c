@@ -23,6 +23,7 @@ struct login {
 	unsigned wait_s; /* after the next failure */
 	struct err trouble;
 	bool has_trouble;
+	bool is_cancelled;
 };
 
 static uint64_t now_s(void)
@@ -116,7 +117,7 @@ static int renew(struct login *l, struct err *err)
 	int rc;
 
 	pthread_mutex_lock(&l->lock);
-	old = is_due(l) ? strdup(l->token) : NULL; /* else another thread has done it meanwhile */
+	old = is_due(l) && !l->is_cancelled ? strdup(l->token) : NULL; /* else another thread has done it meanwhile */
 	pthread_mutex_unlock(&l->lock);
 	if (!old)
 		return 0;
@@ -125,7 +126,7 @@ static int renew(struct login *l, struct err *err)
 	pthread_mutex_lock(&l->lock);
 	if (rc == 0)
 		take(l, fresh);
-	else
+	else if (!l->is_cancelled)
 		failed(l, &why);
 	pthread_mutex_unlock(&l->lock);
 	if (rc < 0 && err)
@@ -186,13 +187,22 @@ int login_ready(struct login *l, struct err *err)
 	return -1;
 }
 
-char *login_token(struct login *l)
+static char *copy_token(struct login *l)
 {
 	char *ret;
+
+	pthread_mutex_lock(&l->lock);
+	ret = strdup(l->token);
+	pthread_mutex_unlock(&l->lock);
+	return ret;
+}
+
+char *login_token(struct login *l)
+{
 	bool due, expired;
 
 	pthread_mutex_lock(&l->lock);
-	due = is_due(l);
+	due = is_due(l) && !l->is_cancelled;
 	expired = is_expired(l);
 	pthread_mutex_unlock(&l->lock);
 	/* As long as the old one is good nobody waits for another thread's renewal. */
@@ -200,10 +210,26 @@ char *login_token(struct login *l)
 		renew(l, NULL);
 		pthread_mutex_unlock(&l->renewing);
 	}
+	return copy_token(l);
+}
+
+char *login_present(struct login *l)
+{
+	bool expired;
+
 	pthread_mutex_lock(&l->lock);
-	ret = strdup(l->token);
+	expired = is_expired(l);
 	pthread_mutex_unlock(&l->lock);
-	return ret;
+	return expired ? login_token(l) : copy_token(l);
+}
+
+void login_cancel(struct login *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->is_cancelled = true;
+	pthread_mutex_unlock(&l->lock);
+	if (l->source.cancel)
+		l->source.cancel(l->source.ctx);
 }
 
 uint64_t login_due_ms(struct login *l)

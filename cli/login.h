@@ -26,9 +26,10 @@
 struct login;
 
 /* A source of tokens, taken over by login_new.  renew: a new token, *token as it was until now ("" : none); may block for seconds, called by one
- * thread at a time. */
+ * thread at a time; cancel (may be NULL), from another one, lets it and all later ones fail soon. */
 struct login_source {
 	int (*renew)(void *ctx, const char *token, char **ret, struct err *err);
+	void (*cancel)(void *ctx);
 	void (*free)(void *ctx);
 	void *ctx;
 };
@@ -42,6 +43,12 @@ int login_ready(struct login *l, struct err *err);
 
 /* login_token: the token as a new string, renewed first when it is due; the old one when that fails (login_trouble tells).  NULL: no memory. */
 char *login_token(struct login *l);
+
+/* login_present: the same, but renewed only when it has expired: for calls that may take less time than a renewal. */
+char *login_present(struct login *l);
+
+/* login_cancel: a renewal that is under way ends without one, and there will be no other: the token stays as it is. */
+void login_cancel(struct login *l);
 
 /* login_due_ms: until the next renewal is due; 0: now; UINT64_MAX: never. */
 uint64_t login_due_ms(struct login *l);

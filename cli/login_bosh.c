@@ -12,6 +12,7 @@
 
 struct source {
 	struct login_bosh o;
+	struct halt halt;
 	char *uaa;     /* NULL: not yet asked for */
 	char *refresh; /* the latest one; NULL: as the configuration has it */
 };
@@ -23,9 +24,9 @@ static void wipe(char *text)
 	free(text);
 }
 
-static struct trust trust_of(const struct source *s)
+static struct trust trust_of(struct source *s)
 {
-	return (struct trust){.ca = s->o.ca, .also = s->o.ca ? NULL : s->o.also};
+	return (struct trust){.ca = s->o.ca, .also = s->o.ca ? NULL : s->o.also, .halt = &s->halt};
 }
 
 static int read_info(struct source *s, const json_t *info, struct err *err)
@@ -124,10 +125,18 @@ static int renew(void *ctx, const char *token, char **ret, struct err *err)
 	return 0;
 }
 
+static void cancel(void *ctx)
+{
+	struct source *s = ctx;
+
+	halt_end(&s->halt);
+}
+
 static void source_free(void *ctx)
 {
 	struct source *s = ctx;
 
+	halt_done(&s->halt);
 	wipe(s->refresh);
 	free(s->uaa);
 	free(s);
@@ -136,10 +145,11 @@ static void source_free(void *ctx)
 struct login *login_bosh(const struct login_bosh *o, struct err *err)
 {
 	struct source *s = calloc(1, sizeof(*s));
-	const struct login_source source = {.renew = renew, .free = source_free, .ctx = s};
+	const struct login_source source = {.renew = renew, .cancel = cancel, .free = source_free, .ctx = s};
 	const char *token = o->config->access_token;
 
-	if (!s) {
+	if (!s || halt_init(&s->halt, err) < 0) {
+		free(s);
 		err_nomem(err);
 		return NULL;
 	}

@@ -12,6 +12,7 @@
 struct source {
 	const struct cf_config *config;
 	struct trust trust;
+	struct halt halt;
 	char *refresh; /* the latest one; NULL: as the configuration has it */
 	char *program; /* NULL: there is no cf program */
 };
@@ -34,9 +35,9 @@ static bool is_good(const char *token, const char *old)
 	return info.expires_s > now_s && (strcmp(token, old) || info.expires_s > now_s + LAST_MINUTE_S);
 }
 
-static bool ask_program(const struct source *s, const char *old, char **ret)
+static bool ask_program(struct source *s, const char *old, char **ret)
 {
-	char *token = s->program ? cf_program_token(s->program, NULL) : NULL;
+	char *token = s->program ? cf_program_token(s->program, &s->halt, NULL) : NULL;
 
 	if (token && is_good(token, old)) {
 		*ret = token;
@@ -94,10 +95,18 @@ static int renew(void *ctx, const char *token, char **ret, struct err *err)
 	return ask_uaa(s, ret, err);
 }
 
+static void cancel(void *ctx)
+{
+	struct source *s = ctx;
+
+	halt_end(&s->halt);
+}
+
 static void source_free(void *ctx)
 {
 	struct source *s = ctx;
 
+	halt_done(&s->halt);
 	wipe(s->refresh);
 	free(s->program);
 	free(s);
@@ -106,14 +115,15 @@ static void source_free(void *ctx)
 struct login *login_cf(const struct cf_config *c, const struct tls_files *also, struct err *err)
 {
 	struct source *s = calloc(1, sizeof(*s));
-	const struct login_source source = {.renew = renew, .free = source_free, .ctx = s};
+	const struct login_source source = {.renew = renew, .cancel = cancel, .free = source_free, .ctx = s};
 
-	if (!s) {
+	if (!s || halt_init(&s->halt, err) < 0) {
+		free(s);
 		err_nomem(err);
 		return NULL;
 	}
 	s->config = c;
-	s->trust = (struct trust){.insecure = c->ssl_disabled, .also = also};
+	s->trust = (struct trust){.insecure = c->ssl_disabled, .also = also, .halt = &s->halt};
 	s->program = cf_program_find();
 	return login_new(token_is_plain(c->access_token) ? c->access_token : NULL, &source, err);
 }

@@ -1,6 +1,8 @@
 /* main.c - pcap, the command of users and operators: its subcommands, each in its own file. */
 #include "cli/cli.h"
 
+#include <sys/resource.h>
+
 static const struct command *const commands[] = {
 	&cmd_cf,       /* apps of Cloud Foundry, with the cf CLI's login */
 	&cmd_bosh,     /* VMs of BOSH deployments, with the bosh CLI's login */
@@ -23,5 +25,8 @@ static const struct command *const commands[] = {
 
 int main(int argc, char **argv)
 {
+	const struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &none); /* a core file would hold tokens and packets */
 	return cli_main(commands, argc, argv);
 }

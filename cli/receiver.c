@@ -139,12 +139,13 @@ static enum call_end judge(struct receiver *r, struct http_call *call, int rc, s
 }
 
 static enum call_end run_call(
-	struct receiver *r, const char *method, const char *path, const char *body, struct err *err)
+	struct receiver *r, const char *method, const char *path, const char *body, bool present_token, struct err *err)
 {
 	struct api_stream o = {
 		.method = method,
 		.path = path,
 		.body = body,
+		.present_token = present_token,
 		.answer_timeout_ms = body ? START_TIMEOUT_MS : RESUME_TIMEOUT_MS,
 		.idle_timeout_ms = body ? START_IDLE_MS : IDLE_TIMEOUT_MS,
 		.on_answer = on_answer,
@@ -176,6 +177,7 @@ static int begin_anew(struct receiver *r, struct err *err)
 
 static enum call_end resume_once(struct receiver *r, struct err *err)
 {
+	enum call_end end;
 	char path[128];
 
 	if (is_resumable(r)) {
@@ -186,7 +188,11 @@ static enum call_end resume_once(struct receiver *r, struct err *err)
 			return CALL_REFUSED;
 		snprintf(path, sizeof(path), "/v1/captures/%s/live", r->job);
 	}
-	return run_call(r, "GET", path, NULL, err);
+	/* The gateway's patience runs: a renewal comes first only if there is no other way. */
+	end = run_call(r, "GET", path, NULL, true, err);
+	if (end == CALL_REFUSED && err->code == ERR_AUTH && !stopper_is_leaving(r->stopper))
+		end = run_call(r, "GET", path, NULL, false, err);
+	return end;
 }
 
 /* After a cut: again and again until the gateway cannot have kept the stream any longer. */
@@ -225,10 +231,10 @@ enum call_end receiver_run(struct receiver *r, struct err *err)
 	char path[64];
 
 	if (r->request) {
-		end = run_call(r, "POST", "/v1/captures", r->request, err);
+		end = run_call(r, "POST", "/v1/captures", r->request, false, err);
 	} else {
 		snprintf(path, sizeof(path), "/v1/captures/%s/live", r->attach_job);
-		end = run_call(r, "GET", path, NULL, err);
+		end = run_call(r, "GET", path, NULL, false, err);
 	}
 	if (end != CALL_CUT)
 		return end;

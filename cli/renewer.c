@@ -121,6 +121,11 @@ void renewer_free(struct renewer *r)
 	r->ending = true;
 	if (r->call)
 		http_call_cancel(r->call);
+	/* A renewal may take half a minute, and nobody waits for what comes of it. */
+	if (r->api->login)
+		login_cancel(r->api->login);
+	if (r->api->second)
+		login_cancel(r->api->second);
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);

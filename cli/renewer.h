@@ -8,7 +8,7 @@
 struct renewer;
 
 /* renewer_start: a thread that renews what is due and gets the job with it; NULL: no login of api is ever renewed, or there is no thread, without which
- * the capture still begins.  renewer_free ends it; accepts NULL. */
+ * the capture still begins.  renewer_free ends it, and with it all renewals of the two logins; accepts NULL. */
 struct renewer *renewer_start(const struct api *api, const char *job);
 void renewer_free(struct renewer *r);
 

@@ -250,7 +250,7 @@ json_t *request_host(const struct request_values *v, const struct args *words, s
 
 char *request_file_name(const char *first_target, const char *job, const char *format)
 {
-	char *name = fs_path("%s-%s.%s", first_target, job, format);
+	char *name = fs_path("%.200s-%s.%s", first_target, job, format);
 
 	for (char *p = name; p && *p; p++)
 		if (!isalnum((unsigned char)*p) && !strchr("._-", *p))

@@ -31,6 +31,7 @@ struct stopper {
 	pthread_cond_t changed;
 	bool has_poster; /* the watcher's, and stopper_free's after it has ended */
 	bool asked, leaving, ending;
+	bool received;
 	uint64_t deadline_ns;                       /* leave then; 0: none */
 	char job[ID_MAX];                           /* "" : not known */
 	struct http_call *calls[STOPPER_CALLS_MAX]; /* to cancel on leaving; NULL: a free place */
@@ -93,7 +94,7 @@ static void ask_locked(struct stopper *s)
 		leave_locked(s);
 		return;
 	}
-	if (s->o.is_bounded)
+	if (s->o.is_bounded && !s->received)
 		s->deadline_ns = clock_mono_ns() + STOPPER_BOUND_MS * CLOCK_NS_PER_MS;
 }
 
@@ -105,10 +106,14 @@ static void wait_locked(struct stopper *s, unsigned ms)
 		;
 }
 
-/* One try; true when there is no point in another one. */
-static bool post_once(struct stopper *s, const char *path)
+/* One try; true when there is no point in another one.  A renewal of the token would take its time from the bound: only if the gateway wants one. */
+static bool post_once(struct stopper *s, const char *path, bool *renews)
 {
-	struct api_stream o = {.method = "POST", .path = path, .answer_timeout_ms = 5000, .idle_timeout_ms = 5000};
+	struct api_stream o = {.method = "POST",
+		.path = path,
+		.present_token = !*renews,
+		.answer_timeout_ms = 5000,
+		.idle_timeout_ms = 5000};
 	struct http_call *call = api_stream_new(s->o.api, &o, NULL);
 	bool done = false;
 
@@ -119,6 +124,10 @@ static bool post_once(struct stopper *s, const char *path)
 	pthread_mutex_unlock(&s->lock);
 	if (api_stream_run(call, NULL) == 0)
 		done = http_call_status(call) < 500 && http_call_status(call) != 429;
+	if (http_call_status(call) == 401 && !*renews) {
+		*renews = true;
+		done = false;
+	}
 	pthread_mutex_lock(&s->lock);
 	s->post = NULL;
 	pthread_mutex_unlock(&s->lock);
@@ -130,8 +139,9 @@ static void *post_main(void *arg)
 {
 	struct stopper *s = arg;
 	char *path = api_path(NULL, "/v1/captures/%s/stop", s->job); /* the job does not change once it is set */
+	bool renews = false;
 
-	while (path && !post_once(s, path)) {
+	while (path && !post_once(s, path, &renews)) {
 		bool over;
 
 		pthread_mutex_lock(&s->lock);
@@ -320,6 +330,14 @@ void stopper_ask(struct stopper *s)
 	ask_locked(s);
 	pthread_mutex_unlock(&s->lock);
 	wake(s);
+}
+
+void stopper_received(struct stopper *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->received = true;
+	s->deadline_ns = 0;
+	pthread_mutex_unlock(&s->lock);
 }
 
 bool stopper_is_asked(struct stopper *s)

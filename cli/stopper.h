@@ -41,6 +41,7 @@ void stopper_ask(struct stopper *s);   /* as the first Ctrl-C, without words */
 void stopper_leave(struct stopper *s); /* as the second one */
 bool stopper_is_asked(struct stopper *s);
 bool stopper_is_leaving(struct stopper *s);
+void stopper_received(struct stopper *s);           /* the end is here: no bound any more */
 void stopper_sleep(struct stopper *s, unsigned ms); /* less when leaving */
 
 #endif

@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static int check_name(const char *what, const char *name, size_t n, struct err *err)
+static int check_name(const char *what, const char *name, size_t n, int size, struct err *err)
 {
 	if (!n)
 		return err_set(err, ERR_INPUT, "%s: the name is empty", what);
-	if (n >= CAPTURE_NAME_MAX || !parse_is_text(name, n, false))
+	if (n >= (size_t)size || !parse_is_text(name, n, false))
 		return err_set(err, ERR_INPUT, "%s \"%.40s\": not a name (UTF-8 text of at most %d bytes)", what, name,
-			CAPTURE_NAME_MAX - 1);
+			size - 1);
 	return 0;
 }
 
@@ -60,12 +60,12 @@ int target_add_app(json_t *targets, const char *text, bool is_guid, const char *
 {
 	const char *slash = strrchr(text, '/'), *key = is_guid ? "app" : "app_name";
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
-	char name[CAPTURE_NAME_MAX];
+	char name[TARGET_APP_MAX];
 	json_t *target, *index = NULL;
 	uint64_t number = 0;
 	bool is_new;
 
-	if (check_name("app", text, n, err) < 0)
+	if (check_name("app", text, n, TARGET_APP_MAX, err) < 0)
 		return -1;
 	memcpy(name, text, n);
 	name[n] = '\0';
@@ -95,9 +95,9 @@ int target_add_vm(json_t *targets, const char *deployment, const char *text, str
 	json_t *target, *instance = NULL;
 	bool is_new;
 
-	if (check_name("deployment", deployment, strlen(deployment), err) < 0)
+	if (check_name("deployment", deployment, strlen(deployment), CAPTURE_NAME_MAX, err) < 0)
 		return -1;
-	if (text && check_name("instance", text, strlen(text), err) < 0)
+	if (text && check_name("instance", text, strlen(text), CAPTURE_NAME_MAX, err) < 0)
 		return -1;
 	if (text && (*text == '/' || (slash && (!slash[1] || strchr(slash + 1, '/')))))
 		return err_set(
@@ -119,7 +119,7 @@ int target_add_deployment(json_t *targets, const char *text, struct err *err)
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
 	char deployment[CAPTURE_NAME_MAX];
 
-	if (check_name("deployment", text, n, err) < 0)
+	if (check_name("deployment", text, n, CAPTURE_NAME_MAX, err) < 0)
 		return -1;
 	memcpy(deployment, text, n);
 	deployment[n] = '\0';

@@ -8,7 +8,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define TARGET_INDEX_MAX 99999u
+#define TARGET_INDEX_MAX 999999u /* as the gateway */
+#define TARGET_APP_MAX   1024    /* name of an app; likewise */
 
 /* target_add_app: "APP" or "APP/INDEX"; process NULL: the platform's default.  ERR_INPUT: not of that form. */
 int target_add_app(json_t *targets, const char *text, bool is_guid, const char *process, struct err *err);

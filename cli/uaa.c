@@ -16,13 +16,14 @@
 #define ANSWER_BYTES ((size_t)1024 * 1024)
 #define FORM_BYTES   ((size_t)256 * 1024)
 
-static struct http_call *run_once(struct http_call_options *o, const struct tls_files *ca, struct err *err)
+static struct http_call *run_once(
+	struct http_call_options *o, const struct tls_files *ca, struct halt *halt, struct err *err)
 {
 	struct http_call *call;
 
 	o->tls = ca;
 	call = http_call_new(o, err);
-	if (call && http_call_run(call, err) == 0)
+	if (call && halt_run(halt, call, err) == 0)
 		return call;
 	http_call_free(call);
 	return NULL;
@@ -41,9 +42,9 @@ static struct http_call *run(struct http_call_options *o, const struct trust *tr
 	o->tls_insecure = trust->insecure;
 	if (http_client_global_init(err) < 0)
 		return NULL;
-	call = run_once(o, trust->ca, &why);
+	call = run_once(o, trust->ca, trust->halt, &why);
 	if (!call && why.code == ERR_AUTH && trust->also)
-		call = run_once(o, trust->also, &why);
+		call = run_once(o, trust->also, trust->halt, &why);
 	if (!call) {
 		if (why.code == ERR_AUTH) {
 			why.code = ERR_NET;

@@ -2,16 +2,18 @@
 #ifndef PCAPLINE_CLI_UAA_H
 #define PCAPLINE_CLI_UAA_H
 
+#include "cli/halt.h"
 #include "common/err.h"
 #include "common/tls_files.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Whose certificates are believed: those of ca, or the system's; when that fails those of also. */
+/* How they are called.  Whose certificates are believed: those of ca, or the system's; when that fails those of also. */
 struct trust {
 	bool insecure;                     /* none is looked at: the user's own setting of that tool */
 	const struct tls_files *ca, *also; /* NULL: none */
+	struct halt *halt;                 /* ends a call that is under way; NULL: nothing does */
 };
 
 /* uaa_get: a JSON document of a platform, new reference.  what: "the director", for messages. */

@@ -101,11 +101,11 @@ def refusal(status, code, message):
 
 class Gateway(Stub):
     """instances: what a resolve answers, None: it cannot; hold: a live stream goes on after its first packet when this is set, cut: it breaks
-    then, and goes on for who comes back; refuse: a start is answered so."""
+    then, and goes on for who comes back; refuse: a start is answered so, refuse_once: a stop or a resume, each taken out."""
 
     def __init__(self):
         self.instances, self.limit, self.refuse = [{"name": "shop/0", "device": "eth0", "agent": "cell-1", "error": None}], 50, None
-        self.hold, self.cut = threading.Event(), False
+        self.hold, self.cut, self.refuse_once = threading.Event(), False, []
         self.hold.set()
         super().__init__(self.reply)
 
@@ -125,6 +125,8 @@ class Gateway(Stub):
             return (202, self.job("starting")) if r.json["mode"] == "store" else self.stream(r)
         if (r.method, path) == ("GET", f"/v1/captures/{JOB}"):
             return 200, self.job("streamed" if self.hold.is_set() else "running")
+        if self.refuse_once and path in (f"/v1/captures/{JOB}/stop", f"/v1/captures/{JOB}/live"):
+            return self.refuse_once.pop()
         if (r.method, path) == ("POST", f"/v1/captures/{JOB}/stop"):
             self.hold.set()
             return 202, self.job("finishing")
@@ -390,6 +392,43 @@ def test_a_live_capture_outlives_its_token(rig):
     assert handed()[-1] in rig.uaa.given[1:], "what is asked at the end comes with a fresh one"
 
 
+def test_the_end_of_a_capture_does_not_wait_for_a_renewal(rig):
+    rig.cf(new_token(rig.session, life_s=40, age_s=24))  # due in 6 s
+    rig.cf_program("cd \"$HOME\"\ntouch asked\nwhile [ ! -e go-on ]; do sleep 0.05; done\necho 'bearer x'\ntouch written\n")
+    rig.gateway.hold.clear()
+    command = rig.pcap.start("cf", "shop", "-w", "x.pcapng")
+    wait_for((rig.home / "asked").exists, "the cf program to be asked")
+    rig.gateway.refuse_once = [refusal(401, "unauthorized", "Come again")]
+    result = command.interrupt().wait()
+    assert result.code == 0 and "no end of the stream" not in result.err and "warning" not in result.err, result
+    assert not rig.uaa.requests, "it did not wait until it could ask somebody else"
+    assert len(rig.gateway.of("POST", f"/v1/captures/{JOB}/stop")) == 2, "a stop that gets a 401 is posted again"
+    (rig.home / "go-on").touch()
+    wait_for((rig.home / "written").exists, "the cf program, left alone, to end by itself")
+
+
+def test_the_end_of_a_capture_does_not_wait_for_the_uaa(rig):
+    answer, asked, answered = rig.uaa.answer, threading.Event(), threading.Event()
+
+    def slow(r):
+        asked.set()
+        answered.wait(60 * SLOW)
+        return answer(r)
+
+    rig.uaa.answer = slow
+    token = rig.cf(new_token(rig.session, life_s=40, age_s=24))
+    rig.gateway.hold.clear()
+    command = rig.pcap.start("cf", "shop", "-w", "x.pcapng")
+    wait_for(asked.is_set, "the UAA to be asked")
+    rig.gateway.cut, rig.gateway.refuse_once = True, [refusal(401, "unauthorized", "Come again")]
+    rig.gateway.hold.set()
+    result = command.wait()
+    answered.set()
+    assert result.code == 0 and "warning" not in result.err, f"given up, or waited for until it was: {result}"
+    assert len(rig.gateway.of("GET", f"/v1/captures/{JOB}/live")) == 2, "a resume that gets a 401 is tried once more"
+    assert {r.token for r in rig.gateway.requests} == {token}, "what is there is good enough"
+
+
 def test_waiting_for_a_stored_one_renews_as_well(rig):
     rig.cf(new_token(rig.session, life_s=4))
     rig.gateway.hold.clear()
@@ -449,7 +488,7 @@ def test_what_the_gateway_refuses_reads_like_cf(rig):
     assert "warning: everybody on this machine can read" in result.err
     result = rig.pcap.run("cf", code=2)
     assert "no app" in result.err and "FAILED" in result.err
-    for words in (["shop/x"], ["shop/"], ["/1"], ["shop/100000"], ["shop", "-e", "lab"]):
+    for words in (["shop/x"], ["shop/"], ["/1"], ["shop/1000000"], ["shop", "-e", "lab"]):
         rig.pcap.run("cf", *words, code=2)
 
 
@@ -478,6 +517,51 @@ def test_where_the_gateway_is(rig):
     assert "no gateway" in result.err and rig.api.url in result.err
     rig.api.answer = lambda r: (200, {"links": {"pcap": {"href": "http://pcap.example.test"}}})
     assert "plain http to another machine" in rig.pcap.run("cf", "shop", code=3).err
+
+
+def test_what_cf_has_as_its_target_gets_no_other_token(rig):
+    rig.cf()
+    rig.gateway.devices = 200, {"instances": []}
+    rig.pcap.ok("devices", "host", "web")
+    asked, seen = len(rig.api.requests), len(rig.gateway.requests)
+    token = rig.session.new_token("env")
+    rig.env(PCAP_TOKEN=token, BOSH_DEPLOYMENT="cf")
+    for argv in (["devices", "host", "web"], ["host", "web"], ["show", JOB], ["bosh"], ["devices", "bosh", "router"]):
+        assert "no gateway: give --gateway URL or set PCAP_GATEWAY" in rig.pcap.run(*argv, code=2).err, argv
+    assert (len(rig.api.requests), len(rig.gateway.requests)) == (asked, seen)
+    rig.pcap.ok("devices", "cf", "shop")
+    assert rig.gateway.requests[-1].token == token, "there cf was named"
+    rig.pcap.ok("devices", "host", "web", "--login", "cf")
+    assert rig.gateway.requests[-1].token != token
+    rig.pcap.ok("version")
+    rig.pcap.ok("info", "--gateway", rig.gateway.url)
+
+
+def test_who_names_the_gateway_is_verified(rig):
+    false = Stub(rig.api.answer, rig.pki.gateway)
+    rig.servers.append(false)
+    rig.cf(Target=false.url, SSLDisabled=True)
+    assert "no gateway: the platform names none" in rig.pcap.run("cf", "shop", code=2).err
+    assert not false.requests and not rig.gateway.requests
+    live(rig, "cf", "shop", "--cacert", rig.pki.ca)
+    rig.cf(Target="http://api.example.test")
+    assert "plain http to another machine" in rig.pcap.run("cf", "shop", code=3).err
+
+
+def test_login_and_the_command_s_platform(rig):
+    rig.cf()
+    rig.env(BOSH_DEPLOYMENT="cf")
+    for command, login, code, words in [
+            (["cf", "shop"], "bosh:lab", 2, 'option --login: "bosh:lab" does not go with pcap cf'), (["cf", "shop"], "ldap", 2, "does not go with pcap cf"),
+            (["cf", "shop"], "token", 3, "not logged in: set PCAP_TOKEN"), (["devices", "cf", "shop"], "bosh", 2, "does not go with pcap cf"),
+            (["bosh"], "cf", 2, 'option --login: "cf" does not go with pcap bosh'), (["bosh"], "token", 3, "not logged in: set PCAP_TOKEN"),
+            (["devices", "bosh", "x"], "cf", 2, "does not go with pcap bosh")]:
+        assert words in rig.pcap.run(*command, "--login", login, code=code).err, (command, login)
+    assert not rig.gateway.requests
+    token = rig.session.new_token("env")
+    rig.env(PCAP_TOKEN=token)
+    _, start = live(rig, "cf", "shop", "--login", "token")
+    assert start.token == token
 
 
 # ---- which instances ----
@@ -592,9 +676,8 @@ def test_what_is_said_when_bosh_does_not_work(rig):
     rig.bosh(rig.director().url, rig.pki.ca, refresh_token=rig.uaa.refresh)
     assert "no gateway: give --gateway URL or set PCAP_GATEWAY" in rig.pcap.run("bosh", code=2).err
     rig.cf()
-    _, start = live(rig, "bosh")
-    assert start.token in rig.uaa.given, "the gateway is known from cf, the login is bosh's"
-    assert not rig.gateway.of("POST", "/v1/captures")[1:]
+    assert "no gateway: give --gateway URL or set PCAP_GATEWAY" in rig.pcap.run("bosh", code=2).err
+    assert not rig.gateway.requests and not rig.api.requests, "a director's token is not for the platform that cf knows"
 
 
 def test_apps_and_vms_with_two_tokens(rig):
@@ -631,7 +714,9 @@ def test_other_commands_come_as_the_same(rig):
     rig.pcap.ok("show", JOB)
     director = rig.director()
     rig.bosh(director.url, rig.pki.ca, refresh_token=rig.uaa.refresh)
-    assert f"pcap show {JOB} --login bosh:lab" in rig.pcap.ok("bosh", "-e", "lab", "-d", "cf", "--store").err
+    rig.env(PCAP_GATEWAY=rig.gateway.url)
+    for named in (["-e", "lab"], ["--login", "bosh:lab"]):
+        assert f"pcap show {JOB} --login bosh:lab" in rig.pcap.ok("bosh", *named, "-d", "cf", "--store").err
     rig.pcap.ok("show", JOB, "--login", "bosh:lab")
     assert rig.gateway.requests[-1].token == rig.uaa.given[-1]
     assert "none of cf, bosh" in rig.pcap.run("show", JOB, "--login", "ldap", code=2).err
@@ -657,9 +742,13 @@ def test_devices(rig):
     rig.pcap.ok("devices", "host", "web/0")
     assert rig.gateway.requests[-1].json == {"target": {"type": "host", "instances": ["web/0"]}}
     rig.bosh(rig.director().url, rig.pki.ca, refresh_token=rig.uaa.refresh)
+    rig.env(PCAP_GATEWAY=rig.gateway.url)
     rig.pcap.ok("devices", "bosh", "-e", "lab", "-d", "cf", "router/0")
     assert rig.gateway.requests[-1].json == {"target": {"type": "bosh", "deployment": "cf", "instances": ["router/0"]}}
     assert rig.gateway.requests[-1].token == rig.uaa.given[-1]
+    rig.gateway.devices = 200, {"instances": [{"name": "shop/1", "error": {"code": "not_running", "message": "it is DOWN"}, "devices": []}]}
+    rig.pcap.run("devices", "cf", "shop", code=1)
+    assert rig.pcap.run("devices", "cf", "shop", "--json", code=1).json == rig.gateway.devices[1]
     rig.gateway.devices = refusal(403, "forbidden", "You may not")
     assert rig.pcap.run("devices", "cf", "shop", code=3).err == "You may not\nFAILED\n"
 

@@ -75,7 +75,7 @@ static void test_words(void **state)
 		{{"a:/1"}, "app: the name is empty", NULL},
 		{{"a:shop/"}, "\"shop/\": expects APP", NULL},
 		{{"a:shop/-1"}, "\"shop/-1\": expects APP", NULL},
-		{{"a:shop/100000"}, "\"shop/100000\": expects APP", NULL},
+		{{"a:shop/1000000"}, "\"shop/1000000\": expects APP", NULL},
 		{{"a:shop/0x1"}, "\"shop/0x1\": expects APP", NULL},
 		{{"a:s\xff"}, "app \"s?\": not a name", NULL},
 		{{"a:a\nb"}, "app \"a?b\": not a name", NULL},
@@ -91,17 +91,24 @@ static void test_words(void **state)
 		check(&rows[i]);
 }
 
-static void test_long_names(void **state)
+static void check_longest(char kind, size_t most, const char *refusal)
 {
-	char word[400] = "a:";
-	struct row row = {{word}, "app \"", NULL};
+	char word[1100] = {kind, ':'};
+	struct row row = {{word}, refusal, NULL};
 
-	(void)state;
-	memset(word + 2, 'x', 256);
+	memset(word + 2, 'x', most + 1);
 	check(&row);
-	word[2 + 255] = '\0';
+	word[2 + most] = '\0';
 	row.json = "[{";
 	check(&row);
+}
+
+static void test_long_names(void **state)
+{
+	(void)state;
+	check_longest('a', 1023, "app \"");
+	check_longest('v', 255, "instance \"");
+	check_longest('d', 255, "deployment \"");
 }
 
 /* A space is for names only. */

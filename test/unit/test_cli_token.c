@@ -67,7 +67,8 @@ static void test_read(void **state)
 
 struct answers {
 	const char *list[8]; /* NULL: a failure */
-	size_t n, asked;
+	size_t n, asked, cancelled;
+	struct login *cancels; /* while it is asked */
 	bool freed;
 };
 
@@ -78,10 +79,17 @@ static int renew(void *ctx, const char *token, char **ret, struct err *err)
 
 	assert_non_null(token);
 	a->asked++;
+	if (a->cancels)
+		login_cancel(a->cancels);
 	if (!answer)
 		return err_set(err, ERR_NET, "the login server is away");
 	*ret = strdup(answer);
 	return *ret ? 0 : err_nomem(err);
+}
+
+static void cancel(void *ctx)
+{
+	((struct answers *)ctx)->cancelled++;
 }
 
 static void freed(void *ctx)
@@ -91,7 +99,7 @@ static void freed(void *ctx)
 
 static struct login *login_of(const char *token, struct answers *a)
 {
-	const struct login_source source = {.renew = renew, .free = freed, .ctx = a};
+	const struct login_source source = {.renew = renew, .cancel = cancel, .free = freed, .ctx = a};
 	struct login *l = login_new(token, &source, NULL);
 
 	assert_non_null(l);
@@ -182,6 +190,61 @@ static void test_failures(void **state)
 	clock_fake(0);
 }
 
+static void check_present(struct login *l, const char *due)
+{
+	char *token = login_present(l);
+
+	assert_string_equal(token, due);
+	free(token);
+}
+
+/* Who is in a hurry takes what is there for as long as it is good. */
+static void test_present(void **state)
+{
+	struct answers a = {.list = {later}, .n = 1};
+	struct login *l = login_of(twenty_minutes, &a);
+
+	(void)state;
+	at(NOW + 1199);
+	check_present(l, twenty_minutes);
+	assert_int_equal(a.asked, 0);
+	at(NOW + 1200);
+	check_present(l, later);
+	assert_int_equal(a.asked, 1);
+	login_free(l);
+	clock_fake(0);
+}
+
+static void test_cancelled(void **state)
+{
+	struct answers a = {.list = {later}, .n = 1};
+	struct login *l = login_of(twenty_minutes, &a);
+	struct err err = {0};
+
+	(void)state;
+	login_cancel(l);
+	at(NOW + 1300);
+	check_token(l, twenty_minutes);
+	check_present(l, twenty_minutes);
+	assert_int_equal(a.asked, 0);
+	assert_int_equal(a.cancelled, 1);
+	login_free(l);
+
+	a = (struct answers){.n = 1};
+	a.cancels = l = login_of(twenty_minutes, &a);
+	check_token(l, twenty_minutes);
+	assert_int_equal(a.asked, 1);
+	assert_false(login_trouble(l, &err)); /* nobody wants to know */
+	check_token(l, twenty_minutes);
+	assert_int_equal(a.asked, 1);
+	login_free(l);
+	l = login_new(twenty_minutes, NULL, NULL);
+	login_cancel(l);
+	check_token(l, twenty_minutes);
+	login_free(l);
+	clock_fake(0);
+}
+
 static void test_static(void **state)
 {
 	struct login *l = login_new(twenty_minutes, NULL, NULL);
@@ -203,6 +266,8 @@ int main(void)
 		cmocka_unit_test(test_renewed_when_due),
 		cmocka_unit_test(test_the_same_again),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_present),
+		cmocka_unit_test(test_cancelled),
 		cmocka_unit_test(test_static),
 	};
 
