@@ -87,7 +87,8 @@ static bool child_has_no_capabilities(void)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	children = fs_read_text(path, 4096, NULL);
-	snprintf(path, sizeof(path), "/proc/%d/status", children ? atoi(children) : 0);
+	snprintf(path, sizeof(path), "/proc/%.*s/status", children ? (int)strcspn(children, " ") : 0,
+		children ? children : "");
 	status = fs_read_text(path, 65536, NULL);
 	none = status != NULL;
 	for (size_t i = 0; none && i < sizeof(sets) / sizeof(sets[0]); i++) {
