@@ -3,10 +3,12 @@
 #include "collector/capture.h"
 #include "collector/capture_table.h"
 #include "collector/container.h"
+#include "collector/container_runc.h"
 #include "collector/devices.h"
 #include "collector/netns.h"
 #include "collector/own_traffic.h"
 #include "collector/privileges.h"
+#include "common/fs.h"
 #include "common/http_server.h"
 #include "common/json_in.h"
 #include "common/log.h"
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define STREAM_BLOCK_BYTES (512u * 1024) /* larger brings nothing, smaller costs TLS records and wake-ups */
 #define HEADER_BYTES_MAX   (16u * 1024)
@@ -444,6 +447,12 @@ static void agent_free(struct agent *a)
 	free(a);
 }
 
+void agent_see_processes(struct config_agent *config)
+{
+	if (strcmp(config->containers_proc, "/proc") == 0 && !container_proc_is_host())
+		config->containers_proc[0] = '\0';
+}
+
 /* Says what captures of containers will lack, before anybody asks for one. */
 static void log_containers(const struct agent *a, const char *missing)
 {
@@ -451,24 +460,46 @@ static void log_containers(const struct agent *a, const char *missing)
 	struct container_entry e;
 	struct err err = {0};
 	bool readable = container_store_read(a->config->containers_metadata, false, &any, &e, &err) >= 0;
-	const bool good = readable && !(config_agent_may_enter(a->config) && *missing);
+	/* Who owns the store and does not enter lacks nothing. */
+	const bool lacks = *missing && (config_agent_may_enter(a->config) || err.code == ERR_PERM);
 	json_t *fields = json_pack("{s:b, s:s}", "enters", !*a->no_entry, "metadata", a->config->containers_metadata);
 
 	if (*a->no_entry)
 		json_object_set_new(fields, "no_entry", json_string(a->no_entry));
-	if (config_agent_may_enter(a->config) && *missing)
+	if (lacks)
 		json_object_set_new(fields, "missing", json_string(missing));
+	if (!*a->config->containers_proc && !container_proc_is_host())
+		json_object_set_new(fields, "processes",
+			json_string("not seen: /proc is that of a process namespace of the agent's own; mounts "
+				    "and the metadata store serve"));
 	if (!readable)
 		json_object_set_new(fields, "metadata_error", json_string(err.msg));
-	log_event(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "agent.containers", fields);
+	log_event(readable && !lacks ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "agent.containers", fields);
+}
+
+/* Whoever put the agent on a cell and left targets out offers the traffic of every app there. */
+static void log_cell(const struct config_agent *config)
+{
+	char *folder = fs_path("%s", config->containers_metadata);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+
+	if (slash)
+		*slash = '\0';
+	if (!config->targets_given && slash && slash != folder && access(folder, F_OK) == 0)
+		log_event(LOG_LEVEL_WARNING, "agent.looks_like_a_cell",
+			json_pack("{s:s, s:s}", "folder", folder, "text",
+				"captures of the host are offered, and show every app's traffic; set targets: "
+				"[container], or [host] if that is meant"));
+	free(folder);
 }
 
 static void examine_entry(struct agent *a)
 {
+	const struct privileges_options wanted = privileges_wanted(a->config);
 	const bool offered = config_agent_offers(a->config, "container");
 	char missing[128];
 
-	privileges_missing(missing, sizeof(missing));
+	privileges_missing(&wanted, missing, sizeof(missing));
 	if (!offered)
 		snprintf(a->no_entry, sizeof(a->no_entry), "containers are not offered");
 	else if (!config_agent_may_enter(a->config))
@@ -478,6 +509,7 @@ static void examine_entry(struct agent *a)
 			*missing ? "the agent lacks " : "the system does not let the agent call setns", missing);
 	if (offered)
 		log_containers(a, missing);
+	log_cell(a->config);
 }
 
 struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err)

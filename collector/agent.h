@@ -15,6 +15,9 @@
 
 struct agent;
 
+/* agent_see_processes: in a process namespace of its own /proc shows others than runc names: then containers.proc becomes "".  Before privileges go. */
+void agent_see_processes(struct config_agent *config);
+
 /* config and tls are borrowed until agent_stop has returned.  Comes after the privileges were dropped: whether containers can be entered is
  * tried here, and logged (agent.containers) when they are offered. */
 struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err);

@@ -410,9 +410,18 @@ static bool container_ended(struct capture *c, uint64_t now)
 	if (now < c->next_look_ns)
 		return false;
 	c->next_look_ns = now + CONTAINER_LOOK_MS * CLOCK_NS_PER_MS;
-	if (!container_is_gone(c->container, text))
+	switch (container_look(c->container, text)) {
+	case CONTAINER_THERE:
 		return false;
-	begin_drain(c, STOP_CONTAINER_GONE, text);
+	case CONTAINER_GONE:
+		begin_drain(c, STOP_CONTAINER_GONE, text);
+		break;
+	case CONTAINER_OTHER:
+		/* What is in the ring may be somebody else's: it is let go. */
+		set_reason(c, STOP_CONTAINER_GONE, text);
+		finish(c);
+		break;
+	}
 	return true;
 }
 

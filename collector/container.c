@@ -6,6 +6,7 @@
 #include "common/fs.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <poll.h>
@@ -35,7 +36,7 @@ struct container {
 	unsigned host_ifindex;        /* 0: there is none */
 	char note[ERR_MSG_MAX + 128]; /* of captures there */
 
-	/* of container_is_gone */
+	/* of container_look */
 	struct stat stamp; /* of the store when it was last read and good; st_ino 0: read it */
 	unsigned blind;
 };
@@ -44,7 +45,12 @@ static int refuse(const struct container *c, struct err *err, enum err_code code
 {
 	err_set(err, code, "container %s: %s", c->entry.handle, text);
 	err_field(err, "target");
-	return err_detail(err, detail);
+	return *detail ? err_detail(err, detail) : -1;
+}
+
+static int refuse_unseen(const struct container *c, struct err *err, const char *text)
+{
+	return refuse(c, err, ERR_UNAVAILABLE, "records_unreadable", text);
 }
 
 static int refuse_gone(const struct container *c, struct err *err, const char *text)
@@ -93,16 +99,25 @@ static bool is_listed(const struct config_list *l, const char *word)
 	return false;
 }
 
+/* By what was asked for: the handle behind an address is another app's. */
+static int refuse_app(const struct agent_target *t, struct err *err)
+{
+	const bool by_handle = *t->handle;
+
+	err_set(err, ERR_PERM, "container %s%s: does not belong to app %s", by_handle ? "" : "with the address ",
+		by_handle ? t->handle : t->address, t->app);
+	err_field(err, "target");
+	return err_detail(err, "other_app");
+}
+
 /* The app first: what else the entry of another app holds is not told. */
 static int check_entry(const struct container *c, const struct agent_target *t, struct err *err)
 {
 	const struct container_entry *e = &c->entry;
 	char text[256];
 
-	if (!*t->app || strcmp(e->app, t->app) != 0) {
-		snprintf(text, sizeof(text), "does not belong to app %s", t->app);
-		return refuse(c, err, ERR_PERM, "other_app", text);
-	}
+	if (!*t->app || strcmp(e->app, t->app) != 0)
+		return refuse_app(t, err);
 	if (!is_listed(&c->config->containers_workloads, e->workload)) {
 		snprintf(text, sizeof(text), "its workload \"%s\" is not among those that may be captured here",
 			e->workload);
@@ -145,6 +160,8 @@ static int find_process(struct container *c, struct err *err)
 	rc = container_runc_find(&c->config->containers_runc_roots, proc, c->entry.handle, &c->process, &cause);
 	if (rc < 0 && cause.code == ERR_STATE)
 		return refuse_gone(c, err, cause.msg);
+	if (rc < 0 && cause.code == ERR_UNAVAILABLE)
+		return refuse_unseen(c, err, cause.msg);
 	if (rc > 0)
 		c->pidfd = open_pidfd(proc, c->process.pid);
 	return 0;
@@ -187,8 +204,17 @@ static int try_netns(struct container *c, int fd, struct err *err)
 	fs_close(fd);
 	if (cause.code == ERR_STATE)
 		return refuse(c, err, ERR_PERM, "host_network", cause.msg);
+	if (cause.code != ERR_PERM)
+		return refuse(c, err, ERR_UNAVAILABLE, "", cause.msg);
 	snprintf(c->no_entry, sizeof(c->no_entry), "%s", cause.msg);
 	return 0;
+}
+
+/* Not seen, or not for us: the host's end serves.  Anything else (no descriptors, no memory) passes, and is no reason to show less. */
+static bool is_lasting(const struct err *cause)
+{
+	return cause->code == ERR_NONE || cause->code == ERR_PERM || cause->code == ERR_NOT_FOUND ||
+	       cause->code == ERR_INPUT;
 }
 
 /* By its process, which is known to be the right one; else by the mount.  Where both are seen they must be the same. */
@@ -200,6 +226,11 @@ static int find_netns(struct container *c, struct err *err)
 	int by_mount = netns_open(c->mount, &c->mount_id, &no_mount);
 
 	c->mounted = by_mount >= 0;
+	if (!is_lasting(&no_process) || !is_lasting(&no_mount)) {
+		fs_close(by_process);
+		fs_close(by_mount);
+		return refuse(c, err, ERR_UNAVAILABLE, "", is_lasting(&no_process) ? no_mount.msg : no_process.msg);
+	}
 	if (by_process >= 0 && by_mount >= 0 && !netns_same(&id, &c->mount_id)) {
 		fs_close(by_process);
 		fs_close(by_mount);
@@ -230,6 +261,27 @@ static void find_host_end(struct container *c)
 		c->host_end, c->no_entry);
 }
 
+#define PROCESS_ENDED  "its first process has ended"
+#define PROCESS_UNSEEN "whether its first process lives cannot be seen"
+
+static enum container_life process_life(const struct container *c)
+{
+	return c->process.pid ? container_process_life(c->config->containers_proc, &c->process) : CONTAINER_LIVES;
+}
+
+static int check_process(const struct container *c, struct err *err)
+{
+	switch (process_life(c)) {
+	case CONTAINER_LIVES:
+		return 0;
+	case CONTAINER_ENDED:
+		return refuse_gone(c, err, PROCESS_ENDED);
+	case CONTAINER_UNKNOWN:
+		break;
+	}
+	return refuse_unseen(c, err, PROCESS_UNSEEN);
+}
+
 static int reach(struct container *c, const char *no_entry, struct err *err)
 {
 	if (!no_entry && find_netns(c, err) < 0)
@@ -238,9 +290,7 @@ static int reach(struct container *c, const char *no_entry, struct err *err)
 		snprintf(c->no_entry, sizeof(c->no_entry), "%s", no_entry);
 	if (!c->inside)
 		find_host_end(c);
-	if (c->process.pid && !container_process_lives(c->config->containers_proc, &c->process))
-		return refuse_gone(c, err, "has just ended");
-	return 0;
+	return check_process(c, err);
 }
 
 /* ---- */
@@ -332,17 +382,35 @@ static const char *what_changed(const struct container *c, const struct containe
 	return NULL;
 }
 
-static const char *what_ended(const struct container *c)
+static enum container_life mount_life(const struct container *c)
 {
-	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
 	struct netns_id id;
 
-	if (c->pidfd >= 0 && poll(&p, 1, 0) > 0)
-		return "its first process has ended";
-	if (c->process.pid && c->pidfd < 0 && !container_process_lives(c->config->containers_proc, &c->process))
-		return "its first process has ended";
-	if (c->mounted && (netns_stat(c->mount, &id) < 0 || !netns_same(&id, &c->mount_id)))
+	if (!c->mounted)
+		return CONTAINER_LIVES;
+	if (netns_stat(c->mount, &id) < 0)
+		return errno == ENOENT ? CONTAINER_ENDED : CONTAINER_UNKNOWN;
+	return netns_same(&id, &c->mount_id) ? CONTAINER_LIVES : CONTAINER_ENDED;
+}
+
+/* NULL: nothing, as far as can be seen; ret_unseen: what cannot, unchanged when all is. */
+static const char *what_ended(const struct container *c, const char **ret_unseen)
+{
+	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+	enum container_life process = CONTAINER_LIVES, mount = mount_life(c);
+
+	if (c->pidfd < 0)
+		process = process_life(c);
+	else if (poll(&p, 1, 0) > 0)
+		process = CONTAINER_ENDED;
+	if (process == CONTAINER_ENDED)
+		return PROCESS_ENDED;
+	if (mount == CONTAINER_ENDED)
 		return "its network namespace was taken down";
+	if (process == CONTAINER_UNKNOWN)
+		*ret_unseen = PROCESS_UNSEEN;
+	else if (mount == CONTAINER_UNKNOWN)
+		*ret_unseen = "the mount of its network namespace cannot be looked at";
 	return NULL;
 }
 
@@ -351,16 +419,18 @@ int container_verify(const struct container *c, struct err *err)
 	const struct container_key key = {.handle = c->entry.handle, .address = ""};
 	struct container_entry now;
 	struct err cause = {0};
-	const char *text = what_ended(c);
+	const char *unseen = NULL, *text = what_ended(c, &unseen);
 	int rc;
 
 	if (text)
 		return refuse_gone(c, err, text);
-	if (c->process.pid && !container_process_lives(c->config->containers_proc, &c->process))
-		return refuse_gone(c, err, "its first process has ended");
+	if (unseen)
+		return refuse_unseen(c, err, unseen);
+	if (check_process(c, err) < 0)
+		return -1;
 	rc = container_store_read(c->config->containers_metadata, true, &key, &now, &cause);
 	if (rc < 0 && cause.code != ERR_NOT_FOUND)
-		return refuse(c, err, ERR_UNAVAILABLE, "records_unreadable", cause.msg);
+		return refuse_unseen(c, err, cause.msg);
 	if (rc <= 0)
 		return refuse_gone(c, err, "the cell has no record of it any more");
 	text = what_changed(c, &now);
@@ -388,8 +458,8 @@ static bool is_settled(const struct stat *st)
 	return written + STAMP_SETTLE_NS < clock_wall_ns();
 }
 
-/* NULL: the store still says the same, or does not say anything for the moment. */
-static const char *look_into_store(struct container *c)
+/* ret_text, ret_unseen: unchanged when the store still says the same. */
+static enum container_look look_into_store(struct container *c, const char **ret_text, const char **ret_unseen)
 {
 	const struct container_key key = {.handle = c->entry.handle, .address = ""};
 	const char *path = c->config->containers_metadata;
@@ -401,26 +471,38 @@ static const char *look_into_store(struct container *c)
 	int rc;
 
 	if (stamped && same_stamp(&st, &c->stamp))
-		return NULL;
+		return CONTAINER_THERE;
 	rc = container_store_read(path, false, &key, &now, &cause);
-	if (rc == 0 || (rc < 0 && cause.code == ERR_NOT_FOUND))
-		return "the cell has no record of it any more";
-	if (rc < 0)
-		return ++c->blind < CONTAINER_BLIND_MAX ? NULL : "the cell's record of it cannot be read";
-	c->blind = 0;
+	if (rc == 0 || (rc < 0 && cause.code == ERR_NOT_FOUND)) {
+		*ret_text = "the cell has no record of it any more";
+		return CONTAINER_GONE;
+	}
+	if (rc < 0) {
+		*ret_unseen = "the cell's record of it cannot be read";
+		return CONTAINER_THERE;
+	}
 	changed = what_changed(c, &now);
 	if (!changed && stamped && is_settled(&st))
 		c->stamp = st;
-	return changed;
+	if (!changed)
+		return CONTAINER_THERE;
+	*ret_text = changed;
+	return c->inside ? CONTAINER_GONE : CONTAINER_OTHER;
 }
 
-bool container_is_gone(struct container *c, char ret_text[CONTAINER_TEXT_MAX])
+enum container_look container_look(struct container *c, char ret_text[CONTAINER_TEXT_MAX])
 {
-	const char *text = what_ended(c);
+	const char *unseen = NULL, *text = what_ended(c, &unseen);
+	enum container_look found = CONTAINER_GONE;
 
 	if (!text)
-		text = look_into_store(c);
+		found = look_into_store(c, &text, &unseen);
+	c->blind = unseen ? c->blind + 1 : 0;
+	if (!text && c->blind >= CONTAINER_BLIND_MAX) {
+		text = unseen;
+		found = CONTAINER_GONE;
+	}
 	if (text)
 		snprintf(ret_text, CONTAINER_TEXT_MAX, "container %s: %s", c->entry.handle, text);
-	return text != NULL;
+	return found;
 }

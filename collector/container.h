@@ -5,7 +5,7 @@
  *
  * Reached by its network namespace, when the process may enter one; else, eth0 only, by the host's end of its veth, s-AAABBBCCCDDD.  That name and
  * the address behind it are given to the next container once this one is gone: so the interface is pinned by its number, and the records are asked again
- * once the device is open (container_verify), and every second (container_is_gone).
+ * once the device is open (container_verify), and every second (container_look).
  *
  * Refusals (err->detail):
  *   unknown_container   404  no entry of this handle or address, or no store
@@ -16,7 +16,8 @@
  *   records_disagree    409  they contradict each other: which container it is cannot be said
  *   host_network        403  its network is the machine's own
  *   needs_entry         403  this device is seen only from inside, and the agent may not enter
- *   records_unreadable  503  the store cannot be read, or is no store */
+ *   records_unreadable  503  the store cannot be read, or is no store; or whether the container lives cannot be seen
+ *   unavailable         503  entering failed for a reason that passes: no descriptors, no memory */
 #ifndef PCAPLINE_COLLECTOR_CONTAINER_H
 #define PCAPLINE_COLLECTOR_CONTAINER_H
 
@@ -29,7 +30,7 @@
 
 #define CONTAINER_LOOK_MS   1000 /* how often a capture looks whether its container is still there */
 #define CONTAINER_TEXT_MAX  200
-#define CONTAINER_BLIND_MAX 30 /* looks in a row that may fail because the store is unreadable */
+#define CONTAINER_BLIND_MAX 30 /* looks in a row that may fail because the store or the process cannot be seen */
 
 struct container;
 
@@ -59,7 +60,12 @@ int container_verify(const struct container *c, struct err *err);
 /* container_fd: readable once its first process has ended; borrowed; -1: that is only seen by looking. */
 int container_fd(const struct container *c);
 
-/* container_is_gone: looks; ret_text: why. */
-bool container_is_gone(struct container *c, char ret_text[CONTAINER_TEXT_MAX]);
+/* container_look: is it still there?  ret_text, unless it is: why not. */
+enum container_look {
+	CONTAINER_THERE, /* as far as can be seen */
+	CONTAINER_GONE,
+	CONTAINER_OTHER, /* gone, and what the host's end carries since the last look may be another container's */
+};
+enum container_look container_look(struct container *c, char ret_text[CONTAINER_TEXT_MAX]);
 
 #endif

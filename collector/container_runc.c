@@ -5,16 +5,20 @@
 #include "common/fs.h"
 #include "common/parse.h"
 
-#include <inttypes.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define PID_MOST       4194304 /* PID_MAX_LIMIT of 64-bit kernels */
-#define START_MOST     9007199254740992.0
-#define STAT_BYTES_MAX 4096u
-#define STAT_STATE     3 /* fields as proc(5) counts them */
-#define STAT_START     22
+#define PID_MOST        4194304 /* PID_MAX_LIMIT of 64-bit kernels */
+#define START_MOST      9007199254740992.0
+#define HOST_PIDS_INODE 4026531836u /* PROC_PID_INIT_INO, the same on every Linux */
+#define STAT_BYTES_MAX  4096u
+#define STAT_STATE      3 /* fields as proc(5) counts them */
+#define STAT_START      22
 
 /* A whole number of 1..most. */
 static bool take_number(const json_t *state, const char *key, double most, uint64_t *ret)
@@ -49,39 +53,67 @@ int container_runc_parse(const void *p, size_t n, const char *handle, struct con
 	return rc;
 }
 
-bool container_process_start(const char *stat, uint64_t *ret)
+int container_process_start(const char *stat, uint64_t *ret)
 {
 	const char *s = strrchr(stat, ')'); /* the name may hold ") 1 2 3" */
 	char text[24];
 	size_t n;
 
-	if (!s || s[1] != ' ' || strchr("ZXx", s[2]))
-		return false;
+	if (!s || s[1] != ' ' || !s[2])
+		return -1;
+	if (strchr("ZXx", s[2]))
+		return 0;
 	s += 2;
 	for (int field = STAT_STATE; field < STAT_START; field++) {
 		s = strchr(s, ' ');
 		if (!s)
-			return false;
+			return -1;
 		s++;
 	}
 	n = strspn(s, "0123456789");
 	if (n == 0 || n >= sizeof(text))
-		return false;
+		return -1;
 	memcpy(text, s, n);
 	text[n] = '\0';
-	return parse_u64(text, 0, UINT64_MAX, ret, NULL) == 0;
+	return parse_u64(text, 0, UINT64_MAX, ret, NULL) == 0 ? 1 : -1;
 }
 
-bool container_process_lives(const char *proc, const struct container_process *p)
+/* The kernel writes it whole at the first read.  -1 with errno. */
+static int read_stat(const char *path, char ret[STAT_BYTES_MAX])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), failed;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, ret, STAT_BYTES_MAX - 1);
+	failed = errno;
+	fs_close(fd);
+	errno = failed;
+	if (n < 0)
+		return -1;
+	ret[n] = '\0';
+	return 0;
+}
+
+enum container_life container_process_life(const char *proc, const struct container_process *p)
 {
 	char *path = fs_path("%s/%d/stat", proc, (int)p->pid);
-	char *text = path ? fs_read_text(path, STAT_BYTES_MAX, NULL) : NULL;
+	char text[STAT_BYTES_MAX];
 	uint64_t start = 0;
-	bool lives = text && container_process_start(text, &start) && start == p->start;
+	int rc, failed;
 
-	free(text);
+	if (!path)
+		return CONTAINER_UNKNOWN;
+	rc = read_stat(path, text);
+	failed = errno;
 	free(path);
-	return lives;
+	if (rc < 0)
+		return failed == ENOENT || failed == ESRCH ? CONTAINER_ENDED : CONTAINER_UNKNOWN;
+	rc = container_process_start(text, &start);
+	if (rc < 0)
+		return CONTAINER_UNKNOWN;
+	return rc > 0 && start == p->start ? CONTAINER_LIVES : CONTAINER_ENDED;
 }
 
 static int read_state(const char *root, const char *handle, struct container_process *ret, struct err *err)
@@ -104,11 +136,35 @@ static int read_state(const char *root, const char *handle, struct container_pro
 	return rc;
 }
 
+/* One root's answer: 1: it lives, 0: nothing is known there. */
+static int look_in_root(
+	const char *root, const char *proc, const char *handle, struct container_process *ret, struct err *err)
+{
+	struct err cause = {0};
+
+	if (read_state(root, handle, ret, &cause) < 0)
+		return cause.code == ERR_NOT_FOUND ? 0 : err_set(err, cause.code, "%s", cause.msg);
+	switch (container_process_life(proc, ret)) {
+	case CONTAINER_LIVES:
+		return 1;
+	case CONTAINER_ENDED:
+		return err_set(err, ERR_STATE, "process %d of the container has ended", (int)ret->pid);
+	case CONTAINER_UNKNOWN:
+		break;
+	}
+	return err_set(err, ERR_UNAVAILABLE, "whether process %d of the container lives cannot be seen", (int)ret->pid);
+}
+
+/* Of what several roots say: that there may be one that lives before that one has ended, and both before what could not be read. */
+static int weight(enum err_code code)
+{
+	return code == ERR_UNAVAILABLE ? 2 : code == ERR_STATE ? 1 : 0;
+}
+
 int container_runc_find(const struct config_list *roots, const char *proc, const char *handle,
 	struct container_process *ret, struct err *err)
 {
 	struct err cause = {0};
-	int rc = 0;
 
 	*ret = (struct container_process){0};
 	if (!container_handle_is_valid(handle))
@@ -116,20 +172,21 @@ int container_runc_find(const struct config_list *roots, const char *proc, const
 	for (size_t i = 0; i < roots->n; i++) {
 		struct container_process p = {0};
 		struct err e = {0};
+		int rc = look_in_root(roots->items[i], proc, handle, &p, &e);
 
-		if (read_state(roots->items[i], handle, &p, &e) < 0) {
-			if (e.code == ERR_NOT_FOUND || cause.code == ERR_STATE)
-				continue;
-			cause = e;
-		} else if (container_process_lives(proc, &p)) {
+		if (rc > 0) {
 			*ret = p;
 			return 1;
-		} else {
-			err_set(&cause, ERR_STATE, "process %d of the container has ended", (int)p.pid);
 		}
-		rc = -1;
+		if (rc < 0 && (cause.code == ERR_NONE || weight(e.code) > weight(cause.code)))
+			cause = e;
 	}
-	if (rc < 0)
-		err_set(err, cause.code, "%s", cause.msg);
-	return rc;
+	return cause.code == ERR_NONE ? 0 : err_set(err, cause.code, "%s", cause.msg);
+}
+
+bool container_proc_is_host(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) < 0 || st.st_ino == HOST_PIDS_INODE;
 }

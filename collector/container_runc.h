@@ -20,15 +20,19 @@ struct container_process {
 /* container_runc_parse: a state.json of this handle.  -1: ERR_INPUT. */
 int container_runc_parse(const void *p, size_t n, const char *handle, struct container_process *ret, struct err *err);
 
-/* container_process_start: field 22 from the text of a stat file, whose second field may hold anything.  false: no such text, or the process
- * has ended (zombies have no network any more). */
-bool container_process_start(const char *stat, uint64_t *ret);
+/* container_process_start: field 22 from the text of a stat file, whose second field may hold anything.  1: ret is it, 0: the process has ended
+ * (zombies have no network any more), -1: no such text. */
+int container_process_start(const char *stat, uint64_t *ret);
 
-bool container_process_lives(const char *proc, const struct container_process *p);
+enum container_life { CONTAINER_LIVES, CONTAINER_ENDED, CONTAINER_UNKNOWN /* one cannot look */ };
+enum container_life container_process_life(const char *proc, const struct container_process *p);
 
 /* container_runc_find: through all roots.  1: ret is a process that lives, 0: no root knows the handle, -1: ERR_STATE: known, and its process is gone;
- * ERR_PERM or other: a state is there and could not be read.  handle must be valid (container_store.h). */
+ * ERR_UNAVAILABLE: known, and whether its process lives cannot be seen; ERR_PERM or other: a state is there and could not be read.  handle must be valid (container_store.h). */
 int container_runc_find(const struct config_list *roots, const char *proc, const char *handle,
 	struct container_process *ret, struct err *err);
+
+/* container_proc_is_host: do numbers of processes mean here what they mean to runc?  Not in a process namespace other than the machine's first. */
+bool container_proc_is_host(void);
 
 #endif

@@ -128,15 +128,19 @@ static int find(json_t *store, const struct container_key *key, struct container
 int container_store_parse(
 	const void *p, size_t n, const struct container_key *key, struct container_entry *ret, struct err *err)
 {
+	struct err cause = {0};
 	json_t *store;
 	int rc;
 
 	*ret = (struct container_entry){0};
 	if (n == 0)
 		return 0;
-	store = json_in_parse(p, n, err);
+	store = json_in_parse(p, n, &cause);
+	/* A parser's words hold an excerpt, and that is anybody's. */
+	if (!store && cause.code == ERR_INPUT)
+		return err_set(err, ERR_INPUT, "is half written, or no store");
 	if (!store)
-		return -1;
+		return err_set(err, cause.code, "%s", cause.msg);
 	if (json_is_object(store))
 		rc = find(store, key, ret, err);
 	else

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +26,15 @@
 
 /* The first byte of the child's answer. */
 enum answer { ANSWER_PROGRAM = 'p', ANSWER_REFUSED = 'r' };
+
+/* What reads a stranger's text holds no capability of the agent's.  libcap-ng is no function for after a fork. */
+static int give_up_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	return (int)syscall(SYS_capset, &header, none);
+}
 
 /* The child of a process with threads may use little of libc.  malloc is made for it (glibc puts its locks in order), and a lock that
  * another thread held inside the resolver at the fork costs this one try its time limit, nothing more. */
@@ -36,7 +47,7 @@ static _Noreturn void child(int fd, pcap_t *pcap, const char *text, bpf_u_int32 
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setrlimit(RLIMIT_CPU, &cpu) < 0)
 		_exit(1);
-	if (dup2(fd, CHILD_FD) < 0 || close_range(CHILD_FD + 1, UINT_MAX, 0) < 0)
+	if (dup2(fd, CHILD_FD) < 0 || close_range(CHILD_FD + 1, UINT_MAX, 0) < 0 || give_up_capabilities() < 0)
 		_exit(1);
 	if (pcap_compile(pcap, &p, text, 1, netmask) == 0) {
 		if (fs_write_all(CHILD_FD, &kind, 1, NULL) < 0 ||

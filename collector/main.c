@@ -15,8 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOW_PORT_END 1024
-
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
@@ -113,11 +111,7 @@ static void log_ready(const struct agent *a, const struct config_agent *config)
  * threads keep the privileges of the time when they were started. */
 static int run(const struct config_agent *config, const struct tls_files *tls, struct err *err)
 {
-	const struct privileges_options privileges = {
-		.run_as = config->run_as,
-		.containers = config_agent_may_enter(config),
-		.low_port = config->listen_port > 0 && config->listen_port < LOW_PORT_END,
-	};
+	const struct privileges_options privileges = privileges_wanted(config);
 	struct agent *agent;
 	sigset_t signals;
 	int sig = 0;
@@ -161,6 +155,7 @@ int main(int argc, char **argv)
 	}
 	if (config_agent_load(args.config_path, &config, &err) < 0)
 		goto out;
+	agent_see_processes(&config);
 	if (log_level_parse(config.log_level, &level) == 0)
 		log_init("pcap-agent", level);
 	if (tls_files_load(&tls, config.tls_certificate, config.tls_private_key, config.tls_client_ca, &err) < 0) {

@@ -70,6 +70,12 @@ int netns_open(const char *path, struct netns_id *ret_id, struct err *err)
 	return fd;
 }
 
+/* ENOSYS: so some filters of system calls refuse. */
+static bool is_refusal(int errnum)
+{
+	return errnum == EPERM || errnum == EACCES || errnum == ENOSYS;
+}
+
 static int enter(const struct work *w)
 {
 	struct netns_id own, now;
@@ -79,8 +85,11 @@ static int enter(const struct work *w)
 	if (netns_same(&own, &w->id))
 		return err_set(w->err, ERR_STATE, "its network namespace is the one of this machine");
 	if (setns(w->fd, CLONE_NEWNET) < 0) {
-		err_set(w->err, ERR_PERM, "entering its network namespace: %s", strerror(errno));
-		return err_detail(w->err, "needs_entry");
+		const bool refused = is_refusal(errno);
+
+		err_set(w->err, refused ? ERR_PERM : ERR_UNAVAILABLE, "entering its network namespace: %s",
+			strerror(errno));
+		return refused ? err_detail(w->err, "needs_entry") : -1;
 	}
 	if (netns_own(&now, w->err) < 0)
 		return -1;
@@ -117,10 +126,10 @@ int netns_run(int fd, int (*fn)(void *ctx, struct err *err), void *ctx, struct e
 
 static void *enter_own(void *arg)
 {
-	bool *ret = arg;
+	bool *ret_refused = arg;
 	int fd = open(OWN_PATH, O_RDONLY | O_CLOEXEC);
 
-	*ret = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+	*ret_refused = (fd < 0 || setns(fd, CLONE_NEWNET) < 0) && is_refusal(errno);
 	fs_close(fd);
 	return NULL;
 }
@@ -128,9 +137,9 @@ static void *enter_own(void *arg)
 bool netns_can_enter(void)
 {
 	pthread_t thread;
-	bool can = false;
+	bool refused = false;
 
-	if (pthread_create(&thread, NULL, enter_own, &can) == 0)
+	if (pthread_create(&thread, NULL, enter_own, &refused) == 0)
 		pthread_join(thread, NULL);
-	return can;
+	return !refused;
 }

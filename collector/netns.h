@@ -23,14 +23,15 @@ int netns_own(struct netns_id *ret, struct err *err); /* of the calling thread *
  * -1: as open says; ERR_INPUT: what is there is no network namespace, such as the empty file that shows where the mount is not seen. */
 int netns_open(const char *path, struct netns_id *ret_id, struct err *err);
 
-/* netns_stat: the same without a descriptor: 0, or -1 also when nothing is there. */
+/* netns_stat: the same without a descriptor: 0, or -1 with errno as stat leaves it. */
 int netns_stat(const char *path, struct netns_id *ret);
 
-/* netns_run: fn in the namespace of fd, and what it returns.  -1 when the way there failed: ERR_PERM with detail "needs_entry": we may not (EPERM), or
- * ERR_STATE, when it is the namespace in which we are already. */
+/* netns_run: fn in the namespace of fd, and what it returns.  -1 when the way there failed: ERR_PERM with detail "needs_entry": we may not;
+ * ERR_STATE: it is the namespace in which we are already; others, ERR_UNAVAILABLE mostly: not now, for want of memory, say. */
 int netns_run(int fd, int (*fn)(void *ctx, struct err *err), void *ctx, struct err *err);
 
-/* netns_can_enter: is this process allowed to enter namespaces at all?  Tried with its own. */
+/* netns_can_enter: false: this process is not allowed to enter namespaces at all.  Tried with its own; what fails for another reason may work
+ * the next time. */
 bool netns_can_enter(void);
 
 #endif

@@ -23,6 +23,7 @@
 #endif
 
 #define PASSWD_BYTES 16384
+#define LOW_PORT_END 1024
 
 static const struct {
 	unsigned capability;
@@ -33,6 +34,33 @@ static const struct {
 	{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"},
 };
 #define FOR_CONTAINERS_N (sizeof(for_containers) / sizeof(for_containers[0]))
+
+static bool is_wanted(const struct privileges_options *o, unsigned capability)
+{
+	switch (capability) {
+	case CAP_SYS_ADMIN:
+		return o->enter;
+	case CAP_SYS_PTRACE:
+		return o->processes;
+	case CAP_DAC_READ_SEARCH:
+		return o->containers;
+	default:
+		return false;
+	}
+}
+
+struct privileges_options privileges_wanted(const struct config_agent *config)
+{
+	const bool enter = config_agent_may_enter(config);
+
+	return (struct privileges_options){
+		.run_as = config->run_as,
+		.low_port = config->listen_port > 0 && config->listen_port < LOW_PORT_END,
+		.containers = config_agent_offers(config, "container"),
+		.enter = enter,
+		.processes = enter && *config->containers_proc,
+	};
+}
 
 struct account {
 	uid_t uid;
@@ -78,7 +106,8 @@ static int choose_capabilities(const struct privileges_options *o, struct err *e
 	raw = capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
 	bind = capng_have_capability(CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
 	for (size_t i = 0; i < FOR_CONTAINERS_N; i++)
-		has[i] = o->containers && capng_have_capability(CAPNG_PERMITTED, for_containers[i].capability);
+		has[i] = is_wanted(o, for_containers[i].capability) &&
+			 capng_have_capability(CAPNG_PERMITTED, for_containers[i].capability);
 	if (!raw)
 		return err_set(err, ERR_PERM,
 			"missing capability CAP_NET_RAW, without which nothing can be captured (start as root, or with "
@@ -150,7 +179,7 @@ int privileges_drop(const struct privileges_options *o, struct err *err)
 	return close_doors(err);
 }
 
-char *privileges_missing(char *ret, size_t size)
+char *privileges_missing(const struct privileges_options *o, char *ret, size_t size)
 {
 	const bool known = capng_get_caps_process() == 0;
 	size_t n = 0;
@@ -158,6 +187,8 @@ char *privileges_missing(char *ret, size_t size)
 	if (size > 0)
 		ret[0] = '\0';
 	for (size_t i = 0; i < FOR_CONTAINERS_N; i++) {
+		if (!is_wanted(o, for_containers[i].capability))
+			continue;
 		if (known && capng_have_capability(CAPNG_EFFECTIVE, for_containers[i].capability))
 			continue;
 		if (n < size)

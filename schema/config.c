@@ -52,6 +52,7 @@ static cyaml_schema_field_t shape_key(const struct config_key *k, size_t i)
 		f.value.type = CYAML_SEQUENCE;
 		f.value.data_size = sizeof(char *);
 		f.value.sequence.entry = &list_entry;
+		f.value.sequence.min = 1; /* what is left out has a meaning of its own, and nobody writes [] for that */
 		f.value.sequence.max = CONFIG_LIST_MAX;
 	} else {
 		f.data_offset += offsetof(struct slot, text);

@@ -24,7 +24,7 @@ enum config_type {
 	CONFIG_DURATION, /* uint64_t milliseconds */
 	CONFIG_BOOL,     /* bool */
 	CONFIG_CHOICE,   /* char *: one of the words in `choices`, separated by '|' */
-	CONFIG_LIST,     /* struct config_list: empty unless given */
+	CONFIG_LIST,     /* struct config_list: empty unless given; a given one must not be */
 };
 
 struct config_list {

@@ -128,6 +128,18 @@ static int check_targets(const struct config_list *l, struct err *err)
 	return 0;
 }
 
+static int check_workloads(const struct config_list *l, struct err *err)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const char *word = l->items[i];
+
+		if (strcmp(word, "app") != 0 && strcmp(word, "task") != 0 && strcmp(word, "staging") != 0)
+			return err_set(err, ERR_INPUT,
+				"containers.workloads[%zu]: \"%s\" is none of app, task, staging", i, word);
+	}
+	return 0;
+}
+
 static int check_path(const char *key, const char *path, struct err *err)
 {
 	if (path[0] == '/')
@@ -151,7 +163,9 @@ static int check_all(const struct config_agent *c, struct err *err)
 {
 	if (check_rate(c->rate_max, err) < 0 || check_address(c->listen_address, err) < 0)
 		return -1;
-	return check_targets(&c->targets, err) < 0 ? -1 : check_paths(c, err);
+	if (check_targets(&c->targets, err) < 0 || check_workloads(&c->containers_workloads, err) < 0)
+		return -1;
+	return check_paths(c, err);
 }
 
 bool config_agent_offers(const struct config_agent *c, const char *target)
@@ -172,6 +186,7 @@ int config_agent_load(const char *path, struct config_agent *ret, struct err *er
 {
 	if (config_load(path, config_agent_keys, config_agent_keys_n, ret, err) < 0)
 		return -1;
+	ret->targets_given = ret->targets.n > 0;
 	if (default_lists(ret, err) == 0 && check_all(ret, err) == 0)
 		return 0;
 	config_agent_done(ret);

@@ -15,6 +15,7 @@ struct config_agent {
 	char *log_level;       /* log_level "info" debug|info|warning|error */
 	char *instance;        /* instance "": who this machine is, see agent_target.instance */
 	struct config_list targets; /* targets [host]: host, container */
+	bool targets_given;         /* somebody decided that */
 	uint64_t captures_max;      /* limits.captures 16, 1..1024 */
 	uint64_t connections_max;   /* limits.connections 128, 4..4096 */
 	uint64_t duration_max_ms;   /* limits.duration "24h", 1s..7d: no capture runs longer */
@@ -29,7 +30,7 @@ struct config_agent {
 	struct config_list containers_runc_roots; /* containers.runc_roots: folders of <handle>/state.json */
 	char *containers_netns;                   /* containers.netns: folder of the mounts of network namespaces */
 	char *containers_proc;                    /* containers.proc "/proc"; "" : not seen */
-	struct config_list containers_workloads;  /* containers.workloads [app] */
+	struct config_list containers_workloads;  /* containers.workloads [app]: app, task, staging */
 	char *containers_enter;                   /* containers.enter "auto" auto|never */
 };
 

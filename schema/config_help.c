@@ -83,7 +83,7 @@ static void help_key(const struct config_key *k, FILE *out)
 	if (!k->default_text && k->type != CONFIG_LIST)
 		fprintf(out, "; required\n%s#%s: \"\"\n", indent, k->key);
 	else if (k->type == CONFIG_LIST)
-		fprintf(out, "\n%s%s: []\n", indent, k->key);
+		fprintf(out, "\n%s#%s: []\n", indent, k->key);
 	else if (k->type == CONFIG_TEXT)
 		fprintf(out, "\n%s%s: \"%s\"\n", indent, k->key, k->default_text);
 	else

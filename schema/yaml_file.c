@@ -241,7 +241,17 @@ static int refuse_expected(const struct yaml_log *log, const char *what, struct 
 	return refuse(log, "expected a single value", "", "", log->line, err);
 }
 
-static int log_to_err(const struct yaml_log *log, cyaml_err_t code, const char *text, struct err *err)
+/* The place is where the first entry would be. */
+static int refuse_empty_list(struct yaml_log *log, struct err *err)
+{
+	char *entry = strrchr(log->path, '[');
+
+	if (entry)
+		*entry = '\0';
+	return refuse(log, "an empty list: leave it out, or name some,", "", "", log->line, err);
+}
+
+static int log_to_err(struct yaml_log *log, cyaml_err_t code, const char *text, struct err *err)
 {
 	struct yaml_log outer = log_outer(log);
 	const char *key;
@@ -254,6 +264,8 @@ static int log_to_err(const struct yaml_log *log, cyaml_err_t code, const char *
 		return refuse(&outer, "key \"", key, "\" stands twice", key_line(text, key, log), err);
 	if ((key = cause_after(log, "Missing required mapping field: ")))
 		return refuse(&outer, "key \"", key, "\" is missing", log->line, err);
+	if (cause_after(log, "Insufficient entries "))
+		return refuse_empty_list(log, err);
 	if ((key = cause_after(log, "Expecting ")))
 		return refuse_expected(log, key, err);
 	return refuse(log, log->cause[0] ? log->cause : cyaml_strerror(code), "", "", log->line, err);

@@ -203,6 +203,9 @@ def test_only_what_the_records_say(cell):
     for handle in ("../" * 8 + "etc/passwd", "../" + c.handle, c.handle.upper(), "a" * 500, "", c.handle + "/", c.handle[:27]):
         refused(ask(handle=handle), 400, "input", "target.handle")
     refused(ask(handle=None, address="10.255.255.9"), 404, "unknown_container", "10.255.255.9")
+    live = cell.capture(None, target=cell.target(other, app=app, handle=None, address=other.ip))
+    refused(live, 403, "other_app", other.ip, app)
+    assert other.handle not in live.error["message"]
     refused(cell.capture(None, target={"type": "host"}), 403, "target_not_offered")
     assert cell.agent.captures() == 0
     # ... and what is right is taken: the index when it is not told, the address in place of the handle
@@ -259,7 +262,9 @@ def test_store_that_is_being_written(cell):
         assert live.status == 200, live.error
         stop(cell, live)
     cell.metadata.write_bytes(whole[:-1])
-    refused(cell.capture(c), 503, "records_unreadable", "store.json")
+    live = cell.capture(c)
+    refused(live, 503, "records_unreadable", "store.json", "half written")
+    assert c.app not in live.error["message"]
     cell.metadata.unlink()
     refused(cell.capture(c), 404, "unknown_container", c.handle, "no metadata store")
     runs.wait_end()
@@ -291,7 +296,9 @@ def test_host_end_shows_eth0(outside):
     for device in ("lo", "any", "eth1"):
         refused(outside.capture(c, device), 403, "needs_entry", c.handle, device, "CAP_SYS_ADMIN", "containers.enter")
     assert outside.agent.info()["enters"] is False
-    assert outside.agent.process.poll() is None and "sys_admin" not in outside.agent.logged("agent.ready")[0]["data"]["capabilities"]
+    assert outside.agent.process.poll() is None
+    assert outside.agent.logged("agent.ready")[0]["data"]["capabilities"] == "dac_read_search, net_raw"
+    assert "missing" not in outside.agent.logged("agent.containers")[0]["data"]
 
 
 def test_address_and_name_that_another_container_took_over(outside):
@@ -313,6 +320,18 @@ def test_address_and_name_that_another_container_took_over(outside):
     refused(outside.capture(old), 409, "container_gone" if not outside.entries else "records_disagree")
     refused(outside.capture(new), 409, "records_disagree", new.handle)
     refused(outside.capture(None, target=outside.target(new, handle=None, address=new.ip)), 409, "records_disagree", new.ip)
+
+
+def test_record_that_is_another_app_s_ends_the_capture(cells):  # noqa: F811
+    """An agent that stayed root reads the store, though it enters nothing."""
+    cell = cells(config={"containers": {"enter": "never"}})
+    c = cell.container(new_app(), 0)
+    live = cell.capture(c)
+    assert live.status == 200, live.error
+    cell.entries[c.handle]["metadata"]["app_id"] = new_app()
+    cell.write_store()
+    live.wait_end()
+    assert not live.broken and "another one now" in last_comment(live)
 
 
 def test_veth_that_goes_ends_the_capture(outside):
@@ -344,6 +363,34 @@ def test_agent_without_capabilities(cells):  # noqa: F811
     c.remove()
     live.wait_end()
     assert "container_gone" in last_comment(live)
+
+
+def test_process_namespace_of_its_own(cells):  # noqa: F811
+    """Then /proc is not the one that runc's states speak of, and that is said.  The mount serves."""
+    cell = cells(start=False)
+    argv = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *cell.agent.argv()]
+    cell.agent.config_path.write_text(json.dumps(cell.agent.config))  # which is YAML
+    process = subprocess.Popen(cell.ns.command(argv), stderr=subprocess.PIPE, text=True, env=cell.net.session.env())
+    try:
+        said = {}
+        while "agent.ready" not in said:
+            line = json.loads(process.stderr.readline())
+            said[line["event"]] = line
+    finally:
+        process.kill()
+        process.communicate()
+    data = said["agent.containers"]["data"]
+    assert said["agent.containers"]["level"] == "info" and data["enters"] is True and "process namespace" in data["processes"]
+    assert "sys_ptrace" not in said["agent.ready"]["data"]["capabilities"]
+
+
+def test_cell_whose_agent_was_not_told(cells):  # noqa: F811
+    cell = cells(start=False)
+    del cell.agent.config["targets"]
+    cell.agent.start()
+    said = cell.agent.logged("agent.looks_like_a_cell")
+    assert [line["level"] for line in said] == ["warning"] and "targets" in said[0]["data"]["text"]
+    assert cell.agent.info()["targets"] == ["host"]
 
 
 def test_placeholder_of_a_mount_that_is_not_seen(cells):  # noqa: F811

@@ -144,6 +144,7 @@ static void refusals_name_key_value_and_line(void **state)
 		{"one: {must: x, colour: red|green}\n", "one.colour: \"red|green\" is none of red|green|blue"},
 		{"one: {must: x, colour: ''}\n", "one.colour: \"\" is none of red|green|blue"},
 		{"one: {must: x, names: [a, '']}\n", "one.names: entry 2: must not be empty"},
+		{"one: {must: x, names: []}\n", "an empty list: leave it out, or name some, in one.names (line 1)"},
 		{"one: {must: x, names: [abcdef]}\n", "one.names: entry 1: 6 bytes are not within 1..5"},
 		/* keys */
 		{MUST "three: 1\n", "unexpected key \"three\" (line 2)"},
@@ -273,7 +274,7 @@ static void help_names_all_of_a_key(void **state)
 				  "\none:\n"
 				  "  # Needed for all; required\n  #must: \"\"\n"
 				  "  # A colour (red|green|blue)\n  colour: red\n"
-				  "  # Names (a list)\n  names: []\n"
+				  "  # Names (a list)\n  #names: []\n"
 				  "\ntwo:\n"
 				  "  # How many (1..10 things)\n  count: 5\n"
 				  "  # How much (1KiB..1MiB)\n  bytes: 64KiB\n"
@@ -389,7 +390,8 @@ static void the_agent_of_a_cell(void **state)
 		const char *text, *says; /* NULL: taken */
 		bool host, container, enter;
 	} rows[] = {
-		{"targets: []", NULL, true, false, false},
+		{"targets: []", "an empty list: leave it out, or name some, in targets (line 2)", false, false, false},
+		{"targets:\n- host", NULL, true, false, false},
 		{"targets: [container]", NULL, false, true, true},
 		{"targets: [host, container]\ncontainers: {enter: never}", NULL, true, true, false},
 		{"targets: [host]\ncontainers: {enter: auto}", NULL, true, false, false},
@@ -404,6 +406,15 @@ static void the_agent_of_a_cell(void **state)
 		{"containers: {proc: ''}", NULL, true, false, false},
 		{"containers: {runc_roots: [/a, b]}", "containers.runc_roots: \"b\" is not an absolute path", false,
 			false, false},
+		{"containers: {runc_roots: []}",
+			"an empty list: leave it out, or name some, in containers.runc_roots (line 2)", false, false,
+			false},
+		{"containers: {workloads: []}",
+			"an empty list: leave it out, or name some, in containers.workloads (line 2)", false, false,
+			false},
+		{"containers: {workloads: [task, staging, app]}", NULL, true, false, false},
+		{"containers: {workloads: [app, apps]}",
+			"containers.workloads[1]: \"apps\" is none of app, task, staging", false, false, false},
 		{"containers: {runc_roots: ['']}", "containers.runc_roots", false, false, false},
 	};
 	const struct temp_file *t = *state;
@@ -424,6 +435,7 @@ static void the_agent_of_a_cell(void **state)
 		assert_true(config_agent_offers(&c, "host") == rows[i].host);
 		assert_true(config_agent_offers(&c, "container") == rows[i].container);
 		assert_true(config_agent_may_enter(&c) == rows[i].enter);
+		assert_true(c.targets_given == (strncmp(rows[i].text, "targets", 7) == 0));
 		config_agent_done(&c);
 	}
 }

@@ -74,31 +74,31 @@ static void test_start_of_a_process(void **state)
 #define FIELDS_4_TO_21 "1 1 1 0 -1 4194560 900 0 0 0 1 2 0 0 20 0 1 0"
 	static const struct {
 		const char *stat;
-		bool good;
+		int rc;
 		uint64_t start;
 	} rows[] = {
-		{"42 (sleep) S " FIELDS_4_TO_21 " 9917342 8192 100\n", true, 9917342},
-		{"42 (a) b (c) S 1) R " FIELDS_4_TO_21 " 7 8192\n", true, 7},
-		{"42 () S " FIELDS_4_TO_21 " 18446744073709551615 0", true, UINT64_MAX},
-		{"42 (sleep) Z " FIELDS_4_TO_21 " 9917342 0 0\n", false, 0},
-		{"42 (sleep) X " FIELDS_4_TO_21 " 9917342 0 0\n", false, 0},
-		{"42 (sleep) S " FIELDS_4_TO_21 " 99999999999999999999999999 0\n", false, 0},
-		{"42 (sleep) S " FIELDS_4_TO_21 " -7 0\n", false, 0},
-		{"42 (sleep) S " FIELDS_4_TO_21, false, 0},
-		{"42 (sleep) S " FIELDS_4_TO_21 " ", false, 0},
-		{"42 (sleep)", false, 0},
-		{"42 (sleep) ", false, 0},
-		{"42 sleep S 1 2 3", false, 0},
-		{"", false, 0},
+		{"42 (sleep) S " FIELDS_4_TO_21 " 9917342 8192 100\n", 1, 9917342},
+		{"42 (a) b (c) S 1) R " FIELDS_4_TO_21 " 7 8192\n", 1, 7},
+		{"42 () S " FIELDS_4_TO_21 " 18446744073709551615 0", 1, UINT64_MAX},
+		{"42 (sleep) Z " FIELDS_4_TO_21 " 9917342 0 0\n", 0, 0},
+		{"42 (sleep) X " FIELDS_4_TO_21 " 9917342 0 0\n", 0, 0},
+		{"42 (sleep) S " FIELDS_4_TO_21 " 99999999999999999999999999 0\n", -1, 0},
+		{"42 (sleep) S " FIELDS_4_TO_21 " -7 0\n", -1, 0},
+		{"42 (sleep) S " FIELDS_4_TO_21, -1, 0},
+		{"42 (sleep) S " FIELDS_4_TO_21 " ", -1, 0},
+		{"42 (sleep)", -1, 0},
+		{"42 (sleep) ", -1, 0},
+		{"42 sleep S 1 2 3", -1, 0},
+		{"", -1, 0},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t start = 0;
 
-		if (container_process_start(rows[i].stat, &start) != rows[i].good)
+		if (container_process_start(rows[i].stat, &start) != rows[i].rc)
 			fail_msg("%s", rows[i].stat);
-		if (rows[i].good)
+		if (rows[i].rc > 0)
 			assert_true(start == rows[i].start);
 	}
 }
@@ -121,7 +121,7 @@ static uint64_t start_of(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	text = fs_read_text(path, 4096, NULL);
 	assert_non_null(text);
-	assert_true(container_process_start(text, &start));
+	assert_int_equal(container_process_start(text, &start), 1);
 	free(text);
 	return start;
 }
@@ -213,6 +213,33 @@ static void test_zombies_have_ended(void **state)
 	assert_int_equal(find(f, &p, &err), -1);
 }
 
+/* What cannot be looked at has not ended: a folder of processes where files stand in for the kernel's. */
+static void test_cannot_look_is_no_end(void **state)
+{
+	const struct fixture *f = *state;
+	struct container_process p = {.pid = 42, .start = 7};
+	char proc[256], path[300];
+	struct err err = {0};
+
+	snprintf(proc, sizeof(proc), "%s/proc", f->t.dir);
+	snprintf(path, sizeof(path), "%s/42/stat", proc);
+	assert_int_equal(container_process_life(proc, &p), CONTAINER_ENDED);
+	assert_int_equal(fs_mkdir_p(path, 0700, NULL), 0); /* EISDIR */
+	assert_int_equal(container_process_life(proc, &p), CONTAINER_UNKNOWN);
+	write_state(f, 0, &p);
+	assert_int_equal(container_runc_find(&f->list, proc, HANDLE, &p, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	p = (struct container_process){.pid = 42, .start = 7};
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(fs_write_new(path, "42 (", 4, 0600, NULL), 0);
+	assert_int_equal(container_process_life(proc, &p), CONTAINER_UNKNOWN);
+	/* ... and one that has ended in the other root does not outweigh it */
+	p.pid = 43;
+	write_state(f, 1, &p);
+	assert_int_equal(container_runc_find(&f->list, proc, HANDLE, &p, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_start_of_a_process),
 		cmocka_unit_test_setup_teardown(test_both_roots, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zombies_have_ended, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cannot_look_is_no_end, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,11 @@ static void test_what_is_no_store(void **state)
 		if (look(texts[i], HANDLE, "", &e, &err) != -1 || err.code != ERR_INPUT)
 			fail_msg("%s: %s", texts[i], err.msg);
 	}
+	/* What a parser quotes is another app's. */
+	assert_int_equal(look("{\"x\":{\"app_id\":\"secret\"", HANDLE, "", &e, &err), -1);
+	assert_null(strstr(err.msg, "secret"));
+	assert_int_equal(look("{\"x\":secret}", HANDLE, "", &e, &err), -1);
+	assert_string_equal(err.msg, "is half written, or no store");
 }
 
 /* A key of the file becomes part of a path when an address led to it. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,6 +161,30 @@ static void test_without_the_right(void **state)
 	other_done(&o);
 }
 
+/* In a child, for the limit stays. */
+static void test_want_of_descriptors_is_no_refusal(void **state)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		const struct rlimit few = {3, 3};
+		struct netns_id id;
+		struct err err = {0};
+
+		if (setrlimit(RLIMIT_NOFILE, &few) < 0 || netns_open("/proc/self/ns/net", &id, &err) >= 0)
+			_exit(1);
+		if (err.code == ERR_PERM || err.code == ERR_NOT_FOUND || err.code == ERR_INPUT)
+			_exit(2);
+		_exit(netns_can_enter() ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_own_namespace_is_not_entered),
 		cmocka_unit_test(test_what_is_no_network_namespace),
 		cmocka_unit_test(test_without_the_right),
+		cmocka_unit_test(test_want_of_descriptors_is_no_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

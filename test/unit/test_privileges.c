@@ -82,10 +82,10 @@ static int drop_with_low_port(void)
 
 static int drop_for_containers(void)
 {
-	const struct privileges_options o = {.run_as = SOMEBODY, .containers = true};
+	const struct privileges_options o = {.run_as = SOMEBODY, .containers = true, .enter = true, .processes = true};
 	char missing[128];
 
-	if (privileges_drop(&o, NULL) < 0 || *privileges_missing(missing, sizeof(missing)))
+	if (privileges_drop(&o, NULL) < 0 || *privileges_missing(&o, missing, sizeof(missing)))
 		return WRONG_RESULT;
 	return check_dropped(FOR_CONTAINERS);
 }
@@ -93,17 +93,68 @@ static int drop_for_containers(void)
 /* Root of an unprivileged job: what it does not have it does without, and says so. */
 static int drop_for_containers_with_less(void)
 {
-	const struct privileges_options o = {.run_as = "", .containers = true};
+	const struct privileges_options o = {.run_as = "", .containers = true, .enter = true, .processes = true};
 	char missing[128], little[8];
 
 	capng_get_caps_process();
 	capng_updatev(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_ADMIN, CAP_SYS_PTRACE, -1);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || privileges_drop(&o, NULL) < 0)
 		return WRONG_RESULT;
-	if (strcmp(privileges_missing(missing, sizeof(missing)), "CAP_SYS_ADMIN, CAP_SYS_PTRACE") != 0 ||
-		strcmp(privileges_missing(little, sizeof(little)), "CAP_SYS") != 0)
+	if (strcmp(privileges_missing(&o, missing, sizeof(missing)), "CAP_SYS_ADMIN, CAP_SYS_PTRACE") != 0 ||
+		strcmp(privileges_missing(&o, little, sizeof(little)), "CAP_SYS") != 0)
 		return WRONG_TEXT;
 	return check_dropped("dac_read_search, net_raw");
+}
+
+/* Reading the records takes one of them, entering without processes two. */
+static int drop_for_records_alone(void)
+{
+	const struct privileges_options o = {.run_as = SOMEBODY, .containers = true};
+	char missing[128];
+
+	if (privileges_drop(&o, NULL) < 0 || *privileges_missing(&o, missing, sizeof(missing)))
+		return WRONG_RESULT;
+	return check_dropped("dac_read_search, net_raw");
+}
+
+static int drop_for_mounts(void)
+{
+	const struct privileges_options o = {.run_as = "", .containers = true, .enter = true};
+	char missing[128];
+
+	if (privileges_drop(&o, NULL) < 0 || *privileges_missing(&o, missing, sizeof(missing)))
+		return WRONG_RESULT;
+	return check_dropped("dac_read_search, net_raw, sys_admin");
+}
+
+static void test_what_a_configuration_wants(void **state)
+{
+	static struct {
+		char target[16], enter[8], proc[8];
+		struct privileges_options wants;
+	} rows[] = {
+		{"host", "auto", "/proc", {.containers = false}},
+		{"container", "auto", "/proc", {.containers = true, .enter = true, .processes = true}},
+		{"container", "auto", "", {.containers = true, .enter = true}},
+		{"container", "never", "/proc", {.containers = true}},
+	};
+	char user[] = SOMEBODY;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *target = rows[i].target;
+		const struct config_agent config = {.run_as = user,
+			.listen_port = i ? 9494 : 443,
+			.targets = {.items = &target, .n = 1},
+			.containers_enter = rows[i].enter,
+			.containers_proc = rows[i].proc};
+		const struct privileges_options o = privileges_wanted(&config);
+
+		assert_string_equal(o.run_as, SOMEBODY);
+		assert_true(o.low_port == (i == 0));
+		assert_true(o.containers == rows[i].wants.containers && o.enter == rows[i].wants.enter &&
+			    o.processes == rows[i].wants.processes);
+	}
 }
 
 static int drop_to_somebody(void)
@@ -176,6 +227,8 @@ static void test_containers_keep_what_entering_takes(void **state)
 	root_or_skip();
 	assert_int_equal(in_child(drop_for_containers), GOOD);
 	assert_int_equal(in_child(drop_for_containers_with_less), GOOD);
+	assert_int_equal(in_child(drop_for_records_alone), GOOD);
+	assert_int_equal(in_child(drop_for_mounts), GOOD);
 }
 
 static void test_run_as(void **state)
@@ -199,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_root_keeps_net_raw_only),
 		cmocka_unit_test(test_low_port_keeps_the_right_to_bind),
 		cmocka_unit_test(test_containers_keep_what_entering_takes),
+		cmocka_unit_test(test_what_a_configuration_wants),
 		cmocka_unit_test(test_run_as),
 		cmocka_unit_test(test_missing_capability_is_named),
 	};
