@@ -90,7 +90,8 @@ static bool is_new(const struct capture *c, const struct target_instance *t)
 	for (size_t n = 0; n < c->n; n++) {
 		if (!target_instance_is(&c->instances[n].target, t))
 			continue;
-		if (is_live(c, n))
+		/* What has ended is still listed for a while; a handle never comes back. */
+		if (is_live(c, n) || c->job->instances[n].stop_reason == STOP_CONTAINER_GONE)
 			return false;
 		attempts += c->instances[n].target.error.code == ERR_NONE;
 	}

@@ -67,7 +67,7 @@ struct target_source {
 	bool follows;       /* running captures take in instances that come, and let go those that leave */
 };
 
-/* Are they the same, on the same machine? */
+/* Are they the same, on the same machine?  A container is known by its handle, whatever its app is called now. */
 bool target_instance_is(const struct target_instance *a, const struct target_instance *b);
 
 /* target_set_add: a copy of i.  ERR_LIMIT (too_many_instances) when there are max already.  One of the same name and container is taken once. */

@@ -402,6 +402,19 @@ static void those_that_come_join(void **state)
 	free(bytes);
 }
 
+static void a_name_that_changes_is_no_other_instance(void **state)
+{
+	struct capture *c = start(JOB_STORE);
+
+	(void)state;
+	lists("store/0@one", NULL, NULL);
+	until_asked(4);
+	assert_int_equal(count(c, "running", NULL), 1);
+	assert_int_equal(events("instance_joined").n + events("instance_left").n, 0);
+	capture_stop(c, STOP_USER, "alice");
+	ended(c, STOP_USER, "", "");
+}
+
 /* One list without it may be stale. */
 static void those_that_leave_are_let_go_and_come_back(void **state)
 {
@@ -461,6 +474,7 @@ int main(void)
 		test(the_newest_token_is_asked_with),
 		test(a_token_that_lacks_a_scope_now_ends_it),
 		test(those_that_come_join),
+		test(a_name_that_changes_is_no_other_instance),
 		test(those_that_leave_are_let_go_and_come_back),
 		test(an_app_that_never_comes_back_ends_it),
 		test(not_more_than_fit),
