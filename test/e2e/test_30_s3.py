@@ -620,7 +620,7 @@ def test_shutdown_while_the_store_hangs(s3_fleet, store_proxy, bucket):
         store_proxy.fault(store_faults.hang, op="list_uploads", match=lambda s, job=job: job in str(s.query), times=None)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         replies = [pool.submit(f.gateway.api, "DELETE", f"/v1/captures/{job}", timeout=120) for job in jobs]
-        wait_for(lambda: len(store_proxy.met()) >= 2, "both to be asked for")
+        wait_for(lambda: len({job for s in store_proxy.met() for job in jobs if job in str(s.query)}) == 2, "both to be asked for")
         f.gateway.stop()
     assert [r.result().status for r in replies] == [503, 503], [r.result() for r in replies]
     store_proxy.heal()
