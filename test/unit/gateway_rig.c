@@ -13,6 +13,7 @@
 #include "gateway/target.h"
 #include "test/unit/segment_rig.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,9 +175,35 @@ void gateway_rig_reopen(struct gateway_rig *r)
 	r->gw.store = r->store.store;
 }
 
+/* Is a thread of a capture still there?  They are detached, and what libraries keep for a thread goes when it does: a program that ends before looks as if it had lost it. */
+static bool has_capture_thread(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *e;
+	bool found = false;
+
+	assert_non_null(tasks);
+	while (!found && (e = readdir(tasks))) {
+		char path[300], name[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		if (!(f = fopen(path, "re")))
+			continue; /* it has just ended */
+		found = fgets(name, sizeof(name), f) && strcmp(name, "capture\n") == 0;
+		fclose(f);
+	}
+	closedir(tasks);
+	return found;
+}
+
 void gateway_rig_done(struct gateway_rig *r)
 {
 	assert_int_equal(jobs_wait_empty(r->gw.jobs, GATEWAY_RIG_WAIT_MS), 0);
+	for (unsigned ms = 0; has_capture_thread(); ms++) {
+		assert_true(ms < GATEWAY_RIG_WAIT_MS);
+		(void)poll(NULL, 0, 1);
+	}
 	http_server_stop(r->agent);
 	jobs_free(r->gw.jobs);
 	store_rig_done(&r->store);
