@@ -6,7 +6,7 @@
 #   e2e      pytest, everything
 #   lint     clang-format, clang-tidy, cppcheck, shellcheck
 #   clang    clang compiles all of it, warnings are errors
-#   asan     AddressSanitizer and UndefinedBehaviorSanitizer: units, replays and pytest, everything
+#   asan     AddressSanitizer and UndefinedBehaviorSanitizer: units, replays and pytest, everything but what is marked `slow`
 #   tsan     ThreadSanitizer: units, and pytest's tests marked `threads`
 # A failed step does not stop the others, a failed build stops those that need it.  The last line is "N passed, N failed" over
 # all units, replays, greps, tools and pytest cases; the exit code says the same.
@@ -63,13 +63,14 @@ figure() { # WORD FILE...: the sum of "N WORD" in pytest's closing lines
 	done | paste -sd+ | bc_sum
 }
 
-# Three at once, for most of the time is waiting: what stores in buckets, platforms and containers, and the rest, which is shown while it runs.
+# Three at once, of about the same length, for most of the time is waiting: most of what stores in buckets; the rest of that, platforms and containers; and everything else,
+# which is shown while it runs.
 # shellcheck disable=SC2317  # step calls it
 e2e() { # BUILD [PYTEST-ARGUMENT...]
 	local build=$PWD/$1 rest rc=0 out pid outs=() pids=()
 	shift
 	rest=$(mktemp)
-	for files in 'test_3?_*.py' 'test_[45]?_*.py'; do
+	for files in 'test_3[0-2]_*.py' 'test_3[3-9]_*.py test_[45]?_*.py'; do
 		out=$(mktemp)
 		outs+=("$out")
 		# shellcheck disable=SC2086  # a pattern, and pytest's arguments
@@ -105,7 +106,7 @@ main() { # a function, so that bash has read all of it before the first step: fi
 	wanted clang && step "clang" "$make" -j"$jobs" CC=clang BUILD=build-clang all units replays
 	if wanted asan && step "asan: build" "$make" -j"$jobs" "${sanitized[@]}" SAN=address,undefined all units replays; then
 		step "asan: unit" test/run-units.sh build-address-undefined
-		step "asan: e2e" e2e build-address-undefined
+		step "asan: e2e" e2e build-address-undefined -m "not slow"
 	fi
 	if wanted tsan && step "tsan: build" "$make" -j"$jobs" "${sanitized[@]}" SAN=thread all units; then
 		step "tsan: unit" test/run-units.sh build-thread
