@@ -225,6 +225,9 @@ int capture_wait_started(struct capture *c, uint64_t ms, struct err *err)
 	pthread_mutex_lock(&c->lock);
 	while (c->job->state == JOB_STARTING && rc != ETIMEDOUT)
 		rc = pthread_cond_timedwait(&c->changed, &c->lock, &until);
+	/* Who is refused may ask again at once: so its place is given back before it is told. */
+	while (c->job->state == JOB_FAILED && !c->ended && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&c->changed, &c->lock, &until);
 	rc = 0;
 	if (c->job->state == JOB_FAILED && c->job->started_at == 0)
 		rc = start_error(c, err);

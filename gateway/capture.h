@@ -50,8 +50,8 @@ void capture_stop(struct capture *c, enum stop_reason reason, const char *by);
 /* capture_stop_for: as capture_stop, because of what why says, which the record and the file show. */
 void capture_stop_for(struct capture *c, enum stop_reason reason, const struct err *why);
 
-/* capture_follow: what the platform lists now: instances that are new join, those that are missing for the second time are let go.  For instances whose target
- * follows only; others stay as they are. */
+/* capture_follow: what the platform lists now: instances that are missing for the second time are let go, their user may not capture them any more or they are not there; of
+ * targets that follow, instances that are new join. */
 struct target_set;
 void capture_follow(struct capture *c, const struct target_set *now);
 

@@ -71,7 +71,7 @@ static void count_missed(struct capture *c, const struct target_set *now)
 	for (size_t n = 0; n < c->n; n++) {
 		struct capture_instance *ci = &c->instances[n];
 
-		if (!ci->target.follows || !is_live(c, n) || lists(now, &ci->target))
+		if (!is_live(c, n) || lists(now, &ci->target))
 			ci->missed = 0;
 		else if (++ci->missed >= MISSED_MOST)
 			ci->left = true;
@@ -91,9 +91,9 @@ static bool is_new(const struct capture *c, const struct target_instance *t)
 		if (!target_instance_is(&c->instances[n].target, t))
 			continue;
 		/* What has ended is still listed for a while; a handle never comes back. */
-		if (is_live(c, n) || c->job->instances[n].stop_reason == STOP_CONTAINER_GONE)
+		if (is_live(c, n) || (t->agent.handle[0] && c->job->instances[n].stop_reason == STOP_CONTAINER_GONE))
 			return false;
-		attempts += c->instances[n].target.error.code == ERR_NONE;
+		attempts += c->instances[n].target.error.code == ERR_NONE && !c->instances[n].started;
 	}
 	return attempts < ATTEMPTS_MAX;
 }
@@ -126,7 +126,7 @@ void capture_follow(struct capture *c, const struct target_set *now)
 	bool news, first = false;
 
 	pthread_mutex_lock(&c->lock);
-	if (c->closing || c->stop_reason != STOP_NONE || !c->follows) {
+	if (c->closing || c->stop_reason != STOP_NONE) {
 		pthread_mutex_unlock(&c->lock);
 		return;
 	}
@@ -138,6 +138,8 @@ void capture_follow(struct capture *c, const struct target_set *now)
 			left_out = t->name;
 	}
 	news = c->joining_n > 0;
+	for (size_t n = 0; n < c->n; n++)
+		news |= c->instances[n].left && !c->instances[n].leaving;
 	if (left_out)
 		first = !c->crowded;
 	c->crowded = left_out != NULL;

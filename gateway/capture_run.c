@@ -68,11 +68,12 @@ static int on_interface(
 	snprintf(i->device, sizeof(i->device), "%s", device);
 	c->instances[index].started = true;
 	rc = interface_remember(c, *ret_id, index, err);
+	/* Not behind the back of a stop, which lets go once. */
+	if (first && c->follows && c->stop_reason == STOP_NONE)
+		merge_hold(c->merge, true);
 	pthread_mutex_unlock(&c->lock);
 	if (rc < 0)
 		return -1;
-	if (first && c->follows)
-		merge_hold(c->merge, true);
 	capture_event(c, "instance_running",
 		json_pack("{s:s, s:s, s:s, s:s*}", "instance", i->name, "device", device, "link_type",
 			pcapng_link_type_name(from->link_type), "gap", gap[0] ? gap : NULL));
@@ -136,7 +137,7 @@ static void on_ended(
 		json_pack("{s:s, s:s, s:s, s:s}", "job", c->job->id, "instance", i->name, "reason",
 			stop_reason_name(reason), "error", i->error));
 	capture_event(c, started ? "instance_ended" : "instance_failed", data);
-	if (c->watch && c->follows)
+	if (c->watch && c->follows && started)
 		watch_hint(c->watch);
 }
 

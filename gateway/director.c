@@ -151,6 +151,11 @@ static int refuse(const struct platform *p, const struct platform_answer *a, str
 {
 	const char *description = json_string_value(json_object_get(a->json, "description"));
 
+	if (a->status == 403) { /* never the director's: something before it answers, which ends nothing */
+		err_set(err, ERR_NET,
+			"the director failed (HTTP 403, which it never says: something before it answers)");
+		return err_detail(err, "platform_failed");
+	}
 	if (a->status != 404)
 		return platform_refuse(p, a, description ? description : "", err);
 	err_set(err, ERR_NET,

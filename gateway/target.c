@@ -6,17 +6,16 @@
 static bool is_same(const struct target_instance *a, const struct target_instance *b)
 {
 	return strcmp(a->name, b->name) == 0 && strcmp(a->device, b->device) == 0 &&
-	       strcmp(a->agent.handle, b->agent.handle) == 0 && strcmp(a->agent.address, b->agent.address) == 0;
+	       strcmp(a->agent.handle, b->agent.handle) == 0 && strcmp(a->agent.address, b->agent.address) == 0 &&
+	       strcmp(a->agent.instance, b->agent.instance) == 0 && strcmp(a->host, b->host) == 0 && a->port == b->port;
 }
 
 bool target_instance_is(const struct target_instance *a, const struct target_instance *b)
 {
-	if (strcmp(a->host, b->host) != 0 || a->port != b->port)
-		return false;
-	if (!a->agent.handle[0] && !a->agent.address[0])
-		return is_same(a, b);
-	return strcmp(a->agent.handle, b->agent.handle) == 0 && strcmp(a->agent.address, b->agent.address) == 0 &&
-	       strcmp(a->device, b->device) == 0;
+	if (!a->agent.handle[0])
+		return is_same(a, b) && a->agent.index == b->agent.index;
+	return strcmp(a->agent.handle, b->agent.handle) == 0 && strcmp(a->device, b->device) == 0 &&
+	       strcmp(a->host, b->host) == 0 && a->port == b->port;
 }
 
 int target_set_add(struct target_set *t, const struct target_instance *i, size_t max, struct err *err)

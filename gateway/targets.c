@@ -293,3 +293,17 @@ bool targets_follow(const struct targets *t, json_t *targets)
 	json_array_foreach(targets, n, target) any |= follows(t, target);
 	return any;
 }
+
+int targets_person(const struct targets *t, const struct people *p, json_t *target)
+{
+	const char *type = json_string_value(json_object_get(target, "type"));
+
+	for (size_t i = 0; type && i < t->n; i++) {
+		const struct identity *who =
+			strcmp(t->sources[i]->type, type) == 0 ? person_for(t->sources[i], p) : NULL;
+
+		if (who)
+			return (int)(who - p->who);
+	}
+	return -1;
+}

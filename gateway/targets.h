@@ -45,6 +45,9 @@ struct targets_query {
  * captured the first one's error comes back. */
 int targets_resolve(struct targets *t, const struct targets_query *q, struct target_set *ret, struct err *err);
 
+/* targets_person: whose token a target is asked for with, by number; -1: nobody's, or the type is not known. */
+int targets_person(const struct targets *t, const struct people *p, json_t *target);
+
 /* targets_follow: is any of these targets (as in targets_query) of a source whose instances come and go? */
 bool targets_follow(const struct targets *t, json_t *targets);
 

@@ -15,6 +15,7 @@
 #define HINT_MS     1000u
 #define HINT_FACTOR 3u
 #define HINTS_MAX   3u
+#define AGAIN_MAX   5000u /* instances that a look takes in */
 
 /* What one look has found. */
 enum finding {
@@ -29,6 +30,10 @@ struct look {
 	enum stop_reason reason;
 	struct err err;
 	struct target_set set; /* of FOUND_RIGHT */
+	struct {
+		enum finding finding;
+		struct err err;
+	} tokens[TARGETS_PEOPLE_MAX]; /* of each person */
 };
 
 struct watch {
@@ -45,9 +50,9 @@ struct watch {
 	struct people people;
 	bool stopped, hinted, renewed;
 	/* the thread's own */
-	uint64_t known_ns; /* monotonic: when the right was known last */
-	unsigned hints;    /* looks for hints since the last regular one */
-	bool told;         /* that it is not known now */
+	uint64_t unknown_ns; /* monotonic: since when the right is not known; while told */
+	unsigned hints;      /* looks for hints since the last regular one */
+	bool told;           /* that it is not known now */
 };
 
 /* ---- life ---- */
@@ -137,13 +142,19 @@ void watch_hint(struct watch *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* 0 is never. */
+static bool is_newer(const struct identity *fresh, const struct identity *had)
+{
+	return fresh->expires_at - 1 > had->expires_at - 1;
+}
+
 static void renew_one(struct watch *w, const struct identity *fresh)
 {
 	for (size_t i = 0; i < w->people.n; i++) {
 		struct identity *had = &w->people.who[i], copy;
 
 		if (strcmp(had->user_id, fresh->user_id) != 0 || strcmp(had->issuer, fresh->issuer) != 0 ||
-			fresh->expires_at <= had->expires_at || identity_copy(fresh, &copy, NULL) < 0)
+			!is_newer(fresh, had) || identity_copy(fresh, &copy, NULL) < 0)
 			continue;
 		identity_done(had);
 		*had = copy;
@@ -166,24 +177,31 @@ void watch_renew(struct watch *w, const struct people *people)
 /* The people again, as their tokens say now: a scope may have been asked for since, a static token may be gone. */
 static int identify_again(struct watch *w, const struct people *had, struct people *ret, struct look *l)
 {
+	struct identity_source *s = w->gw->identities;
+
 	ret->n = 0;
 	for (size_t i = 0; i < had->n; i++) {
-		struct identity_source *s = w->gw->identities;
+		struct err *e = &l->tokens[i].err;
 
-		if (s->ops->check(s, had->who[i].token, &ret->who[ret->n], &l->err) == 0) {
+		l->tokens[i].finding = FOUND_RIGHT;
+		if (s->ops->check(s, had->who[i].token, &ret->who[i], e) == 0) {
 			ret->n++;
 			continue;
 		}
-		people_done(ret);
-		if (l->err.code == ERR_AUTH) {
-			/* Nobody renews a static token. */
-			l->finding = had->who[i].issuer[0] ? FOUND_STALE : FOUND_END;
+		/* Nobody renews a static token. */
+		l->tokens[i].finding = e->code == ERR_AUTH ? FOUND_STALE : FOUND_NOTHING;
+		if (e->code == ERR_PERM || (e->code == ERR_AUTH && !had->who[i].issuer[0])) {
+			l->finding = FOUND_END;
 			l->reason = STOP_RIGHT_GONE;
-		} else {
-			l->finding = l->err.code == ERR_PERM ? FOUND_END : FOUND_NOTHING;
-			l->reason = STOP_RIGHT_GONE;
+			l->err = *e;
+			return -1;
 		}
-		return -1;
+		/* Only what this one is for is not known. */
+		if (identity_copy(&had->who[i], &ret->who[i], &l->err) < 0) {
+			l->finding = FOUND_NOTHING;
+			return -1;
+		}
+		ret->n++;
 	}
 	return 0;
 }
@@ -221,7 +239,7 @@ static void resolve_all(struct watch *w, const struct people *people, struct loo
 			.people = people,
 			.targets = target,
 			.options = &w->options,
-			.max = w->gw->config.limit_instances,
+			.max = AGAIN_MAX, /* what does not fit is left out, and told */
 			.again = true,
 		};
 		struct target_set set;
@@ -229,13 +247,19 @@ static void resolve_all(struct watch *w, const struct people *people, struct loo
 		enum stop_reason reason = STOP_NONE;
 		enum finding f;
 
-		if (targets_resolve(w->gw->targets, &q, &set, &err) == 0) {
+		int person = targets_person(w->gw->targets, people, target);
+
+		if (person >= 0 && l->tokens[person].finding != FOUND_RIGHT) {
+			f = l->tokens[person].finding;
+			err = l->tokens[person].err;
+		} else if (targets_resolve(w->gw->targets, &q, &set, &err) == 0) {
 			for (size_t i = 0; i < set.n; i++)
 				target_set_add(&l->set, &set.instances[i], SIZE_MAX, NULL);
 			target_set_done(&set);
 			continue;
+		} else {
+			f = judge(&err, &reason);
 		}
-		f = judge(&err, &reason);
 		whole &= f == FOUND_RIGHT && err.code == ERR_STATE;
 		if (f == FOUND_RIGHT || (l->finding != FOUND_RIGHT && f != FOUND_END))
 			continue;
@@ -294,17 +318,18 @@ static void unknown(struct watch *w, const struct look *l, uint64_t now)
 		capture_event(w->capture, stale ? "token_needed" : "right_unknown",
 			json_pack("{s:s, s:I}", "error", l->err.msg, "ends_in_s", (json_int_t)(grace_ms / 1000)));
 	}
+	if (!w->told)
+		w->unknown_ns = now;
 	w->told = true;
-	if (now - w->known_ns >= grace_ms * CLOCK_NS_PER_MS)
+	if (now - w->unknown_ns >= grace_ms * CLOCK_NS_PER_MS)
 		end(w, STOP_RIGHT_UNKNOWN, &l->err);
 }
 
-static void known(struct watch *w, uint64_t now)
+static void known(struct watch *w)
 {
 	if (w->told)
 		capture_event(w->capture, "right_known", NULL);
 	w->told = false;
-	w->known_ns = now;
 }
 
 static void look_once(struct watch *w)
@@ -316,7 +341,7 @@ static void look_once(struct watch *w)
 	now = clock_mono_ns();
 	switch (l.finding) {
 	case FOUND_RIGHT:
-		known(w, now);
+		known(w);
 		break;
 	case FOUND_END:
 		end(w, l.reason, &l.err);
@@ -376,7 +401,6 @@ static void *run(void *arg)
 	pthread_setname_np(pthread_self(), "watch");
 	log_context_job(capture_id(w->capture));
 	platform_stop_bind(&w->cut);
-	w->known_ns = looked_ns;
 	while (wait_next(w, looked_ns)) {
 		look_once(w);
 		looked_ns = clock_mono_ns();

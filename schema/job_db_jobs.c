@@ -1,10 +1,13 @@
 /* job_db_jobs.c - one job with its instances, written and read. */
+#include "common/buf.h"
 #include "common/json_in.h"
 #include "common/parse.h"
 #include "schema/job_db_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define TARGET_TEXT_MAX 65536 /* a start request is no longer */
 
 static int job_missing(const char *job_id, struct err *err)
 {
@@ -44,19 +47,21 @@ static void bind_changing(struct dbq *q, const struct job *j)
 	dbq_u64(q, j->heartbeat_at);
 }
 
-/* What filters ask for in a target of any kind, or in the first of several that has it; "" when none has. */
-static void target_text(json_t *target, const char *key, const char **ret)
+/* What filters ask for: of each target that has it, once, with commas between; "" when none has. */
+static int target_text(json_t *target, const char *key, struct buf *ret, struct err *err)
 {
 	const char *text = json_string_value(json_object_get(target, key));
 	json_t *one;
 	size_t n;
 
+	if (text)
+		return buf_addf(ret, err, "%s%s", ret->len > 0 ? "," : "", text);
 	json_array_foreach(target, n, one)
 	{
-		if (!text)
-			text = json_string_value(json_object_get(one, key));
+		if (json_is_object(one) && target_text(one, key, ret, err) < 0)
+			return -1;
 	}
-	*ret = text ? text : "";
+	return 0;
 }
 
 static int job_insert(struct job_db *db, const struct job *j, struct err *err)
@@ -74,12 +79,15 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 		"?, ?, ?,"
 		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
 	json_t *target = json_in_parse(j->target, strlen(j->target), NULL);
-	const char *app, *deployment;
+	struct buf app, deployment;
 	struct dbq q;
-	int rc;
+	int rc = -1;
 
-	target_text(target, "app", &app);
-	target_text(target, "deployment", &deployment);
+	buf_init(&app, TARGET_TEXT_MAX);
+	buf_init(&deployment, TARGET_TEXT_MAX);
+	if (target_text(target, "app", &app, err) < 0 || target_text(target, "deployment", &deployment, err) < 0 ||
+		buf_addf(&app, err, "%s", "") < 0 || buf_addf(&deployment, err, "%s", "") < 0)
+		goto out;
 	dbq_open(&q, db, sql);
 	dbq_text(&q, j->id);
 	dbq_text(&q, job_format_name(j->format));
@@ -88,8 +96,8 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 	dbq_text(&q, j->org);
 	dbq_text(&q, j->space);
 	dbq_text(&q, j->target);
-	dbq_text(&q, app);
-	dbq_text(&q, deployment);
+	dbq_text(&q, app.len > 0 ? buf_str(&app) : "");
+	dbq_text(&q, deployment.len > 0 ? buf_str(&deployment) : "");
 	dbq_text(&q, j->options.device);
 	dbq_text(&q, j->options.filter);
 	dbq_u64(&q, j->options.snaplen);
@@ -100,6 +108,9 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 	dbq_u64(&q, j->created_at);
 	bind_changing(&q, j);
 	rc = dbq_run(&q, err);
+out:
+	buf_done(&app);
+	buf_done(&deployment);
 	json_decref(target);
 	return rc;
 }

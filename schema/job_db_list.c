@@ -108,8 +108,8 @@ static int where_make(struct where *w, const char *select, const struct job_filt
 		" AND EXISTS (SELECT 1 FROM instances WHERE instances.job_id = jobs.id AND (agent = ? OR agent_host = "
 		"?))",
 		f->agent);
-	where_text(w, " AND app = ?", f->app);
-	where_text(w, " AND deployment = ?", f->deployment);
+	where_text(w, " AND instr(',' || app || ',', ',' || ? || ',') > 0", f->app);
+	where_text(w, " AND instr(',' || deployment || ',', ',' || ? || ',') > 0", f->deployment);
 	where_states(w, f->states, f->states_n);
 	where_u64(w, " AND created_at >= ?", f->since_ns);
 	where_u64(w, " AND created_at < ?", f->before_ns);

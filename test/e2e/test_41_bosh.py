@@ -437,7 +437,7 @@ def test_a_director_that_fails(lone, uaa, director, issuers, pki):
         ("away", says(503, HTML, html, {"Retry-After": "17"}), 503, failed, "try again in 17 s"),
         ("too long", says(504, HTML, html), 502, failed, "(HTTP 504)"),
         ("busy", says(429, {"description": "slow down"}, headers={"Retry-After": "100000"}), 429, "platform_busy", "slow down; try again in 3600 s"),
-        ("forbidden, by a proxy", says(403, HTML, html), 403, "perm", "the director does not allow it"),
+        ("forbidden, by a proxy", says(403, HTML, html), 502, "platform_failed", "something before it"),
         ("401 of another code", says(401, {"code": 5, "description": "no"}), 401, "platform_token", "no"),
         ("401 of a code as text", says(401, {"code": "600000", "description": "no"}), 401, "platform_token", "no"),
         ("no director", says(404, HTML, html), 502, failed, "is bosh.director its address?"),

@@ -267,6 +267,9 @@ def test_several_apps(foundation):
     reply = f.gateway.api("POST", "/v1/captures", {"targets": targets, "mode": "store"}, token=f.token())
     assert reply.status == 202, reply
     assert {i["name"] for i in f.job(reply)["instances"]} == {"shop/0", "till/0"}
+    for app in (f.shop, f.till):
+        assert [j["id"] for j in f.gateway.api("GET", f"/v1/captures?app={app}", token=f.token()).json["captures"]] == [reply.json["id"]]
+    assert f.gateway.api("GET", f"/v1/captures?app={f.shop[:8]}", token=f.token()).json["captures"] == []
     f.remove(reply)
     f.asked()
     f.cc.roles.pop()

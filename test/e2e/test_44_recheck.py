@@ -61,17 +61,22 @@ def test_group_taken_away(fleet):
 
 
 def test_one_of_two_taken_away(fleet):
-    """What is left goes on; a capture of hosts takes nobody in and lets nobody go."""
+    """What is left goes on, the other one is let go; a capture of hosts takes nobody in."""
     f = fleet(2, config=SOON)
     live = running(f)
-    f.gateway.write_inventory({"web": f.agents[:1]})
+    state = lambda: {i["name"]: (i["state"], i["stop_reason"]) for i in f.gateway.job(live.job)["instances"]}  # noqa: E731
+    wait_for(lambda: state() == {"web/0": ("running", None), "web/1": ("running", None)}, "both to run")
+    f.gateway.write_inventory({"web": {"instances": [{"id": "1", "agent": f.agents[1].address}], "users": ["alice"], "orgs": []}})
     reload(f.gateway)
-    looked = f.gateway.log().count("gateway.reloaded")
+    wait_for(lambda: state() == {"web/0": ("ended", "instance_left"), "web/1": ("running", None)}, "one to be let go")
+    f.gateway.write_inventory({"web": f.agents})
+    reload(f.gateway)
     f.send(1, count=5).wait()
     live.wait_packets(25)
+    assert state()["web/0"][0] == "ended"
     f.gateway.finish(live.job)
     live.wait_end()
-    assert looked and f.gateway.job(live.job)["stop_reason"] == "user_stop"
+    assert f.gateway.job(live.job)["stop_reason"] == "user_stop"
 
 
 # ---- what a target stands for ----

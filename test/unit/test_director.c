@@ -109,7 +109,7 @@ static void what_its_answers_mean(void **state)
 		{{401, "[600000]"}, {200, ONE}, ERR_AUTH, "platform_token", "log in again", false},
 		{{401, "{\"code\":\"600000\"}"}, {200, ONE}, ERR_AUTH, "platform_token", "log in again", false},
 		{{401, "{\"code\":600000.0}"}, {200, ONE}, ERR_AUTH, "platform_token", "log in again", false},
-		{{403, NO_RIGHT}, {200, ONE}, ERR_PERM, "", "does not allow it", false},
+		{{403, NO_RIGHT}, {200, ONE}, ERR_NET, "platform_failed", "something before it", false},
 		{{500, "{\"description\":\"why\"}"}, {200, ONE}, ERR_NET, "platform_failed", "(HTTP 500): why", false},
 		{{500, "{\"description\":[]}"}, {200, ONE}, ERR_NET, "platform_failed", "(HTTP 500)", false},
 		{{503, ""}, {200, ONE}, ERR_UNAVAILABLE, "platform_failed", "not available", false},
