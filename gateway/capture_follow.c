@@ -1,7 +1,6 @@
 /* Instances of a running capture that come and go. */
 #include "gateway/capture_internal.h"
 
-#include "common/log.h"
 #include "common/parse.h"
 #include "gateway/target.h"
 
@@ -66,16 +65,20 @@ static bool lists(const struct target_set *set, const struct target_instance *t)
 	return false;
 }
 
-static void count_missed(struct capture *c, const struct target_set *now)
+/* Is any to be let go that was not before? */
+static bool count_missed(struct capture *c, const struct target_set *now)
 {
+	bool any = false;
+
 	for (size_t n = 0; n < c->n; n++) {
 		struct capture_instance *ci = &c->instances[n];
 
 		if (!is_live(c, n) || lists(now, &ci->target))
 			ci->missed = 0;
-		else if (++ci->missed >= MISSED_MOST)
-			ci->left = true;
+		else if (++ci->missed >= MISSED_MOST && !ci->left)
+			any = ci->left = true;
 	}
+	return any;
 }
 
 /* Is it to be taken in?  Not what is here, is about to be, or has failed too often. */
@@ -130,16 +133,14 @@ void capture_follow(struct capture *c, const struct target_set *now)
 		pthread_mutex_unlock(&c->lock);
 		return;
 	}
-	count_missed(c, now);
+	news = count_missed(c, now);
 	for (size_t n = 0; n < now->n; n++) {
 		const struct target_instance *t = &now->instances[n];
 
 		if (t->follows && t->error.code == ERR_NONE && is_new(c, t) && !let_join(c, t))
 			left_out = t->name;
 	}
-	news = c->joining_n > 0;
-	for (size_t n = 0; n < c->n; n++)
-		news |= c->instances[n].left && !c->instances[n].leaving;
+	news |= c->joining_n > 0;
 	if (left_out)
 		first = !c->crowded;
 	c->crowded = left_out != NULL;
