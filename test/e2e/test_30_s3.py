@@ -31,8 +31,7 @@ def capture(f, count=100, size=64, **kwargs):
 
 
 def send(f, job, count, size=1000, before=0):
-    f.send(count=count, size=size, pps=10000, burst=10).wait()
-    wait_for(lambda: f.gateway.job(job)["packets"]["captured"] == before + count, "all to be captured")
+    f.send_captured([job], count, size, before)
 
 
 def stored(f, count=100, size=64, **kwargs):
@@ -657,7 +656,7 @@ def test_upload_aborted_by_somebody_else(s3_fleet, bucket):
     wait_for(lambda: bucket.uploads() and sum(p.stat().st_size for p in spool_of(f)) < 2 * 65536, "most parts to be in the store")
     (key, upload), = bucket.uploads()
     bucket.client().abort_multipart_upload(Bucket=bucket.name, Key=key, UploadId=upload)
-    send(f, job, 300, before=500)
+    f.send(count=300, size=1000, pps=10000).wait()
     f.gateway.stop_job(job)
     ended = wait_for(lambda: (j := f.gateway.job(job))["error"] and j, "the loss to be told", timeout_s=90)
     assert ended["state"] != "ready" and "store" in ended["error"]["message"], ended

@@ -37,9 +37,7 @@ def start(f, n):
 
 
 def feed(f, jobs):
-    f.send(count=COUNT, size=1000, pps=5000, burst=5).wait()
-    for job in jobs:
-        wait_for(lambda job=job: f.gateway.job(job)["packets"]["captured"] == COUNT, "all to be captured")
+    f.send_captured(jobs, COUNT, 1000)
 
 
 def settled(f, job, timeout_s=90):

@@ -25,8 +25,7 @@ def v2_fleet(s3_fleet):
 
 def capture(f, count=100, size=64):
     job = f.gateway.store(packet_filter=FILTER)
-    f.send(count=count, size=size, pps=10000, burst=10).wait()
-    wait_for(lambda: f.gateway.job(job)["packets"]["captured"] == count, "all to be captured")
+    f.send_captured([job], count, size)
     return job
 
 

@@ -33,12 +33,12 @@ class Sink:
 class Sender:
     """Numbered UDP datagrams from a namespace (see blast.py), started with go().
 
-    size    bytes of payload, 8..65507;  pps 0: unpaced;  count 0: until stop()
+    size    bytes of payload, 8..65507;  pps 0: unpaced;  count 0: until stop();  first: the number of the first one
     sent    after wait() or stop(): how many went out
     """
 
-    def __init__(self, ns, host, port, size=64, pps=1000, count=0, burst=1, go=True):
-        argv = [PYTHON, str(pathlib.Path(__file__).with_name("blast.py")), host, str(port), str(size), str(pps), str(count), str(burst)]
+    def __init__(self, ns, host, port, size=64, pps=1000, count=0, burst=1, first=0, go=True):
+        argv = [PYTHON, str(pathlib.Path(__file__).with_name("blast.py")), host, *map(str, (port, size, pps, count, burst, first))]
         self.process = subprocess.Popen(ns.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=ns.net.session.env())
         ns.net.closers.append(self.close)
