@@ -67,7 +67,7 @@ figure() { # WORD FILE...: the sum of "N WORD" in pytest's closing lines
 # which is shown while it runs.
 # shellcheck disable=SC2317  # step calls it
 e2e() { # BUILD [PYTEST-ARGUMENT...]
-	local build=$PWD/$1 rest rc=0 out pid outs=() pids=()
+	local build=$PWD/$1 rest rc=0 files out pid outs=() pids=()
 	shift
 	rest=$(mktemp)
 	for files in 'test_3[0-2]_*.py' 'test_3[3-9]_*.py test_[45]?_*.py'; do

@@ -1,13 +1,12 @@
 """A Cloud Controller: API v3 as far as a capture asks, with a small foundation behind it, the odd ways of the real one, and faults as told."""
 import base64
-import http.server
 import json
 import re
-import ssl
-import threading
 import time
 import urllib.parse
 import uuid
+
+from .https_server import HttpsServer
 
 API = "3.228.0"
 ADMIN, READ_ONLY, AUDITOR = "cloud_controller.admin", "cloud_controller.admin_read_only", "cloud_controller.global_auditor"
@@ -64,7 +63,7 @@ def crashed(index, **more):
     return running(index, state="CRASHED", routable=False, details="APP/PROC/WEB: Exited with status 1", **more)
 
 
-class CloudController:
+class CloudController(HttpsServer):
     """On the tester's loopback, over TLS.
 
     orgs, spaces, apps, processes   {guid: resource}, made by org(), space(), app(), process(); change them as you like
@@ -79,11 +78,11 @@ class CloudController:
     """
 
     def __init__(self, pki):
-        self.pki = pki
+        super().__init__(pki.gateway)
         self.orgs, self.spaces, self.apps, self.processes, self.stats, self.roles, self.ssh = {}, {}, {}, {}, {}, [], {}
         self.fault = self.after = None
         self.asked, self.answers_s, self.page = [], 0, 50
-        self.port, self._server, self._made = 0, None, 0
+        self._made = 0
         self.open()
 
     # ---- the foundation ----
@@ -161,10 +160,6 @@ class CloudController:
         return app
 
     # ---- answers ----
-
-    @property
-    def url(self):
-        return f"https://localhost:{self.port}"
 
     @staticmethod
     def _values(query, name):
@@ -280,11 +275,10 @@ class CloudController:
 
     # ---- the server ----
 
-    def open(self):
-        """Begins to listen, on the port it had before."""
+    def handler(self):
         cc = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(self.Handler):
             def do_GET(self):
                 url = urllib.parse.urlsplit(self.path)
                 pairs = urllib.parse.parse_qsl(url.query, keep_blank_values=True)
@@ -302,39 +296,11 @@ class CloudController:
             def reply(self, status, body, kind="application/json; charset=utf-8", headers=None):
                 """body: an object, or bytes as they are."""
                 body = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                for k, v in {"Content-Type": kind, "Content-Length": str(len(body)), "X-Vcap-Request-Id": str(uuid.uuid4()), "X-RateLimit-Limit": "2000",
-                             "X-RateLimit-Remaining": "1800", "X-RateLimit-Reset": str(int(time.time()) + 3600), **(headers or {})}.items():
-                    self.send_header(k, v)
-                self.end_headers()
-                self.wfile.write(body)
+                self.send(status, body, {
+                    "Content-Type": kind, "X-Vcap-Request-Id": str(uuid.uuid4()), "X-RateLimit-Limit": "2000", "X-RateLimit-Remaining": "1800",
+                    "X-RateLimit-Reset": str(int(time.time()) + 3600), **(headers or {})})
 
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def finish_request(self, request, client_address):  # in the connection's own thread: a handshake that hangs hangs nobody else
-                request.settimeout(60)
-                super().finish_request(cc._context.wrap_socket(request, server_side=True), client_address)
-
-            def handle_error(self, *_):
-                pass  # clients that go
-
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(self.pki.gateway.cert, self.pki.gateway.key)
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self):
-        """Connections are refused from now on."""
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        return Handler
 
 
 # ---- faults ----

@@ -1,9 +1,7 @@
 """A BOSH director: deployments and their instances, who may see and who may change them, and answers in its own odd ways."""
 import base64
-import http.server
 import json
 import re
-import ssl
 import threading
 import time
 import urllib.parse
@@ -12,6 +10,8 @@ import uuid
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+
+from .https_server import HttpsServer
 
 UUID = "b4f1c0de-1111-4222-8333-444455556666"
 
@@ -38,7 +38,7 @@ class Deployment:
         self.variables = [{"id": str(n), "name": f"/bosh/{name}/secret-{n}"} for n in range(3)]
 
 
-class Director:
+class Director(HttpsServer):
     """On the tester's loopback, over TLS; believes the keys of an Issuer.
 
     deployments  {name: Deployment}
@@ -48,19 +48,18 @@ class Director:
     """
 
     def __init__(self, issuer, pki, deployments=(), identity=None, port=0):
-        self.issuer, self.pki, self.identity = issuer, pki, identity or pki.gateway
+        super().__init__(identity or pki.gateway, port)
+        self.issuer, self.pki = issuer, pki
         self.deployments = {d.name: d for d in deployments}
-        self.fault, self.answers_s, self.requests, self.port = None, 0, [], port
+        self.fault, self.answers_s, self.requests = None, 0, []
         self.go = threading.Event()
         self.go.set()
-        self._server = None
         self.open()
 
-    def open(self):
-        """Begins to listen, on the port it had before."""
+    def handler(self):
         director = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(self.Handler):
             def do_GET(self):
                 claims = director.claims_of(self.headers.get("Authorization", ""))
                 director.requests.append((self.command, self.path, dict(self.headers), claims and (claims.get("user_name") or claims.get("client_id"))))
@@ -73,43 +72,13 @@ class Director:
 
             def reply(self, status, body=b"", kind="application/json", headers=()):
                 body = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                for k, v in {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": "no-store", **dict(headers)}.items():
-                    self.send_header(k, v)
-                self.end_headers()
-                self.wfile.write(body)
+                self.send(status, body, {"Content-Type": kind, "Cache-Control": "no-store", **dict(headers)})
 
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def finish_request(self, request, client_address):  # in the connection's own thread: a handshake that hangs hangs nobody else
-                request.settimeout(60)
-                super().finish_request(context.wrap_socket(request, server_side=True), client_address)
-
-            def handle_error(self, *_):
-                pass  # clients that go
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.identity.cert, self.identity.key)
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return Handler
 
     def close(self):
-        """Connections are refused from now on."""
         self.go.set()
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    @property
-    def url(self):
-        return f"https://localhost:{self.port}"
+        super().close()
 
     def config(self, **more):
         """Its section of the gateway's configuration; the VMs' agents of this rig do not know who they are."""

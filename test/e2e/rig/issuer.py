@@ -2,16 +2,15 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
-import ssl
-import threading
 import time
 import uuid
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from .https_server import HttpsServer
 
 HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
 
@@ -64,7 +63,7 @@ def new_rsa(bits=2048):
     return rsa.generate_private_key(65537, bits)
 
 
-class Issuer:
+class Issuer(HttpsServer):
     """A UAA on the tester's loopback, over TLS.
 
     name       "cf": of its entry in the gateway's file
@@ -76,20 +75,18 @@ class Issuer:
     """
 
     def __init__(self, session, pki, name="cf", keys=None, port=0):
+        super().__init__(pki.gateway, port)
         self.session, self.pki, self.name = session, pki, name
         self.keys = keys or {"key-1": new_rsa(), "key-2": new_rsa()}
         self.active = next(iter(self.keys))
         self.jwks = self.fault = None
         self.discovery, self.asked, self.answers_s = {}, [], 0
-        self.port = port
-        self._server = None
         self.open()
 
-    def open(self):
-        """Begins to listen, on the port it had before."""
+    def handler(self):
         issuer = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(self.Handler):
             def do_GET(self):
                 issuer.asked.append(self.path)
                 time.sleep(issuer.answers_s)
@@ -105,42 +102,9 @@ class Issuer:
                 tag = '"' + hashlib.sha1(body).hexdigest() + '"'
                 if status == 200 and self.headers.get("If-None-Match") == tag:
                     status, body = 304, b""
-                self.send_response(status)
-                for k, v in {"Content-Type": kind, "Content-Length": str(len(body)), "ETag": tag, **dict(headers)}.items():
-                    self.send_header(k, v)
-                self.end_headers()
-                self.wfile.write(body)
+                self.send(status, body, {"Content-Type": kind, "ETag": tag, **dict(headers)})
 
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def finish_request(self, request, client_address):  # in the connection's own thread: a handshake that hangs hangs nobody else
-                request.settimeout(60)
-                super().finish_request(issuer._context.wrap_socket(request, server_side=True), client_address)
-
-            def handle_error(self, *_):
-                pass  # clients that go
-
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(self.pki.gateway.cert, self.pki.gateway.key)
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self):
-        """Connections are refused from now on."""
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    @property
-    def url(self):
-        return f"https://localhost:{self.port}"
+        return Handler
 
     @property
     def issuer(self):
