@@ -98,19 +98,12 @@ static int check_token(const char *token, struct err *err)
 	return 0;
 }
 
-static void wipe(char *text)
-{
-	if (text)
-		digest_wipe(text, strlen(text));
-	free(text);
-}
-
 static int check_login(struct login *login, struct err *err)
 {
 	char *token = login_token(login);
 	int rc = token ? check_token(token, err) : err_nomem(err);
 
-	wipe(token);
+	digest_wipe_free(token);
 	return rc;
 }
 
@@ -179,9 +172,9 @@ static struct http_call *new_call(const struct api *a, struct http_call_options 
 		call = http_call_new(o, err);
 	o->bearer = NULL;
 	o->headers = NULL;
-	wipe(line);
-	wipe(second);
-	wipe(bearer);
+	digest_wipe_free(line);
+	digest_wipe_free(second);
+	digest_wipe_free(bearer);
 	return call;
 }
 

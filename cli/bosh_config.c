@@ -1,7 +1,7 @@
 /* bosh_config.c - see bosh_config.h. */
 #include "cli/bosh_config.h"
 
-#include "cli/cf_config.h"
+#include "cli/login_file.h"
 #include "cli/yaml_json.h"
 #include "common/digest.h"
 #include "common/fs.h"
@@ -97,8 +97,7 @@ int bosh_config_load(const char *path, const char *environment, struct bosh_conf
 	ret->is_there = true;
 	if (!(ret->root = yaml_json(text, err)) || find(ret, environment, err) < 0)
 		rc = -1;
-	digest_wipe(text, strlen(text));
-	free(text);
+	digest_wipe_free(text);
 	return rc < 0 ? err_in(err, "the bosh CLI's configuration %s", path) : 0;
 }
 

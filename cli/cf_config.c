@@ -1,6 +1,7 @@
 /* cf_config.c - see cf_config.h. */
 #include "cli/cf_config.h"
 
+#include "cli/login_file.h"
 #include "common/digest.h"
 #include "common/fs.h"
 #include "common/json_in.h"
@@ -8,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define CF_CONFIG_VERSION 4
 
@@ -19,20 +19,6 @@ char *cf_config_path(void)
 	if (!home || !*home)
 		home = getenv("HOME");
 	return home && *home ? fs_path("%s/.cf/config.json", home) : NULL;
-}
-
-int login_file_read(const char *path, char **ret_text, bool *ret_readable, struct err *err)
-{
-	struct err why = {0};
-	struct stat st;
-
-	*ret_readable = stat(path, &st) == 0 && (st.st_mode & S_IROTH);
-	*ret_text = fs_read_text(path, LOGIN_FILE_BYTES_MAX, &why);
-	if (*ret_text || why.code == ERR_NOT_FOUND)
-		return 0;
-	if (err)
-		*err = why;
-	return -1;
 }
 
 /* A text of the object that goes into requests or on the screen: absent counts as "". */
@@ -131,8 +117,7 @@ int cf_config_load(const char *path, struct cf_config *ret, struct err *err)
 	if (!text)
 		return 0;
 	rc = parse(ret, text, err);
-	digest_wipe(text, strlen(text));
-	free(text);
+	digest_wipe_free(text);
 	return rc < 0 ? err_in(err, "the cf CLI's configuration %s", path) : 0;
 }
 

@@ -6,9 +6,6 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
-
-#define LOGIN_FILE_BYTES_MAX ((size_t)1024 * 1024) /* of a file of another tool */
 
 /* Texts are "" when the file does not say; they are borrowed from root. */
 struct cf_config {
@@ -28,8 +25,5 @@ char *cf_config_path(void);
  * message names file and member.  cf_config_done frees, also after a failure. */
 int cf_config_load(const char *path, struct cf_config *ret, struct err *err);
 void cf_config_done(struct cf_config *c);
-
-/* login_file_read: one of another tool's files, bounded; *ret_text NULL when it is not there.  The caller frees (and wipes). */
-int login_file_read(const char *path, char **ret_text, bool *ret_readable, struct err *err);
 
 #endif

@@ -31,13 +31,6 @@ static uint64_t now_s(void)
 	return clock_wall_ns() / CLOCK_NS_PER_S;
 }
 
-static void wipe(char *text)
-{
-	if (text)
-		digest_wipe(text, strlen(text));
-	free(text);
-}
-
 static void free_source(const struct login_source *s)
 {
 	if (s && s->free)
@@ -81,7 +74,7 @@ static void take(struct login *l, char *token)
 
 	token_read(token, &info);
 	is_newer = !*l->token || info.expires_s > l->info.expires_s || !info.expires_s;
-	wipe(l->token);
+	digest_wipe_free(l->token);
 	l->token = token;
 	l->info = info;
 	l->wait_s = RETRY_FIRST_S;
@@ -122,7 +115,7 @@ static int renew(struct login *l, struct err *err)
 	if (!old)
 		return 0;
 	rc = l->source.renew(l->source.ctx, old, &fresh, &why);
-	wipe(old);
+	digest_wipe_free(old);
 	pthread_mutex_lock(&l->lock);
 	if (rc == 0)
 		take(l, fresh);
@@ -162,7 +155,7 @@ void login_free(struct login *l)
 	free_source(&l->source);
 	pthread_mutex_destroy(&l->lock);
 	pthread_mutex_destroy(&l->renewing);
-	wipe(l->token);
+	digest_wipe_free(l->token);
 	free(l);
 }
 

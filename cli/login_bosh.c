@@ -17,13 +17,6 @@ struct source {
 	char *refresh; /* the latest one; NULL: as the configuration has it */
 };
 
-static void wipe(char *text)
-{
-	if (text)
-		digest_wipe(text, strlen(text));
-	free(text);
-}
-
 static struct trust trust_of(struct source *s)
 {
 	return (struct trust){.ca = s->o.ca, .also = s->o.ca ? NULL : s->o.also, .halt = &s->halt};
@@ -117,7 +110,7 @@ static int renew(void *ctx, const char *token, char **ret, struct err *err)
 	*ret = answer.access_token;
 	answer.access_token = NULL;
 	if (refresh && answer.refresh_token) {
-		wipe(s->refresh);
+		digest_wipe_free(s->refresh);
 		s->refresh = answer.refresh_token;
 		answer.refresh_token = NULL;
 	}
@@ -137,7 +130,7 @@ static void source_free(void *ctx)
 	struct source *s = ctx;
 
 	halt_done(&s->halt);
-	wipe(s->refresh);
+	digest_wipe_free(s->refresh);
 	free(s->uaa);
 	free(s);
 }

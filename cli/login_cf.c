@@ -17,13 +17,6 @@ struct source {
 	char *program; /* NULL: there is no cf program */
 };
 
-static void wipe(char *text)
-{
-	if (text)
-		digest_wipe(text, strlen(text));
-	free(text);
-}
-
 static bool is_good(const char *token, const char *old)
 {
 	uint64_t now_s = clock_wall_ns() / CLOCK_NS_PER_S;
@@ -43,7 +36,7 @@ static bool ask_program(struct source *s, const char *old, char **ret)
 		*ret = token;
 		return true;
 	}
-	wipe(token);
+	digest_wipe_free(token);
 	return false;
 }
 
@@ -77,7 +70,7 @@ static int ask_uaa(struct source *s, char **ret, struct err *err)
 	*ret = answer.access_token;
 	answer.access_token = NULL;
 	if (answer.refresh_token) {
-		wipe(s->refresh);
+		digest_wipe_free(s->refresh);
 		s->refresh = answer.refresh_token;
 		answer.refresh_token = NULL;
 	}
@@ -107,7 +100,7 @@ static void source_free(void *ctx)
 	struct source *s = ctx;
 
 	halt_done(&s->halt);
-	wipe(s->refresh);
+	digest_wipe_free(s->refresh);
 	free(s->program);
 	free(s);
 }

@@ -86,9 +86,7 @@ static int add_field(struct buf *b, const char *name, const char *value, struct 
 	char *escaped = api_escape(value, err);
 	int rc = escaped ? buf_addf(b, err, "%s%s=%s", b->len ? "&" : "", name, escaped) : -1;
 
-	if (escaped)
-		digest_wipe(escaped, strlen(escaped));
-	free(escaped);
+	digest_wipe_free(escaped);
 	return rc;
 }
 
@@ -112,14 +110,11 @@ static char *basic(const struct uaa *u, struct err *err)
 	if (plain && (coded = malloc(n / 3 * 4 + 5))) {
 		digest_base64(plain, n, coded);
 		ret = api_path(err, "Authorization: Basic %s", coded);
-		digest_wipe(coded, strlen(coded));
 	}
-	if (plain)
-		digest_wipe(plain, n);
 	if (!ret)
 		err_nomem(err);
-	free(coded);
-	free(plain);
+	digest_wipe_free(coded);
+	digest_wipe_free(plain);
 	return ret;
 }
 
@@ -208,21 +203,15 @@ int uaa_ask(const struct uaa *u, const char *refresh, struct uaa_answer *ret, st
 		rc = post(u, url, &form, authorization, ret, err);
 	if (form.data)
 		digest_wipe(form.data, form.len);
-	if (authorization)
-		digest_wipe(authorization, strlen(authorization));
 	buf_done(&form);
-	free(authorization);
+	digest_wipe_free(authorization);
 	free(url);
 	return rc;
 }
 
 void uaa_answer_done(struct uaa_answer *a)
 {
-	if (a->access_token)
-		digest_wipe(a->access_token, strlen(a->access_token));
-	if (a->refresh_token)
-		digest_wipe(a->refresh_token, strlen(a->refresh_token));
-	free(a->access_token);
-	free(a->refresh_token);
+	digest_wipe_free(a->access_token);
+	digest_wipe_free(a->refresh_token);
 	*a = (struct uaa_answer){0};
 }

@@ -156,3 +156,10 @@ void digest_wipe(void *p, size_t n)
 {
 	OPENSSL_cleanse(p, n);
 }
+
+void digest_wipe_free(char *secret)
+{
+	if (secret)
+		digest_wipe(secret, strlen(secret));
+	free(secret);
+}

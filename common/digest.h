@@ -34,5 +34,6 @@ void digest_random(void *ret, size_t n);                   /* aborts when the sy
 bool digest_equal(const void *a, const void *b, size_t n); /* time depends on n only */
 bool digest_equal_str(const char *a, const char *b);       /* time depends on the lengths only */
 void digest_wipe(void *p, size_t n);                       /* not optimised away */
+void digest_wipe_free(char *secret);                       /* a text of malloc's, wiped first; accepts NULL */
 
 #endif

@@ -84,8 +84,7 @@ static int call_add_field(struct http_call *c, const char *name_colon, const cha
 	if (asprintf(&line, "%s %s", name_colon, value) < 0)
 		return err_nomem(err);
 	rc = call_add_header(c, line, err);
-	digest_wipe(line, strlen(line)); /* it may be the token */
-	free(line);
+	digest_wipe_free(line); /* it may be the token */
 	return rc;
 }
 

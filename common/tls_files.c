@@ -150,13 +150,11 @@ int tls_files_load(
 
 void tls_files_done(struct tls_files *t)
 {
-	if (t->key_pem != NULL)
-		digest_wipe(t->key_pem, strlen(t->key_pem));
 	free(t->cert_path);
 	free(t->key_path);
 	free(t->ca_path);
 	free(t->cert_pem);
-	free(t->key_pem);
+	digest_wipe_free(t->key_pem);
 	free(t->ca_pem);
 	*t = (struct tls_files){0};
 }

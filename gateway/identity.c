@@ -14,9 +14,7 @@ void identity_done(struct identity *i)
 	free(i->space);
 	free(i->issuer);
 	json_decref(i->scopes);
-	if (i->token)
-		digest_wipe(i->token, strlen(i->token));
-	free(i->token);
+	digest_wipe_free(i->token);
 	memset(i, 0, sizeof(*i));
 }
 

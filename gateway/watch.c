@@ -217,7 +217,7 @@ static enum finding judge(const struct err *err, enum stop_reason *ret_reason)
 		*ret_reason = STOP_TARGET_GONE;
 		return FOUND_END;
 	case ERR_STATE: /* nothing of it runs just now */
-	case ERR_LIMIT: /* it has grown beyond what one capture takes; what is captured already stays */
+	case ERR_LIMIT: /* it has grown beyond what a look takes in; what is captured already stays */
 		return FOUND_RIGHT;
 	case ERR_AUTH:
 		return FOUND_STALE;
@@ -246,7 +246,6 @@ static void resolve_all(struct watch *w, const struct people *people, struct loo
 		struct err err = {0};
 		enum stop_reason reason = STOP_NONE;
 		enum finding f;
-
 		int person = targets_person(w->gw->targets, people, target);
 
 		if (person >= 0 && l->tokens[person].finding != FOUND_RIGHT) {
@@ -306,10 +305,11 @@ static void end(struct watch *w, enum stop_reason reason, const struct err *why)
 	watch_stop(w);
 }
 
-static void unknown(struct watch *w, const struct look *l, uint64_t now)
+static void unknown(struct watch *w, const struct look *l)
 {
 	const struct config_gateway *c = &w->gw->config;
 	bool stale = l->finding == FOUND_STALE;
+	uint64_t now = clock_mono_ns();
 	uint64_t grace_ms = stale && capture_mode(w->capture) == JOB_STORE ? c->recheck_stored_ms : c->recheck_grace_ms;
 
 	if (!w->told) {
@@ -317,9 +317,8 @@ static void unknown(struct watch *w, const struct look *l, uint64_t now)
 			json_pack("{s:s}", "job", capture_id(w->capture)));
 		capture_event(w->capture, stale ? "token_needed" : "right_unknown",
 			json_pack("{s:s, s:I}", "error", l->err.msg, "ends_in_s", (json_int_t)(grace_ms / 1000)));
-	}
-	if (!w->told)
 		w->unknown_ns = now;
+	}
 	w->told = true;
 	if (now - w->unknown_ns >= grace_ms * CLOCK_NS_PER_MS)
 		end(w, STOP_RIGHT_UNKNOWN, &l->err);
@@ -335,10 +334,8 @@ static void known(struct watch *w)
 static void look_once(struct watch *w)
 {
 	struct look l;
-	uint64_t now;
 
 	look(w, &l);
-	now = clock_mono_ns();
 	switch (l.finding) {
 	case FOUND_RIGHT:
 		known(w);
@@ -348,7 +345,7 @@ static void look_once(struct watch *w)
 		break;
 	case FOUND_NOTHING:
 	case FOUND_STALE:
-		unknown(w, &l, now);
+		unknown(w, &l);
 		break;
 	}
 }

@@ -166,9 +166,7 @@ int s3_line_make(struct s3_line *ret, const char *name, const char *value, size_
 
 void s3_line_done(struct s3_line *l)
 {
-	if (l->text)
-		digest_wipe(l->text, strlen(l->text));
-	free(l->text);
+	digest_wipe_free(l->text);
 	l->text = NULL;
 }
 

@@ -128,13 +128,6 @@ static char *value_dup(struct slice s)
 	return strndup(s.p ? s.p : "", s.n);
 }
 
-static void value_free(char *s)
-{
-	if (s)
-		digest_wipe(s, strlen(s));
-	free(s);
-}
-
 static int reading_take(const struct reading *r, struct s3_keys *ret)
 {
 	static const struct s3_key_names names = {"aws_access_key_id", "aws_secret_access_key", "aws_session_token"};
@@ -150,9 +143,9 @@ static int reading_take(const struct reading *r, struct s3_keys *ret)
 		rc = err_nomem(r->err);
 	else if ((rc = s3_keys_set(ret, &names, access, secret, token, r->err)) < 0)
 		err_in(r->err, "profile \"%s\"", r->profile);
-	value_free(access);
-	value_free(secret);
-	value_free(token);
+	digest_wipe_free(access);
+	digest_wipe_free(secret);
+	digest_wipe_free(token);
 	return rc;
 }
 

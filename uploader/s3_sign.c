@@ -234,10 +234,8 @@ char **s3_sign(
 
 void s3_headers_free(char **headers)
 {
-	for (size_t i = 0; headers && headers[i]; i++) {
-		digest_wipe(headers[i], strlen(headers[i]));
-		free(headers[i]);
-	}
+	for (size_t i = 0; headers && headers[i]; i++)
+		digest_wipe_free(headers[i]);
 	free(headers);
 }
 
