@@ -106,6 +106,8 @@ static int exit_of(enum stop_reason why)
 	case STOP_RIGHT_UNKNOWN:
 	case STOP_TARGET_GONE:
 	case STOP_SWITCHED_OFF:
+	case STOP_QUOTA:
+	case STOP_POLICY:
 	case STOP_INTERNAL:
 		return CLI_INCOMPLETE;
 	}

@@ -180,6 +180,12 @@ static bool is_shared(const struct api_call *a, const struct job *j)
 	const char *share = a->gw->config.share;
 	bool same_org = j->org[0] && strcmp(j->org, a->who->org) == 0;
 
+	for (size_t n = 0; n < j->scopes.n; n++) {
+		if (strcmp(j->scopes.items[n].org, a->who->org) != 0)
+			return false;
+		if (strcmp(share, "space") == 0 && strcmp(j->scopes.items[n].space, a->who->space) != 0)
+			return false;
+	}
 	if (strcmp(share, "org") == 0)
 		return same_org;
 	if (strcmp(share, "space") == 0)

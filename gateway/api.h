@@ -54,6 +54,17 @@ bool api_is_operator(struct api_call *a);
 /* api_body: the body as a JSON object ({} when empty); answered and NULL when it is none. Caller decrefs. */
 json_t *api_body(struct api_call *a);
 
+/* api_audit: a record of what this request did, or was refused; texts, job, scopes and data (all optional) are borrowed.  -1: as audit_write; what is not recorded must not
+ * happen, so whatever starts, ends, erases, hands out or changes something is recorded before it does. */
+struct api_audited {
+	const struct err *refused; /* NULL: it is done */
+	const char *why;           /* that somebody gave */
+	const char *job;
+	const struct scope_list *scopes;
+	json_t *data;
+};
+int api_audit(struct api_call *a, const char *action, const struct api_audited *what, struct err *err);
+
 /* ---- handlers, by file ---- */
 void api_resolve(struct api_call *a);
 void api_devices(struct api_call *a);

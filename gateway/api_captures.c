@@ -104,6 +104,8 @@ static struct job *make_job(struct api_call *a, const struct start_request *r, e
 	j->created_at = clock_wall_ns();
 	if (apply_limits(&a->gw->config, mode, &j->options, err) < 0)
 		goto fail;
+	if (scope_list_copy(&targets->scopes, &j->scopes, err) < 0)
+		goto fail;
 	if (job_set(&j->owner_user_id, w->user_id, err) < 0 || job_set(&j->owner_user_name, w->user_name, err) < 0 ||
 		job_set(&j->org, targets->org[0] ? targets->org : w->org, err) < 0 ||
 		job_set(&j->space, targets->org[0] ? targets->space : w->space, err) < 0 ||

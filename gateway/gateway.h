@@ -19,6 +19,7 @@ struct targets;
 struct jobs;
 struct store_health;
 struct examination;
+struct audit;
 
 struct gateway {
 	struct config_gateway config;
@@ -33,6 +34,7 @@ struct gateway {
 	struct identity_source *identities; /* who is it? */
 	struct targets *targets;            /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
+	struct audit *audit;                /* who did what */
 	struct http_server *server;
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
 	char *_Atomic public_url;

@@ -42,5 +42,6 @@ int target_set_add(struct target_set *t, const struct target_instance *i, size_t
 void target_set_done(struct target_set *t)
 {
 	free(t->instances);
+	scope_list_done(&t->scopes);
 	memset(t, 0, sizeof(*t));
 }

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "gateway/identity.h"
 #include "schema/capture_request.h"
+#include "schema/scope.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct target_set {
 	/* Of all of it, for the job's record and its object's key; "" : none.  GUIDs where the platform has them. */
 	char org[AGENT_GUID_MAX], space[AGENT_GUID_MAX];
 	char deployment[CAPTURE_NAME_MAX];
+	struct scope_list scopes; /* where all of it lies, also what has no instance just now */
 };
 
 struct target_query {

@@ -151,6 +151,15 @@ static int add(const struct target_bosh *s, const struct director_instance *i, s
 	return target_set_add(ret, &t, max, err);
 }
 
+static int add_scope(struct target_set *ret, const struct director_instance *i, struct err *err)
+{
+	struct scope scope = {0};
+
+	snprintf(scope.deployment, sizeof(scope.deployment), "%s", ret->deployment);
+	snprintf(scope.group, sizeof(scope.group), "%s/%s", ret->deployment, i->group);
+	return scope_list_add(&ret->scopes, &scope, err);
+}
+
 /* Adds what a slug (NULL: everything) stands for; taken: per instance, whether it is in ret already. */
 static int select_slug(const struct target_bosh *s, const struct target_query *q, const struct slug *slug,
 	const struct director_instances *d, bool *taken, struct target_set *ret, struct err *err)
@@ -163,6 +172,8 @@ static int select_slug(const struct target_bosh *s, const struct target_query *q
 		if (slug ? !matches(slug, i) : !i->has_vm && !i->expects_vm)
 			continue;
 		found = true;
+		if (add_scope(ret, i, err) < 0)
+			return -1;
 		if (!taken[n] && add(s, i, q->max, ret, err) < 0)
 			return -1;
 		taken[n] = true;

@@ -452,7 +452,13 @@ static int add_all(const struct walk *k, const struct cloud_controller *cc, stru
 static int add_app(const struct walk *k, const struct cloud_controller *cc, struct err *err)
 {
 	char shown[100];
+	struct scope scope = {0};
 
+	memcpy(scope.org, k->app->org.guid, sizeof(k->app->org.guid));
+	memcpy(scope.space, k->app->space.guid, sizeof(k->app->space.guid));
+	memcpy(scope.app, k->app->guid, sizeof(k->app->guid));
+	if (scope_list_add(&k->ret->scopes, &scope, err) < 0)
+		return -1;
 	memcpy(k->ret->org, k->app->org.guid, sizeof(k->app->org.guid));
 	memcpy(k->ret->space, k->app->space.guid, sizeof(k->app->space.guid));
 	if (!k->app->stopped)

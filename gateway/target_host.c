@@ -51,11 +51,15 @@ static int add(const struct target_host *s, const struct inventory_group *g, con
 	size_t max, struct target_set *ret, struct err *err)
 {
 	struct target_instance t = {.port = i->port, .agent.index = AGENT_INDEX_ANY};
+	struct scope scope = {0};
 
 	snprintf(t.name, sizeof(t.name), "%s/%s", g->name, i->id);
 	snprintf(t.host, sizeof(t.host), "%s", i->host);
 	snprintf(t.agent_name, sizeof(t.agent_name), "%s",
 		i->agent_name && i->agent_name[0] ? i->agent_name : s->agent_name);
+	snprintf(scope.group, sizeof(scope.group), "%s", g->name);
+	if (scope_list_add(&ret->scopes, &scope, err) < 0)
+		return -1;
 	return target_set_add(ret, &t, max, err);
 }
 

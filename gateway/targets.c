@@ -205,6 +205,10 @@ static int take_all(
 				return -1;
 		}
 	}
+	for (size_t n = 0; n < from->scopes.n; n++) {
+		if (scope_list_add(&ret->scopes, &from->scopes.items[n], err) < 0)
+			return -1;
+	}
 	if (!ret->org[0]) {
 		memcpy(ret->org, from->org, sizeof(ret->org));
 		memcpy(ret->space, from->space, sizeof(ret->space));
@@ -229,11 +233,20 @@ static int resolve_into(
 	struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret, struct err *err)
 {
 	struct target_set one = {0};
-	int rc = resolve_one(t, q, target, &one, err);
+	int rc = resolve_one(t, q, target, &one, err), person = targets_person(t, q->people, target);
 
 	for (size_t n = 0; n < one.n; n++)
 		one.instances[n].follows = follows(t, target);
 
+	/* What no platform has an org for lies in its user's. */
+	for (size_t n = 0; rc == 0 && n < one.scopes.n; n++) {
+		struct scope *s = &one.scopes.items[n];
+
+		if (s->org[0])
+			continue;
+		snprintf(s->org, sizeof(s->org), "%s", q->people->who[person].org);
+		snprintf(s->space, sizeof(s->space), "%s", q->people->who[person].space);
+	}
 	if (rc == 0)
 		rc = take_all(&one, q, ret, err);
 	target_set_done(&one);

@@ -15,6 +15,7 @@
 #include "schema/pcapng.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CAPTURE_DEVICE_MAX      16   /* IFNAMSIZ, with the terminator */
@@ -39,6 +40,7 @@ struct capture_options {
 	uint64_t max_duration_s; /* 0: no limit of its own */
 	uint64_t max_bytes;      /* of the pcapng stream; 0: none */
 	uint64_t max_packets;    /* 0: none */
+	bool headers_only;       /* JSON "payload": "headers": packets end behind their transport header */
 };
 
 void capture_options_init(struct capture_options *o);

@@ -13,13 +13,14 @@ static const char *const job_states[] = {
 	[JOB_KILLED] = "killed",
 	[JOB_EXPIRED] = "expired",
 	[JOB_PURGED] = "purged",
+	[JOB_WAITING] = "waiting",
 };
 
 /* The owned strings, so that birth, death and nothing else need to know them all. */
 static size_t job_strings(struct job *j, char **ret[], size_t most)
 {
 	char **const all[] = {&j->owner_user_id, &j->owner_user_name, &j->org, &j->space, &j->target, &j->note,
-		&j->stop_by, &j->error_code, &j->error, &j->object_key, &j->object_store, &j->gateway};
+		&j->hold, &j->stop_by, &j->error_code, &j->error, &j->object_key, &j->object_store, &j->gateway};
 	size_t n = sizeof(all) / sizeof(all[0]);
 
 	if (n > most)
@@ -81,6 +82,7 @@ void job_free(struct job *j)
 	for (i = 0; i < n; i++)
 		free(*fields[i]);
 	free(j->instances);
+	scope_list_done(&j->scopes);
 	free(j);
 }
 
@@ -114,6 +116,7 @@ bool job_state_parse(const char *name, enum job_state *ret)
 bool job_state_is_end(enum job_state s)
 {
 	switch (s) {
+	case JOB_WAITING:
 	case JOB_STARTING:
 	case JOB_RUNNING:
 	case JOB_FINISHING:

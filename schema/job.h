@@ -1,5 +1,6 @@
 /* job.h - a capture job as it is kept and shown: its states, its figures, its instances; and its JSON (design, section 3).
  *
+ *   WAITING -approved, and started again by its user-> STARTING;   WAITING -> FAILED (denied, too late)
  *   STARTING -first instance runs-> RUNNING -stop, limit, last instance ended-> FINISHING -object complete-> READY
  *                                                                                 |- live only -> STREAMED
  *   STARTING, RUNNING, FINISHING -> FAILED | KILLED;   READY -> EXPIRED | PURGED;   FAILED, KILLED, STREAMED -> PURGED
@@ -17,6 +18,7 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "schema/capture_request.h"
+#include "schema/scope.h"
 #include "schema/stop_reason.h"
 
 #include <jansson.h>
@@ -34,6 +36,7 @@ enum job_state {
 	JOB_KILLED,
 	JOB_EXPIRED,
 	JOB_PURGED,
+	JOB_WAITING, /* for an operator's approval: nothing runs, nothing is there */
 };
 enum job_mode { JOB_LIVE, JOB_STORE };
 enum job_format { JOB_PCAPNG, JOB_PCAP };
@@ -68,10 +71,12 @@ struct job {
 	enum job_mode mode;
 	enum job_format format;
 	char *owner_user_id, *owner_user_name;
-	char *org, *space; /* "" : none */
-	char *target;      /* JSON text as asked */
+	char *org, *space;        /* "" : none; those of the first scope that has any */
+	struct scope_list scopes; /* of all its targets */
+	char *target;             /* JSON text as asked */
 	struct capture_options options;
 	char *note;
+	char *hold; /* legal hold: why it must not be erased; "" : there is none */
 	uint64_t created_at, started_at, ended_at, expires_at; /* wall ns; 0: not (yet) */
 	enum stop_reason stop_reason;
 	char *stop_by;            /* who stopped or killed it, "" : nobody */

@@ -35,6 +35,7 @@ struct job_filter {          /* NULL or 0: any */
 	const char *agent;      /* "host:port" or host of one of its instances' agents */
 	const char *app;        /* target.app */
 	const char *deployment; /* target.deployment */
+	const char *group;      /* "cf/router", or a group of the inventory */
 	const enum job_state *states;
 	size_t states_n;
 	uint64_t since_ns;          /* created at or after */

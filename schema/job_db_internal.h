@@ -69,7 +69,7 @@ int dbq_row_ok(struct dbq *q, struct err *err); /* 0, or -1 when a column of thi
 #define JOB_DB_SELECT                                                                                                  \
 	"SELECT id, format, owner_user_id, owner_user_name, org, space, target, option_device, option_filter, "        \
 	"option_snaplen,"                                                                                              \
-	" option_max_duration_s, option_max_bytes, option_max_packets, note, created_at, mode, state, started_at, "    \
+	" option_max_duration_s, option_max_bytes, option_max_packets, option_payload, note, hold, created_at, mode, state, started_at, "    \
 	"ended_at,"                                                                                                    \
 	" expires_at, stop_reason, stop_by, error_code, error, bytes, packets, dropped_kernel, dropped_interface, "    \
 	"dropped_agent,"                                                                                               \
@@ -77,6 +77,10 @@ int dbq_row_ok(struct dbq *q, struct err *err); /* 0, or -1 when a column of thi
 
 struct job *job_db_row(struct dbq *q, struct err *err);                      /* without its instances */
 int job_db_row_instances(struct job_db *db, struct job *j, struct err *err); /* adds them */
+
+/* ---- scopes (job_db_scopes.c) ---- */
+int job_db_scopes_write(struct job_db *db, const struct job *j, struct err *err);
+int job_db_scopes_read(struct job_db *db, struct job *j, struct err *err);
 
 /* ---- migrations ---- */
 extern const char *const job_db_migrations[]; /* [i] leads from version i to i + 1 */

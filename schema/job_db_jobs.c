@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAYLOAD_FULL    "full"
+#define PAYLOAD_HEADERS "headers"
 #define TARGET_TEXT_MAX 65536 /* a start request is no longer */
 
 static int job_missing(const char *job_id, struct err *err)
@@ -70,14 +72,15 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 		"INSERT INTO jobs (id, format, owner_user_id, owner_user_name, org, space, target, app, deployment,"
 		" option_device, option_filter, option_snaplen, option_max_duration_s, option_max_bytes, "
 		"option_max_packets,"
-		" note, created_at, mode, state, started_at, ended_at, expires_at, stop_reason, stop_by, error_code, "
+		" option_payload, note, hold, created_at, mode, state, started_at, ended_at, expires_at, stop_reason, "
+		"stop_by, error_code, "
 		"error,"
 		" bytes, packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, object_key, "
 		"object_bytes,"
 		" object_sha256, object_store, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
 		"?, ?, ?, ?, ?, "
 		"?, ?, ?,"
-		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
+		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
 	json_t *target = json_in_parse(j->target, strlen(j->target), NULL);
 	struct buf app, deployment;
 	struct dbq q;
@@ -104,7 +107,9 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 	dbq_u64(&q, j->options.max_duration_s);
 	dbq_u64(&q, j->options.max_bytes);
 	dbq_u64(&q, j->options.max_packets);
+	dbq_text(&q, j->options.headers_only ? PAYLOAD_HEADERS : PAYLOAD_FULL);
 	dbq_text(&q, j->note);
+	dbq_text(&q, j->hold);
 	dbq_u64(&q, j->created_at);
 	bind_changing(&q, j);
 	rc = dbq_run(&q, err);
@@ -199,7 +204,7 @@ int job_db_insert(struct job_db *db, const struct job *j, struct err *err)
 
 	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
 		return -1;
-	if ((rc = job_insert(db, j, err)) >= 0)
+	if ((rc = job_insert(db, j, err)) >= 0 && (rc = job_db_scopes_write(db, j, err)) >= 0)
 		rc = instances_write(db, j, err);
 	return job_db_leave(db, rc, err) < 0 ? -1 : 0;
 }
@@ -276,7 +281,9 @@ static void row_fixed(struct dbq *q, struct job *j)
 	j->options.max_duration_s = dbq_col_u64(q);
 	j->options.max_bytes = dbq_col_u64(q);
 	j->options.max_packets = dbq_col_u64(q);
+	j->options.headers_only = strcmp(dbq_col_peek(q), PAYLOAD_HEADERS) == 0;
 	col_replace(q, &j->note);
+	col_replace(q, &j->hold);
 	j->created_at = dbq_col_u64(q);
 }
 
@@ -392,7 +399,7 @@ static struct job *job_read(struct job_db *db, const char *id, struct err *err)
 	else if (rc == 0)
 		job_missing(id, err);
 	dbq_close(&q);
-	if (j && job_db_row_instances(db, j, err) < 0) {
+	if (j && (job_db_scopes_read(db, j, err) < 0 || job_db_row_instances(db, j, err) < 0)) {
 		job_free(j);
 		return NULL;
 	}

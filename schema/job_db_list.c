@@ -82,7 +82,10 @@ static void where_visible(struct where *w, const struct job_filter *f)
 	if (f->shared_org && f->shared_org[0]) {
 		where_text(w, " OR (org = ?", f->shared_org);
 		where_text(w, " AND space = ?", f->shared_space);
-		where_sql(w, ")");
+		where_text(w, " AND NOT EXISTS (SELECT 1 FROM job_scopes WHERE job_id = jobs.id AND (org <> ?",
+			f->shared_org);
+		where_text(w, " OR space <> ?", f->shared_space);
+		where_sql(w, ")))");
 	}
 	where_sql(w, ")");
 }
@@ -101,15 +104,26 @@ static int where_make(struct where *w, const char *select, const struct job_filt
 	where_text_twice(
 		w, " AND (owner_user_id = ? OR (owner_user_name = ? AND owner_user_id NOT LIKE '%:%'))", f->user_id);
 	where_visible(w, f);
-	where_text(w, " AND org = ?", f->org);
-	where_text(w, " AND space = ?", f->space);
+	where_text_twice(w,
+		" AND (org = ? OR EXISTS (SELECT 1 FROM job_scopes s WHERE s.job_id = jobs.id AND s.org = ?))", f->org);
+	where_text_twice(w,
+		" AND (space = ? OR EXISTS (SELECT 1 FROM job_scopes s WHERE s.job_id = jobs.id AND s.space = ?))",
+		f->space);
 	where_text(w, " AND id = ?", f->job);
 	where_text_twice(w,
 		" AND EXISTS (SELECT 1 FROM instances WHERE instances.job_id = jobs.id AND (agent = ? OR agent_host = "
 		"?))",
 		f->agent);
-	where_text(w, " AND instr(',' || app || ',', ',' || ? || ',') > 0", f->app);
-	where_text(w, " AND instr(',' || deployment || ',', ',' || ? || ',') > 0", f->deployment);
+	where_text_twice(w,
+		" AND (instr(',' || app || ',', ',' || ? || ',') > 0 OR EXISTS (SELECT 1 FROM job_scopes s WHERE "
+		"s.job_id = jobs.id AND s.app = ?))",
+		f->app);
+	where_text_twice(w,
+		" AND (instr(',' || deployment || ',', ',' || ? || ',') > 0 OR EXISTS (SELECT 1 FROM job_scopes s "
+		"WHERE s.job_id = jobs.id AND s.deployment = ?))",
+		f->deployment);
+	where_text(w, " AND EXISTS (SELECT 1 FROM job_scopes s WHERE s.job_id = jobs.id AND s.instance_group = ?)",
+		f->group);
 	where_states(w, f->states, f->states_n);
 	where_u64(w, " AND created_at >= ?", f->since_ns);
 	where_u64(w, " AND created_at < ?", f->before_ns);
@@ -180,6 +194,8 @@ int job_db_list(struct job_db *db, const struct job_filter *f, size_t limit, str
 		rc = err_nomem(err);
 	if (rc == 0 && (rc = job_db_enter(db, JOB_DB_READ, err)) == 0) {
 		rc = list_read(db, &w, list, &n, err);
+		for (size_t i = 0; i < n && rc == 0; i++)
+			rc = job_db_scopes_read(db, list[i], err);
 		if (rc == 0 && !(f && f->brief))
 			rc = list_instances(db, list, n, err);
 		rc = job_db_leave(db, rc, err);

@@ -105,6 +105,69 @@ const char *const job_db_migrations[] = {
 	/* 2: which store an object is in, so that one that another configuration has left behind is not taken for gone. */
 	"ALTER TABLE jobs ADD COLUMN object_store TEXT NOT NULL DEFAULT '';"
 	"UPDATE jobs SET object_store = 'file' WHERE object_key <> '';", /* there was no other */
+
+	/* 3: what operators hold on to.  job_scopes: all that a job's targets lie in (app and deployment in jobs stay for older rows).  switches: one row for each
+	 * scope and level, "operator" or "developer".  starts: for limits per hour and day.  approvals: what a waiting job was asked for.  audit: the trail, each record with the hash
+	 * of the one before. */
+	"ALTER TABLE jobs ADD COLUMN option_payload TEXT NOT NULL DEFAULT 'full';"
+	"ALTER TABLE jobs ADD COLUMN hold TEXT NOT NULL DEFAULT '';"
+
+	"CREATE TABLE job_scopes ("
+	" job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
+	" position INTEGER NOT NULL,"
+	" org TEXT NOT NULL,"
+	" space TEXT NOT NULL,"
+	" app TEXT NOT NULL,"
+	" deployment TEXT NOT NULL,"
+	" instance_group TEXT NOT NULL,"
+	" PRIMARY KEY (job_id, position));"
+
+	"CREATE TABLE switches ("
+	" kind TEXT NOT NULL,"
+	" id TEXT NOT NULL,"
+	" level TEXT NOT NULL,"
+	" capture TEXT NOT NULL,"
+	" storage TEXT NOT NULL,"
+	" snaplen BIGINT NOT NULL,"
+	" payload TEXT NOT NULL,"
+	" filter TEXT NOT NULL,"
+	" approval TEXT NOT NULL,"
+	" retention_s BIGINT NOT NULL,"
+	" retention_max_s BIGINT NOT NULL,"
+	" reason TEXT NOT NULL,"
+	" set_by TEXT NOT NULL,"
+	" set_at BIGINT NOT NULL,"
+	" expires_at BIGINT NOT NULL,"
+	" PRIMARY KEY (kind, id, level));"
+
+	"CREATE TABLE starts ("
+	" job_id TEXT NOT NULL PRIMARY KEY,"
+	" at BIGINT NOT NULL,"
+	" user_id TEXT NOT NULL,"
+	" org TEXT NOT NULL);"
+	"CREATE INDEX starts_at ON starts (at);"
+
+	"CREATE TABLE approvals ("
+	" job_id TEXT NOT NULL PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,"
+	" request TEXT NOT NULL,"
+	" because TEXT NOT NULL,"
+	" state TEXT NOT NULL,"
+	" decided_by TEXT NOT NULL,"
+	" decided_at BIGINT NOT NULL,"
+	" reason TEXT NOT NULL,"
+	" expires_at BIGINT NOT NULL);"
+
+	"CREATE TABLE audit ("
+	" seq BIGINT NOT NULL PRIMARY KEY,"
+	" at BIGINT NOT NULL,"
+	" action TEXT NOT NULL,"
+	" outcome TEXT NOT NULL,"
+	" user_id TEXT NOT NULL,"
+	" job_id TEXT NOT NULL,"
+	" record TEXT NOT NULL,"
+	" hash TEXT NOT NULL);"
+	"CREATE INDEX audit_at ON audit (at);"
+	"CREATE INDEX audit_job ON audit (job_id);",
 };
 const int job_db_migrations_n = sizeof(job_db_migrations) / sizeof(job_db_migrations[0]);
 

@@ -37,6 +37,8 @@ static const struct {
 	[STOP_SWITCHED_OFF] = {"switched_off", "Captures there are switched off now."},
 	[STOP_CONTAINER_GONE] = {"container_gone", "The app instance ended."},
 	[STOP_INSTANCE_LEFT] = {"instance_left", "The platform does not list the instance any more."},
+	[STOP_QUOTA] = {"quota", "What its user or org has stored reached the quota."},
+	[STOP_POLICY] = {"policy_changed", "A stricter rule holds there now than the one it was started under."},
 	[STOP_INTERNAL] = {"internal_error", "Something went wrong inside of the gateway or the agent."},
 };
 #define REASONS_N (sizeof(reasons) / sizeof(reasons[0]))

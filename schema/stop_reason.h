@@ -33,6 +33,8 @@ enum stop_reason {
 	STOP_SWITCHED_OFF,   /* "switched_off": captures of it are forbidden now */
 	STOP_CONTAINER_GONE, /* "container_gone": the app instance ended (instance) */
 	STOP_INSTANCE_LEFT,  /* "instance_left": the platform does not list it any more (instance) */
+	STOP_QUOTA,          /* "quota": what its user or org has stored reached the quota */
+	STOP_POLICY,         /* "policy_changed": a stricter rule holds there now than it was started under */
 	STOP_INTERNAL,       /* "internal_error" */
 };
 
