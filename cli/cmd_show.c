@@ -4,6 +4,7 @@
 #include "cli/table.h"
 #include "cli/text.h"
 #include "common/parse.h"
+#include "schema/capture_request.h"
 #include "schema/stop_reason.h"
 
 #include <inttypes.h>
@@ -30,6 +31,8 @@ static void show_options(const json_t *job)
 		snprintf(text, sizeof(text), "%" PRIu64, n);
 		line("snaplen", text);
 	}
+	if (!strcmp(json_text(job, "options.payload"), CAPTURE_PAYLOAD_HEADERS))
+		line("payload", "headers only, cut at the agent");
 	if ((n = json_count(job, "options.max_duration_s"))) {
 		snprintf(text, sizeof(text), "%" PRIu64 " s", n);
 		line("duration", text);

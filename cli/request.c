@@ -17,6 +17,8 @@ const struct arg_option request_options[] = {
 		"device to capture on (default eth0; \"any\", \"lo\", \"eth0,lo\"...); several times for several"},
 	{'s', "snapshot-length", "N", ARG_NUMBER, AT(snaplen), 0, PCAPNG_SNAPLEN_MAX,
 		"bytes kept of each packet (default 65535, 0: as many as can be)"},
+	{0, "headers-only", NULL, ARG_FLAG, AT(headers_only), 0, 0,
+		"no payload: packets are cut behind their transport header, before they leave the instance"},
 	{'c', "count", "N", ARG_NUMBER, AT(packets), 1, CAPTURE_PACKETS_MAX, "end after N packets"},
 	{'w', "write", "FILE", ARG_TEXT, AT(write), 0, 0, "write to FILE; - is stdout"},
 	{'f', "filter", "FILTER", ARG_TEXT, AT(filter), 0, 0, "the filter (all words are then targets)"},
@@ -172,6 +174,8 @@ static json_t *options_json(const struct request_values *v, const struct args *w
 	if (*filter)
 		bad |= json_object_set_new(o, "filter", json_string(filter));
 	bad |= add_u64(o, "snaplen", &v->snaplen, 1);
+	if (v->headers_only)
+		bad |= json_object_set_new(o, "payload", json_string(CAPTURE_PAYLOAD_HEADERS));
 	bad |= add_u64(o, "max_duration_s", &v->duration_ms, 1000);
 	bad |= add_u64(o, "max_bytes", &v->bytes, 1);
 	bad |= add_u64(o, "max_packets", &v->packets, 1);

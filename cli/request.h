@@ -12,7 +12,7 @@ struct request_values {
 	struct arg_list devices;
 	const char *filter, *write, *format, *note;
 	struct arg_number snaplen, packets, duration_ms, bytes;
-	bool store, auto_mode, wait;
+	bool store, auto_mode, wait, headers_only;
 };
 
 extern const struct arg_option request_options[];

@@ -41,6 +41,7 @@ struct slot {
 	struct agent_target target;
 	struct container *container; /* NULL: of this host */
 	char job[ID_MAX], name[CAPTURE_NAME_MAX], device[CAPTURE_DEVICE_MAX];
+	const char *payload;
 };
 
 /* All fixed after the start. */
@@ -85,6 +86,7 @@ static struct slot *slot_new(struct agent *a, const struct agent_request *r, int
 	memcpy(s->job, r->job, sizeof(s->job));
 	memcpy(s->name, r->name, sizeof(s->name));
 	memcpy(s->device, r->options.device, sizeof(s->device));
+	s->payload = capture_options_payload(&r->options);
 	s->entry.capture = capture_new(&settings, err);
 	if (!s->entry.capture) {
 		slot_free(s);
@@ -121,6 +123,7 @@ static void log_started(const struct slot *s, const char *peer)
 	json_t *fields = slot_json(s);
 
 	json_object_set_new(fields, "gateway", json_string(peer));
+	json_object_set_new(fields, "payload", json_string(s->payload));
 	log_event(LOG_LEVEL_INFO, "capture.started", fields);
 }
 
@@ -325,6 +328,7 @@ static void handle_start(struct agent *a, struct http_request *rq)
 	} else {
 		log_started(s, http_request_peer(rq));
 		http_reply_header(rq, "Pcap-Capture", s->entry.id);
+		http_reply_header(rq, AGENT_PAYLOAD_HEADER, s->payload);
 		http_reply_stream(rq, 200, "application/x-pcapng", &stream, s);
 	}
 	log_context_job(NULL);
@@ -409,9 +413,10 @@ static void handle_info(struct agent *a, struct http_request *rq)
 	size_t n = capture_table_count(a->table);
 
 	http_reply_json(rq, 200,
-		json_pack("{s:s, s:i, s:o, s:b, s:s, s:I, s:I}", "version", PCAPLINE_VERSION, "api_level",
-			PCAPLINE_API_LEVEL, "targets", targets_json(&a->config->targets), "enters", !*a->no_entry,
-			"instance", a->config->instance, "captures", (json_int_t)n, "captures_max",
+		json_pack("{s:s, s:i, s:o, s:[s, s], s:b, s:s, s:I, s:I}", "version", PCAPLINE_VERSION, "api_level",
+			PCAPLINE_API_LEVEL, "targets", targets_json(&a->config->targets), "payloads",
+			CAPTURE_PAYLOAD_FULL, CAPTURE_PAYLOAD_HEADERS, "enters", !*a->no_entry, "instance",
+			a->config->instance, "captures", (json_int_t)n, "captures_max",
 			(json_int_t)a->config->captures_max));
 }
 

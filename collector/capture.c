@@ -2,6 +2,7 @@
 
 #include "collector/capture_stats.h"
 #include "collector/device.h"
+#include "collector/headers.h"
 #include "collector/stream_out.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -221,13 +222,21 @@ static bool fits_limit(const struct capture *c, size_t n)
 	return max == 0 || (c->bytes < max && max - c->bytes >= n + LAST_BLOCK_BYTES);
 }
 
+/* In a capture of headers only the rest is cut here, before anything else gets to see it. */
+static uint32_t kept(const struct capture *c, const struct device_packet *p)
+{
+	if (c->options.headers_only)
+		return headers_keep(device_link_type(c->device), p->data, p->caplen, p->len);
+	return p->caplen < PCAPNG_SNAPLEN_MAX ? p->caplen : PCAPNG_SNAPLEN_MAX;
+}
+
 /* The way of every packet.  After the first false nothing more comes, see device_read. */
 static bool take_packet(void *ctx, const struct device_packet *p)
 {
 	struct capture *c = ctx;
 	const struct pcapng_packet packet = {
 		.ts_ns = p->ts_ns,
-		.caplen = p->caplen < PCAPNG_SNAPLEN_MAX ? p->caplen : PCAPNG_SNAPLEN_MAX,
+		.caplen = kept(c, p),
 		.len = p->len,
 		.data = p->data,
 	};
@@ -265,13 +274,19 @@ static int find_device(struct capture *c, struct container_device *ret, struct e
 	return 0;
 }
 
+/* What nobody will read the kernel need not copy: packets put together by GRO have 64 KB. */
+static uint32_t snaplen(const struct capture_options *o)
+{
+	return o->headers_only && o->snaplen > CAPTURE_HEADERS_MAX ? CAPTURE_HEADERS_MAX : o->snaplen;
+}
+
 int capture_open(struct capture *c, const char *own_traffic, struct container *container, int peer_fd, struct err *err)
 {
 	struct container_device where;
 	struct device_options o = {
 		.filter = c->options.filter,
 		.own_traffic = own_traffic,
-		.snaplen = c->options.snaplen,
+		.snaplen = snaplen(&c->options),
 		.ring_bytes = c->ring_bytes,
 		.block_timeout_ms = c->block_timeout_ms,
 	};

@@ -19,6 +19,9 @@
  * A capture of a container ends with STOP_CONTAINER_GONE when the container does, or its device: whatever the kernel had delivered
  * by then is still read, but at the host's end, when record or address are another container's now: what is in the ring then is let go.  (Its namespace lives on for as long as we hold a socket in it, so lo alone would never tell.)
  *
+ * Headers only: what headers.h calls payload is cut before it gets into the stream, and lengths on the wire stay as they were; figures and limits
+ * in bytes are of what is sent.
+ *
  * Figures.  accepted (isb_filteraccept) = what passed the kernel's filter, including osdrop; after a graceful end
  * accepted = delivered + osdrop, to the packet.  After max_packets or max_bytes, or where another container took over, it is larger by what the ring still held. */
 #ifndef PCAPLINE_COLLECTOR_CAPTURE_H

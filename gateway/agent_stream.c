@@ -23,6 +23,7 @@ struct agent_stream {
 	char agent_name[256];
 	char id[ID_MAX];
 	char *body;
+	bool headers_only;
 	pthread_t thread;
 	struct http_call *call; /* by lock, but for reading by the reading thread */
 	/* the reading thread's own */
@@ -65,12 +66,21 @@ static uint8_t *room(struct agent_stream *s, size_t n, struct err *err)
 	return p;
 }
 
+/* The agent is not one that cuts payload off.  Nothing of its stream is taken: somebody was promised that. */
+static int refuse_payload(const struct agent_stream *s, const char *why, struct err *err)
+{
+	err_set(err, ERR_NET, "agent %s: headers only were asked for, and %s", s->dial, why);
+	return err_detail(err, "agent_payload");
+}
+
 static int on_packet(struct agent_stream *s, const struct pcapng_packet *from, struct err *err)
 {
 	struct pcapng_packet p = *from;
 	size_t n = pcapng_packet_bytes(p.caplen) + 16; /* with flags */
 	uint8_t *dst;
 
+	if (s->headers_only && p.caplen > CAPTURE_HEADERS_MAX)
+		return refuse_payload(s, "it sent more than headers can be, in spite of its word", err);
 	if (!(dst = room(s, n, err)))
 		return -1;
 	s->noted = false; /* a note that packets follow was not the end */
@@ -117,6 +127,13 @@ static int on_block(void *ctx, const struct pcapng_block *b, struct err *err)
 	return 0;
 }
 
+static bool confirms(const struct http_call *call)
+{
+	const char *payload = http_call_header(call, AGENT_PAYLOAD_HEADER);
+
+	return payload && strcmp(payload, CAPTURE_PAYLOAD_HEADERS) == 0;
+}
+
 static int on_answer(void *ctx, const struct http_call *call)
 {
 	struct agent_stream *s = ctx;
@@ -127,6 +144,8 @@ static int on_answer(void *ctx, const struct http_call *call)
 		return 0;
 	if (status != 200) /* whatever it brings would be taken for the stream */
 		return err_set(&s->err, ERR_INPUT, "HTTP status %d where 200 was due", status);
+	if (s->headers_only && !confirms(call))
+		return refuse_payload(s, "it does not confirm that it cuts the payload off: update it", &s->err);
 	pthread_mutex_lock(&s->lock);
 	s->started = true;
 	pthread_mutex_unlock(&s->lock);
@@ -187,6 +206,13 @@ static void not_there(const struct agent_stream *s, struct err *err)
 	err_in(err, "agent %s", s->dial);
 }
 
+/* The user asked for nothing wrong: agents from before headers only refuse the word. */
+static void refuse_old(const struct agent_stream *s, struct err *err)
+{
+	*err = (struct err){0};
+	refuse_payload(s, "it cannot cut the payload off: update it", err);
+}
+
 static void finish(struct agent_stream *s, int rc, struct err *err)
 {
 	enum stop_reason reason = s->noted ? s->reason : STOP_AGENT_LOST;
@@ -207,6 +233,8 @@ static void finish(struct agent_stream *s, int rc, struct err *err)
 			err_set(err, ERR_NET, "HTTP status %d where 200 was due", http_call_status(s->call));
 		else if (strncmp(err->field, "target", strlen("target")) == 0)
 			not_there(s, err);
+		else if (s->headers_only && strcmp(err->field, "options.payload") == 0)
+			refuse_old(s, err);
 	} else if (rc == 0 && pcapng_reader_end(s->reader, err) == 0 && !s->noted) {
 		err_set(err, ERR_NET, "the stream ended without saying why");
 	}
@@ -326,6 +354,7 @@ struct agent_stream *agent_stream_start(const struct agent_stream_options *o, st
 		parse_join_host_port(o->others[n], o->port, s->dials[s->dials_n++], sizeof(s->dials[0]));
 	s->dial = s->dials[0];
 	memcpy(s->id, o->request->id, sizeof(s->id));
+	s->headers_only = o->request->options.headers_only;
 	if (!(body = agent_request_to_json(o->request)) || !(s->body = json_dumps(body, JSON_COMPACT))) {
 		err_nomem(err);
 		goto fail;

@@ -1,6 +1,9 @@
 /* agent_stream.h - one instance of a capture: dials its agent over mutual TLS, starts the capture there, reads its pcapng stream and feeds it,
  * re-encoded with this job's interface numbers, to a merge input.  One thread of its own with blocking calls.
  *
+ * Where headers only are asked for, an agent that does not confirm them (AGENT_PAYLOAD_HEADER), or sends more of a packet than headers can be, ends its
+ * instance with detail "agent_payload".  Of one that does not confirm not a packet is taken.
+ *
  * Life: agent_stream_start, (agent_stream_stop), agent_stream_join.  The callbacks come from the stream's thread. */
 #ifndef PCAPLINE_GATEWAY_AGENT_STREAM_H
 #define PCAPLINE_GATEWAY_AGENT_STREAM_H

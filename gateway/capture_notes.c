@@ -37,6 +37,8 @@ void note_section(const struct job *j, char ret[NOTE_MAX])
 		add(ret, "; at most %" PRIu64 " bytes", o->max_bytes);
 	if (o->max_packets > 0)
 		add(ret, "; at most %" PRIu64 " packets", o->max_packets);
+	if (o->headers_only)
+		add(ret, "; headers only");
 	add(ret, "; traffic of the capture itself is left out");
 	if (j->note[0])
 		add(ret, "; note: %s", j->note);
@@ -49,6 +51,8 @@ void note_interface(const struct job *j, const struct job_instance *i, const cha
 	ret_name[0] = ret_description[0] = '\0';
 	add(ret_name, "%s %s", i->name, device);
 	add(ret_description, "%s, device %s, by agent %s, capture %s", i->name, device, i->agent, j->id);
+	if (j->options.headers_only)
+		add(ret_description, "; headers only: payload cut at the agent");
 }
 
 static void add_missing(const struct job *j, char ret[NOTE_MAX])

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAYLOAD_OFFERED "full"
-
 void capture_options_init(struct capture_options *o)
 {
 	*o = (struct capture_options){.device = "eth0", .snaplen = CAPTURE_SNAPLEN_DEFAULT};
@@ -118,13 +116,17 @@ static void read_snaplen(struct json_in *in, struct capture_options *o)
 	o->snaplen = (uint32_t)v;
 }
 
-static void read_payload(struct json_in *in)
+static void read_payload(struct json_in *in, struct capture_options *o)
 {
-	const char *s = PAYLOAD_OFFERED;
+	const char *s = CAPTURE_PAYLOAD_FULL;
 
 	json_in_str(in, "payload", JSON_IN_OPTIONAL, 0, 64, &s);
-	if (!in->bad && strcmp(s, PAYLOAD_OFFERED) != 0)
-		json_in_fail(in, "payload", "\"%s\" is not offered by this gateway; it offers " PAYLOAD_OFFERED, s);
+	if (in->bad)
+		return;
+	o->headers_only = strcmp(s, CAPTURE_PAYLOAD_HEADERS) == 0;
+	if (!o->headers_only && strcmp(s, CAPTURE_PAYLOAD_FULL) != 0)
+		json_in_fail(
+			in, "payload", "\"%s\" is neither " CAPTURE_PAYLOAD_FULL " nor " CAPTURE_PAYLOAD_HEADERS, s);
 }
 
 int capture_options_from_json(json_t *obj, const char *path, struct capture_options *ret, struct err *err)
@@ -139,7 +141,7 @@ int capture_options_from_json(json_t *obj, const char *path, struct capture_opti
 		read_device(&in, &o);
 		read_filter(&in, &o);
 		read_snaplen(&in, &o);
-		read_payload(&in);
+		read_payload(&in, &o);
 		json_in_u64(&in, "max_duration_s", 0, CAPTURE_DURATION_MAX_S, &o.max_duration_s);
 		json_in_u64(&in, "max_bytes", 0, CAPTURE_BYTES_MAX, &o.max_bytes);
 		json_in_u64(&in, "max_packets", 0, CAPTURE_PACKETS_MAX, &o.max_packets);
@@ -150,11 +152,17 @@ int capture_options_from_json(json_t *obj, const char *path, struct capture_opti
 	return 0;
 }
 
+const char *capture_options_payload(const struct capture_options *o)
+{
+	return o->headers_only ? CAPTURE_PAYLOAD_HEADERS : CAPTURE_PAYLOAD_FULL;
+}
+
 json_t *capture_options_to_json(const struct capture_options *o)
 {
 	return json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I}", "device", o->device, "filter", o->filter, "snaplen",
-		(json_int_t)o->snaplen, "payload", PAYLOAD_OFFERED, "max_duration_s", (json_int_t)o->max_duration_s,
-		"max_bytes", (json_int_t)o->max_bytes, "max_packets", (json_int_t)o->max_packets);
+		(json_int_t)o->snaplen, "payload", capture_options_payload(o), "max_duration_s",
+		(json_int_t)o->max_duration_s, "max_bytes", (json_int_t)o->max_bytes, "max_packets",
+		(json_int_t)o->max_packets);
 }
 
 static bool address_is_numeric(const char *s)

@@ -2,10 +2,11 @@
  * that the gateway sends to an agent.  One place reads them from JSON (strictly, with limits) and writes them to JSON.
  *
  * Agent's API (HTTP/1.1 over mutual TLS, refusals as in the gateway's API):
- *   POST /v1/captures           body: agent request; 200 application/x-pcapng, the stream; header Pcap-Capture: ID
+ *   POST /v1/captures           body: agent request; 200 application/x-pcapng, the stream; headers Pcap-Capture: ID, Pcap-Payload: full or headers
  *   POST /v1/captures/{id}/stop graceful: everything the kernel had delivered is sent, then the stream ends; 202
  *   POST /v1/devices            body: {"target"}; {"devices":[{"name","up","loopback","addresses":["10.0.0.1"],"description"}]}
- *   GET  /v1/info               {"version","api_level","targets":["host","container"],"enters":B,"instance","captures":N,"captures_max":N}
+ *   GET  /v1/info               {"version","api_level","targets":["host","container"],"payloads":["full","headers"],"enters":B,"instance","captures":N,
+ *                               "captures_max":N}
  * Why a container is refused: collector/container.h. */
 #ifndef PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
 #define PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
@@ -29,6 +30,13 @@
 #define CAPTURE_EXCLUDES_MAX    64
 #define CAPTURE_NAME_MAX        256   /* name of an instance, "web/3" */
 #define CAPTURE_BODY_MAX        65536 /* bytes of a start request's JSON */
+#define CAPTURE_HEADERS_MAX                                                                                            \
+	1024u /* bytes of a packet in a capture of headers only: several tunnels with all their options */
+
+/* What becomes of payload, in JSON and in the agent's answer: by this the gateway knows that the agent understood. */
+#define CAPTURE_PAYLOAD_FULL    "full"
+#define CAPTURE_PAYLOAD_HEADERS "headers"
+#define AGENT_PAYLOAD_HEADER    "Pcap-Payload"
 
 /* Zero-initialised is not valid: capture_options_init sets the defaults. */
 struct capture_options {
@@ -45,9 +53,10 @@ struct capture_options {
 
 void capture_options_init(struct capture_options *o);
 
-/* From the JSON object "options" (NULL: all defaults).  "payload" takes only "full".  Field names in err start with path. */
+/* From the JSON object "options" (NULL: all defaults).  Field names in err start with path. */
 int capture_options_from_json(json_t *obj, const char *path, struct capture_options *ret, struct err *err);
-json_t *capture_options_to_json(const struct capture_options *o); /* new reference; NULL: no memory */
+const char *capture_options_payload(const struct capture_options *o); /* CAPTURE_PAYLOAD_... */
+json_t *capture_options_to_json(const struct capture_options *o);     /* new reference; NULL: no memory */
 
 /* capture_options_devices: the single names, each once; returns how many. */
 size_t capture_options_devices(const struct capture_options *o, char ret[CAPTURE_DEVICES_MAX][CAPTURE_DEVICE_MAX]);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAYLOAD_FULL    "full"
-#define PAYLOAD_HEADERS "headers"
 #define TARGET_TEXT_MAX 65536 /* a start request is no longer */
 
 static int job_missing(const char *job_id, struct err *err)
@@ -107,7 +105,7 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 	dbq_u64(&q, j->options.max_duration_s);
 	dbq_u64(&q, j->options.max_bytes);
 	dbq_u64(&q, j->options.max_packets);
-	dbq_text(&q, j->options.headers_only ? PAYLOAD_HEADERS : PAYLOAD_FULL);
+	dbq_text(&q, capture_options_payload(&j->options));
 	dbq_text(&q, j->note);
 	dbq_text(&q, j->hold);
 	dbq_u64(&q, j->created_at);
@@ -281,7 +279,7 @@ static void row_fixed(struct dbq *q, struct job *j)
 	j->options.max_duration_s = dbq_col_u64(q);
 	j->options.max_bytes = dbq_col_u64(q);
 	j->options.max_packets = dbq_col_u64(q);
-	j->options.headers_only = strcmp(dbq_col_peek(q), PAYLOAD_HEADERS) == 0;
+	j->options.headers_only = strcmp(dbq_col_peek(q), CAPTURE_PAYLOAD_HEADERS) == 0;
 	col_replace(q, &j->note);
 	col_replace(q, &j->hold);
 	j->created_at = dbq_col_u64(q);
