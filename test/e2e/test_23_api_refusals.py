@@ -75,7 +75,7 @@ OPTIONS = [
     *[("max_packets", v) for v in (-1, 2 ** 53 + 1, 2 ** 63 - 1, 0.5, "1")],
     *[("max_bytes", v) for v in (-1, 2 ** 50 + 1, "100M")],
     *[("max_duration_s", v) for v in (-1, 604801, "60s", 2 ** 62)],
-    *[("payload", v) for v in ("headers", "none", 5)],
+    *[("payload", v) for v in ("header", "none", "", 5)],
     *[("ring", 1), ("Device", "eth0")],
 ]
 

@@ -30,6 +30,7 @@ enum agent_way {
 	WAY_ABORT, /* the bytes, then the connection is cut */
 	WAY_HOLD,  /* the bytes, then nothing until told to stop; then tail and a good end */
 	WAY_REFUSE,
+	WAY_REFUSE_PAYLOAD, /* as those do that know no headers only */
 	WAY_REFUSE_TEXT,
 	WAY_ACCEPT,   /* 202, which is no start */
 	WAY_NO_ANSWER /* until the peer hangs up */
@@ -40,7 +41,8 @@ static struct agent {
 	enum agent_way way;
 	struct segment *bytes, *tail;
 	size_t slice;
-	bool stop_hangs; /* a stop is not answered until the peer hangs up */
+	const char *payload; /* its Pcap-Payload; NULL: none */
+	bool stop_hangs;     /* a stop is not answered until the peer hangs up */
 	/* what it saw */
 	char body[8192];
 	char stop_path[128];
@@ -111,6 +113,9 @@ static void agent_start(struct http_request *rq)
 	case WAY_REFUSE:
 		http_reply_error(rq, 400, "bad_filter", "options.filter", "syntax error in \"tcp porf\"");
 		return;
+	case WAY_REFUSE_PAYLOAD:
+		http_reply_error(rq, 400, "input", "options.payload", "\"headers\" is not offered by this gateway");
+		return;
 	case WAY_REFUSE_TEXT:
 		http_reply_text(rq, 400, "text/plain", "no");
 		return;
@@ -130,6 +135,8 @@ static void agent_start(struct http_request *rq)
 	if (!(r = calloc(1, sizeof(*r))))
 		abort();
 	r->fd = http_request_fd(rq);
+	if (agent.payload)
+		http_reply_header(rq, AGENT_PAYLOAD_HEADER, agent.payload);
 	http_reply_stream(rq, 200, "application/x-pcapng", &ops, r);
 }
 
@@ -602,6 +609,70 @@ static void a_note_makes_a_cut_a_good_end(void **state)
 	assert_packets(2);
 }
 
+static void headers_only_are_confirmed(void **state)
+{
+	struct agent_request got;
+	struct err err = {0};
+	json_t *j;
+
+	(void)state;
+	request.options.headers_only = true;
+	agent.payload = "headers";
+	seg_packet(agent.bytes, 0, 100, CAPTURE_HEADERS_MAX, 0);
+	add_note(agent.bytes, STOP_USER, "");
+	run();
+	assert_int_equal(seen_by_job.err.code, ERR_NONE);
+	assert_packets(1);
+	j = json_in_parse(agent.body, strlen(agent.body), &err);
+	assert_int_equal(agent_request_from_json(j, &got, &err), 0);
+	assert_true(got.options.headers_only);
+	json_decref(j);
+}
+
+/* An agent from before it would send everything, or refuse the word; neither is what the user asked for, nor the user's fault. */
+static void without_a_word_no_headers_only(void **state)
+{
+	static const struct {
+		enum agent_way way;
+		const char *payload, *says;
+	} old[] = {
+		{WAY_END, NULL, "does not confirm"},
+		{WAY_END, "full", "does not confirm"},
+		{WAY_END, "", "does not confirm"},
+		{WAY_REFUSE_PAYLOAD, NULL, "cannot cut"},
+	};
+
+	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++) {
+		request.options.headers_only = true;
+		agent.way = old[i].way;
+		agent.payload = old[i].payload;
+		add_packets(agent.bytes, 0, 10);
+		add_note(agent.bytes, STOP_USER, "");
+		run();
+		assert_failed(false, ERR_NET, "agent_payload");
+		assert_string_equal(seen_by_job.err.field, "");
+		assert_non_null(strstr(seen_by_job.err.msg, "127.0.0.1"));
+		assert_non_null(strstr(seen_by_job.err.msg, old[i].says));
+		assert_packets(0);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void more_than_headers_ends_it(void **state)
+{
+	(void)state;
+	request.options.headers_only = true;
+	agent.payload = "headers";
+	add_packets(agent.bytes, 0, 2);
+	seg_packet(agent.bytes, 0, 5000, CAPTURE_HEADERS_MAX + 1, 2);
+	add_packets(agent.bytes, 3, 4);
+	add_note(agent.bytes, STOP_USER, "");
+	run();
+	assert_failed(true, ERR_NET, "agent_payload");
+	assert_packets(2);
+}
+
 static void a_second_section_is_refused(void **state)
 {
 	struct segment *again = seg_header(1);
@@ -734,6 +805,9 @@ int main(void)
 		test(garbage_is_no_stream),
 		test(a_broken_stream_keeps_what_came_whole),
 		test(a_note_makes_a_cut_a_good_end),
+		test(headers_only_are_confirmed),
+		test(without_a_word_no_headers_only),
+		test(more_than_headers_ends_it),
 		test(a_second_section_is_refused),
 		test(interfaces_have_an_end),
 		test(an_interface_that_the_job_does_not_take_ends_it),

@@ -75,6 +75,12 @@ static void interfaces_are_named_by_instance_and_device(void **state)
 	note_interface(job, &job->instances[1], "eth0", text, other);
 	assert_string_equal(text, "web/1 eth0");
 	assert_string_equal(other, "web/1, device eth0, by agent 10.0.0.1:9494, capture 0123456789");
+	job->options.headers_only = true;
+	note_interface(job, &job->instances[1], "eth0", text, other);
+	assert_string_equal(other, "web/1, device eth0, by agent 10.0.0.1:9494, capture 0123456789; headers only: "
+				   "payload cut at the agent");
+	note_section(job, text);
+	assert_non_null(strstr(text, "; snaplen 65535; headers only; traffic"));
 }
 
 static void the_end_says_why_and_what_is_missing(void **state)

@@ -204,9 +204,14 @@ static void test_numbers(void **state)
 static void test_payload(void **state)
 {
 	(void)state;
+	taken("{}");
+	assert_false(options.headers_only);
+	taken("{\"payload\":\"headers\"}");
+	assert_true(options.headers_only);
 	taken("{\"payload\":\"full\"}");
-	refused("{\"payload\":\"headers\"}", "options.payload",
-		"options.payload: \"headers\" is not offered by this gateway; it offers full");
+	assert_false(options.headers_only);
+	refused("{\"payload\":\"none\"}", "options.payload", "options.payload: \"none\" is neither full nor headers");
+	refused("{\"payload\":\"header\"}", "options.payload", NULL);
 	refused("{\"payload\":\"\"}", "options.payload", NULL);
 	refused("{\"payload\":1}", "options.payload", NULL);
 }

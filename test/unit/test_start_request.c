@@ -126,7 +126,7 @@ static void what_is_wrong_is_named(void **state)
 		{"{" HOST ",\"options\":{\"snaplen\":15}}", "options.snaplen", ""},
 		{"{" HOST ",\"options\":{\"device\":\"../../x\"}}", "options.device", ""},
 		{"{" HOST ",\"options\":{\"snap\":1}}", "options.snap", "snap"},
-		{"{" HOST ",\"options\":{\"payload\":\"headers\"}}", "options.payload", ""},
+		{"{" HOST ",\"options\":{\"payload\":\"none\"}}", "options.payload", "headers"},
 		{"{" HOST ",\"options\":{\"max_bytes\":-1}}", "options.max_bytes", ""},
 		{"{" HOST ",\"options\":{\"max_packets\":1.5}}", "options.max_packets", ""},
 		{"{" HOST ",\"options\":{\"max_duration_s\":99999999999999999999}}", "", ""},
