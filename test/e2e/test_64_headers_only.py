@@ -4,8 +4,8 @@ import xml.etree.ElementTree
 
 import pytest
 
-from rig import PORT, Sink, WebServer, read_pcapng, tshark, wait_for
-from rig.fake_agent import SECTION, block, interface, packet, passing_on, streaming
+from rig import PORT, WebServer, read_pcapng, tshark, wait_for
+from rig.fake_agent import SECTION, interface, packet, passing_on, streaming
 from rig.frames import MARKER, SOURCE, corpus, doubts
 from rig.pcapng import LINUX_SLL, LINUX_SLL2
 from rig.reference import accepted_by_all
@@ -51,6 +51,10 @@ def finished(agent, live, folder, name):
     path.write_bytes(live.data)
     accepted_by_all(path)
     return live.capture(), path
+
+
+def instance_states(gateway, job):
+    return [i["state"] for i in gateway.job(job)["instances"]]
 
 
 def ends_of_headers(path):
@@ -122,15 +126,16 @@ def test_nothing_of_it_leaves_through_the_gateway(fleet, cli, folder):
     f = fleet(1)
     node, gateway, pcap = f.nodes[0], f.gateway, cli(f.gateway)
     web = WebServer(node, folder / "www", {MARKER.decode(): MARKER * 100})
-    options = {"device": "eth0,lo", "packet_filter": f"tcp port {web.port}"}
+    options = {"device": "eth0,lo", "packet_filter": f"tcp port {web.port} and tcp[tcpflags] & tcp-push != 0"}  # with payload, so that all have come when it has
     job, full = gateway.store(payload="headers", **options), gateway.live(**options)
     out = folder / "cut.pcapng"
     command = pcap.start("host", "web", "-i", "eth0", "-i", "lo", "--headers-only", "-w", out, "-f", options["packet_filter"])
-    wait_for(lambda: "running" in {j["state"] for j in gateway.api("GET", "/v1/captures").json["captures"] if j["id"] not in (job, full.job)}, "the command's capture")
-    wait_for(lambda: len(full.capture().interfaces) == 2, "both devices")
+    listed = wait_for(lambda: [j for j in gateway.api("GET", "/v1/captures").json["captures"] if j["id"] not in (job, full.job)], "the command's capture")
+    for one in (job, full.job, listed[0]["id"]):
+        wait_for(lambda: instance_states(gateway, one) == ["running"] * 2, "both devices")
     for host, ns in (("127.0.0.1", node), (node.ip, f.source)):
         assert MARKER in web.get(ns, MARKER.decode(), host)
-    wait_for(lambda: full.data.count(MARKER) >= 200, "the full capture to have it all")
+    wait_for(lambda: full.data.count(MARKER) == 202, "the full capture to have it all")
     sent = len(full.packets())
     f.wait_captured(job, sent)
     shown = gateway.job(job)
@@ -175,9 +180,10 @@ def test_an_agent_that_does_not_confirm_is_no_instance(fleet, fakes):
     bad[0].script = passing_on(f.agents[0], lambda options: options.update(payload="full"))
     live = f.gateway.live(payload="headers", packet_filter=f"udp port {PORT}")
     assert live.status == 200
+    wait_for(lambda: instance_states(f.gateway, live.job)[0] == "running", "the good one to run")
     f.send(count=20, size=500).wait()
     live.wait_packets(20)
-    wait_for(lambda: all(i["state"] != "running" for i in f.gateway.job(live.job)["instances"][1:]), "the others to be refused")
+    wait_for(lambda: not {"starting", "running"} & set(instance_states(f.gateway, live.job)[1:]), "the others to be refused")
     job = f.gateway.finish(live.job)
     live.wait_end()
     assert job["state"] == "streamed" and [i["packets"] for i in job["instances"]] == [20, 0, 0, 0]
