@@ -22,6 +22,7 @@ static void check_options(const struct capture_options *o)
 static void same_options(const struct capture_options *a, const struct capture_options *b)
 {
 	assert(strcmp(a->device, b->device) == 0 && strcmp(a->filter, b->filter) == 0);
+	assert(a->headers_only == b->headers_only);
 	assert(a->snaplen == b->snaplen && a->max_duration_s == b->max_duration_s);
 	assert(a->max_bytes == b->max_bytes && a->max_packets == b->max_packets);
 }

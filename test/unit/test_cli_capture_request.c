@@ -104,6 +104,8 @@ static void test_options(void **state)
 		{{"w", "--duration", "1500ms"}, HEAD("\"w\"") "{\"max_duration_s\":2}" LIVE},
 		{{"w", "--duration", "7d"}, HEAD("\"w\"") "{\"max_duration_s\":604800}" LIVE},
 		{{"w", "--max-size", "100M"}, HEAD("\"w\"") "{\"max_bytes\":104857600}" LIVE},
+		{{"w", "--headers-only"}, HEAD("\"w\"") "{\"payload\":\"headers\"}" LIVE},
+		{{"w", "--headers-only", "--headers-only"}, "error: option --headers-only is given twice"},
 		{{"w", "--store"}, HEAD("\"w\"") "{},\"mode\":\"store\",\"format\":\"pcapng\"}"},
 		{{"w", "--auto", "--wait"}, HEAD("\"w\"") "{},\"mode\":\"auto\",\"format\":\"pcapng\"}"},
 		{{"w", "--format", "pcap"}, HEAD("\"w\"") "{},\"mode\":\"live\",\"format\":\"pcap\"}"},
@@ -127,8 +129,8 @@ static void test_options(void **state)
 /* What goes out is what the gateway's own reader takes. */
 static void test_gateway_reads_it(void **state)
 {
-	static const char *const argv[] = {
-		"web", "-i", "any", "-s", "0", "-c", "7", "--duration", "5m", "--max-size", "2G", "udp", NULL};
+	static const char *const argv[] = {"web", "-i", "any", "-s", "0", "-c", "7", "--duration", "5m", "--max-size",
+		"2G", "--headers-only", "udp", NULL};
 	char *text = request_text(argv);
 	json_t *request = json_loads(text, 0, NULL);
 	struct capture_options o;
@@ -137,6 +139,7 @@ static void test_gateway_reads_it(void **state)
 	(void)state;
 	if (capture_options_from_json(json_object_get(request, "options"), "options", &o, &err) < 0)
 		fail_msg("%s", err.msg);
+	assert_true(o.headers_only);
 	assert_string_equal(o.device, "any");
 	assert_string_equal(o.filter, "udp");
 	assert_int_equal(o.snaplen, PCAPNG_SNAPLEN_MAX);

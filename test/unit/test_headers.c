@@ -248,14 +248,17 @@ static bool is_strict(const struct row *r)
 	return !strchr(r->packet, '~');
 }
 
+static unsigned nibble(char c)
+{
+	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
 static uint32_t bytes_of(const char *hex, uint8_t ret[BYTES_MAX], uint32_t *ret_cut)
 {
 	uint32_t n = 0;
 	bool cut = false;
 
 	for (; *hex; hex++) {
-		unsigned byte;
-
 		if (*hex == ' ' || *hex == '~')
 			continue;
 		if (*hex == '|') {
@@ -264,8 +267,7 @@ static uint32_t bytes_of(const char *hex, uint8_t ret[BYTES_MAX], uint32_t *ret_
 			continue;
 		}
 		assert_true(isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1]) && n < BYTES_MAX);
-		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
-		ret[n++] = (uint8_t)byte;
+		ret[n++] = (uint8_t)(nibble(hex[0]) << 4 | nibble(hex[1]));
 		hex++;
 	}
 	if (!cut)
