@@ -301,8 +301,8 @@ static void refuse(struct http_request *rq, const char *event, const struct agen
 
 	add_target(fields, t, NULL);
 	log_event(LOG_LEVEL_INFO, event, fields);
-	if (strcmp(err->detail, "host_busy") == 0)
-		http_reply_header(rq, "Retry-After", GUARD_RETRY_S);
+	if (strcmp(err->detail, AGENT_HOST_BUSY) == 0)
+		http_reply_header(rq, "Retry-After", AGENT_HOST_BUSY_RETRY_S);
 	http_reply_err(rq, err);
 }
 

@@ -4,6 +4,7 @@
 #include "collector/pace_pool.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "schema/capture_request.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -246,9 +247,10 @@ static int check_room(const struct guard *g, struct err *err)
 
 	if (g->state.level >= GUARD_SHEDDING) {
 		err_set(err, ERR_UNAVAILABLE,
-			"%s: no new capture is taken here until that is over; try again in " GUARD_RETRY_S " s",
+			"%s: no new capture is taken here until that is over; try again in " AGENT_HOST_BUSY_RETRY_S
+			" s",
 			guard_cause_text(g->state.cause));
-		return err_detail(err, "host_busy");
+		return err_detail(err, AGENT_HOST_BUSY);
 	}
 	if (limit && own + ring > limit) {
 		err_set(err, ERR_BUSY,
@@ -261,9 +263,9 @@ static int check_room(const struct guard *g, struct err *err)
 		(f->memory_available < fresh || f->memory_available - fresh < g->thresholds.free_bytes)) {
 		err_set(err, ERR_UNAVAILABLE,
 			"host short of memory: %" PRIu64 " MiB are free, and a ring of %" PRIu64
-			" MiB would leave less than %" PRIu64 " MiB; try again in " GUARD_RETRY_S " s",
+			" MiB would leave less than %" PRIu64 " MiB; try again in " AGENT_HOST_BUSY_RETRY_S " s",
 			f->memory_available >> 20, ring >> 20, g->thresholds.free_bytes >> 20);
-		return err_detail(err, "host_busy");
+		return err_detail(err, AGENT_HOST_BUSY);
 	}
 	return 0;
 }

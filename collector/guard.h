@@ -25,8 +25,6 @@
 struct capture_table;
 struct guard;
 
-#define GUARD_RETRY_S "10" /* Retry-After of what is refused for the host's sake */
-
 /* Who is told of a capture that cannot even be cut.  From the guard's thread; it need not return. */
 typedef void (*guard_hung_fn)(void *ctx, const char *capture_id);
 

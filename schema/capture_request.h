@@ -67,6 +67,10 @@ size_t capture_options_devices(const struct capture_options *o, char ret[CAPTURE
 /* error.code (409) of an agent whose machine is not the one that is meant. */
 #define AGENT_OTHER_INSTANCE "other_instance"
 
+/* error.code (503) of an agent whose host has no room for a capture now; Retry-After. */
+#define AGENT_HOST_BUSY         "host_busy"
+#define AGENT_HOST_BUSY_RETRY_S "10"
+
 enum agent_target_type { AGENT_TARGET_HOST, AGENT_TARGET_CONTAINER };
 
 struct agent_target {
