@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from rig import Sender, Sink, numbers_of, wait_for
+from rig import Sender, Sink, numbers_of, read_pcapng, wait_for
 from rig.shed import Memory, shed_notes, shed_of
 from test_13_agent_ceilings import over_span, stats_of
 
@@ -81,20 +81,26 @@ def test_pressure_is_shed_counted_and_told(guarded):
 
 
 def test_a_capture_that_ends_under_pressure(guarded, cli, folder):
-    """The command counts what is shed, and what was in the ring when it began is still in the file."""
+    """What was in the ring when it began is still in the file, and the command's last words count what was shed."""
     gateway, agent, memory, source = guarded
-    live = gateway.live(packet_filter=f"udp port {PORT}")
-    gateway.wait_state(live.job, "running")
+    path = folder / "x.pcapng"
+    pcap = cli(gateway).start("host", "web", "-w", path, f"udp port {PORT}")
+    job = wait_for(lambda: gateway.jobs(), "the job")[0]["id"]
+    gateway.wait_state(job, "running")
     sender = Sender(source, agent.ns.ip, PORT, size=1000, pps=3000, burst=10)
-    live.wait_packets(10)
-    shedding(gateway, agent, live, memory)
+    wait_for(lambda: gateway.job(job)["packets"]["captured"] > 10, "packets")
+    memory.set(100)
+    wait_for(lambda: gateway.job(job)["packets"]["dropped"]["agent"] > 0, "what is shed to be told live")
     sender.stop()
-    job = gateway.finish(live.job)
-    live.wait_end()
-    stats, shed = stats_of(live)[-1], shed_of(stats_of(live))
-    assert stats.accepted == len(live.packets()) + stats.dropped_os + shed
-    assert job["packets"]["dropped"]["agent"] == shed
-    assert f"{shed} shed by the agent" in cli(gateway).ok("show", live.job).stdout or str(shed) in cli(gateway).ok("show", live.job).stdout
+    pcap.interrupt()
+    assert pcap.wait().code == 0
+    capture = read_pcapng(path.read_bytes())
+    stats = capture.interfaces[0].stats
+    shed = shed_of(stats)
+    assert stats[-1].accepted == len(capture.packets) + stats[-1].dropped_os + shed
+    assert gateway.job(job)["packets"]["dropped"]["agent"] == shed
+    assert f"{shed} packets shed by the agent" in pcap.err
+    assert shed_notes(stats)[-1][2], "no end of it"
 
 
 def test_no_capture_where_memory_is_short(net, agents):
