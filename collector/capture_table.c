@@ -182,8 +182,8 @@ bool capture_table_watch(struct capture_table *t, uint64_t now_ns, uint64_t span
 			continue;
 		}
 		s->cut = true;
-		(void)shutdown(s->fd, SHUT_RDWR);
 		on_cut(ctx, s->id);
+		(void)shutdown(s->fd, SHUT_RDWR);
 	}
 	t->watched_ns = now_ns;
 	pthread_mutex_unlock(&t->lock);

@@ -134,6 +134,7 @@ static int read_memory_free(struct config_agent *c, struct err *err)
 	const size_t n = strlen(c->guard_memory_free);
 	int rc;
 
+	c->guard_memory_free_percent = c->guard_memory_free_bytes = 0;
 	if (n > 0 && n < sizeof(text) && c->guard_memory_free[n - 1] == '%') {
 		memcpy(text, c->guard_memory_free, n - 1);
 		text[n - 1] = '\0';

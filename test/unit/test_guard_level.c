@@ -167,7 +167,8 @@ static void test_files_are_read(void **state)
 	assert_false(f.cpu.there || f.memory.there || f.io.there || f.has_load || f.has_memory);
 	assert_int_equal(f.own_memory, 0);
 
-	put(0, "some avg10=99.00 avg60=0.00 avg300=0.00 total=1000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+	put(0, "some avg10=99.00 avg60=0.00 avg300=0.00 total=1000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 "
+	       "total=0\n");
 	put(1, "some avg10=0.00 avg60=0.00 avg300=0.00 total=5\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=99\n");
 	put(2, "nonsense\n");
 	put(3, "MemTotal:        2000 kB\nMemFree:   1 kB\nMemAvailable:    500 kB\n");

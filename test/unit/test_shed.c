@@ -47,8 +47,8 @@ static void test_a_span_for_the_host(void **state)
 	assert_true(shed_over(&s, T0 + 6120 * MS));
 	assert_false(shed_over(&s, T0 + 7000 * MS));
 	shed_count(&s, 9);
-	assert_told(&s,
-		"shed by the agent: 7 packets; " PRESSURE ", 2026-01-05T10:00:00.000Z to 2026-01-05T10:00:06.120Z");
+	assert_told(
+		&s, "shed by the agent: 7 packets; " PRESSURE ", 2026-01-05T10:00:00.000Z to 2026-01-05T10:00:06.120Z");
 	assert_told(&s, NULL);
 	assert_int_equal(s.note.packets, 7);
 }
@@ -65,8 +65,8 @@ static void test_a_ceiling_is_told_when_it_costs(void **state)
 	assert_false(shed_begin(&s, CEILING, false, T0 + 10 * MS));
 	shed_count(&s, 3);
 	assert_false(shed_over(&s, T0 + 20 * MS)); /* nobody waits for it: with the next statistics */
-	assert_told(&s,
-		"shed by the agent: 3 packets; " CEILING ", 2026-01-05T10:00:00.010Z to 2026-01-05T10:00:00.020Z");
+	assert_told(
+		&s, "shed by the agent: 3 packets; " CEILING ", 2026-01-05T10:00:00.010Z to 2026-01-05T10:00:00.020Z");
 	assert_told(&s, NULL);
 }
 
