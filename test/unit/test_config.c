@@ -520,7 +520,7 @@ static void the_agent_s_guard_has_bounds(void **state)
 		{"guard: {interval: 5s}", "guard.interval: \"5s\" is not within", 0, 0},
 		{"guard: {cpu_pressure: 101}", "guard.cpu_pressure: \"101\" is not within 0..100", 0, 0},
 		{"guard: {nice: 20}", "guard.nice: \"20\" is not within 0..19", 0, 0},
-		{"guard: {nice: -1}", "guard.nice: \"-1\" is not within 0..19", 0, 0},
+		{"guard: {nice: -1}", "guard.nice: \"-1\" is not a whole number", 0, 0},
 		{"guard: {ionice: realtime}", "guard.ionice", 0, 0},
 		{"guard: {oom_score_adj: 1001}", "guard.oom_score_adj: \"1001\" is not within 0..1000", 0, 0},
 		{"limits: {rate_total: 65535}", "limits.rate_total: 65535 is neither 0 nor at least 64KiB", 0, 0},
