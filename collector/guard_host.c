@@ -2,16 +2,16 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/parse.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define TEXT_MAX (64u * 1024)
-#define NOT_READ UINT64_MAX
+#define TEXT_MAX   (64u * 1024)
+#define NOT_READ   UINT64_MAX
+#define NUMBER_MAX 24
 
 const struct guard_paths guard_paths_system = {
 	.psi_cpu = "/proc/pressure/cpu",
@@ -31,16 +31,33 @@ void guard_host_init(struct guard_host *h, const struct guard_paths *paths)
 		h->psi_us[i] = NOT_READ;
 }
 
+/* The number behind key, which may have spaces before it; NOT_READ: there is none. */
+static uint64_t number_after(const char *text, const char *key)
+{
+	const char *at = text ? strstr(text, key) : NULL;
+	char digits[NUMBER_MAX];
+	uint64_t n = NOT_READ;
+	size_t len;
+
+	if (!at)
+		return NOT_READ;
+	at += strlen(key);
+	at += strspn(at, " ");
+	len = strspn(at, "0123456789");
+	if (len == 0 || len >= sizeof(digits))
+		return NOT_READ;
+	memcpy(digits, at, len);
+	digits[len] = '\0';
+	return parse_u64(digits, 0, NOT_READ - 1, &n, NULL) == 0 ? n : NOT_READ;
+}
+
 /* "some avg10=0.12 avg60=0.50 avg300=0.80 total=8503500140": the total alone, for the averages are those of ten seconds and more. */
 static uint64_t read_psi(const char *path)
 {
 	char *text = fs_read_text(path, TEXT_MAX, NULL);
 	const char *some = text ? strstr(text, "some ") : NULL;
-	const char *total = some ? strstr(some, "total=") : NULL;
-	uint64_t us = NOT_READ;
+	const uint64_t us = number_after(some, "total=");
 
-	if (total && sscanf(total, "total=%" SCNu64, &us) != 1)
-		us = NOT_READ;
 	free(text);
 	return us;
 }
@@ -62,10 +79,9 @@ static struct guard_psi psi_since(uint64_t *last_us, const char *path, uint64_t 
 
 static bool read_kib(const char *text, const char *key, uint64_t *ret_bytes)
 {
-	const char *at = strstr(text, key);
-	uint64_t kib;
+	const uint64_t kib = number_after(text, key);
 
-	if (!at || sscanf(at + strlen(key), " %" SCNu64 " kB", &kib) != 1 || kib > UINT64_MAX / 1024)
+	if (kib > UINT64_MAX / 1024) /* NOT_READ as well */
 		return false;
 	*ret_bytes = kib * 1024;
 	return true;
@@ -75,30 +91,32 @@ static void read_memory(const char *path, struct guard_figures *ret)
 {
 	char *text = fs_read_text(path, TEXT_MAX, NULL);
 
-	ret->has_memory = text && read_kib(text, "MemTotal:", &ret->memory_total) &&
+	ret->has_memory = read_kib(text, "MemTotal:", &ret->memory_total) &&
 			  read_kib(text, "MemAvailable:", &ret->memory_available);
 	free(text);
 }
 
 static void read_load(const char *path, unsigned cores, struct guard_figures *ret)
 {
-	char *text = fs_read_text(path, TEXT_MAX, NULL);
+	char *text = fs_read_text(path, TEXT_MAX, NULL), *end = text;
+	const double load = text ? strtod(text, &end) : 0;
 
-	ret->has_load = text && sscanf(text, "%lf", &ret->load) == 1 && ret->load >= 0;
-	ret->load /= cores;
+	ret->has_load = end != text && load >= 0; /* no number is neither */
+	ret->load = ret->has_load ? load / cores : 0;
 	free(text);
 }
 
-/* Resident and shared pages; the rings are mapped, and so among the shared ones. */
+/* "total resident shared ...", in pages; the rings are mapped, and so among the shared ones. */
 static uint64_t read_own(const char *path)
 {
 	char *text = fs_read_text(path, TEXT_MAX, NULL);
-	uint64_t resident = 0, shared = 0;
+	const char *second = text ? strchr(text, ' ') : NULL, *third = second ? strchr(second + 1, ' ') : NULL;
+	const uint64_t resident = number_after(second, " "), shared = number_after(third, " ");
 
-	if (text && sscanf(text, "%*u %" SCNu64 " %" SCNu64, &resident, &shared) != 2)
-		resident = shared = 0;
 	free(text);
-	return resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+	if (resident == NOT_READ || shared == NOT_READ || resident < shared)
+		return 0;
+	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static uint64_t process_cpu_ns(void)

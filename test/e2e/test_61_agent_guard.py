@@ -161,7 +161,7 @@ def test_rate_of_all_captures_together(net, agents):
 
 def test_behind_the_workload(net, agents):
     """Nice, I/O class and OOM score by default."""
-    agent = agents(net.ns("a"), config={"guard": {"enabled": None, "nice": None}})
+    agent = agents(net.ns("a"), config={"guard": {"enabled": None, "nice": None}, "limits": None})
     fields = pathlib.Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
     assert int(fields[16]) == 10
     for task in pathlib.Path(f"/proc/{agent.pid}/task").iterdir():

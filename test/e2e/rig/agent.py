@@ -51,7 +51,7 @@ class Agent(Daemon):
             "tls": {"certificate": identity.cert, "private_key": identity.key, "client_ca": pki.ca},
             "log_level": "debug",
             # How busy this machine is, is no matter of what is tested; test_61_agent_guard.py has its own.
-            "guard": {"enabled": False, "nice": 0},
+            "guard": {"enabled": False, "nice": 0}, "limits": {"cpu_total": 0, "memory": 0},
         }, config or {})
         self.config_path = self.folder / f"{self.name}.yml"
         self.http = self.client(pki.gateway_client)
