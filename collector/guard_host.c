@@ -101,7 +101,7 @@ static void read_load(const char *path, unsigned cores, struct guard_figures *re
 	char *text = fs_read_text(path, TEXT_MAX, NULL), *end = text;
 	const double load = text ? strtod(text, &end) : 0;
 
-	ret->has_load = end != text && load >= 0; /* no number is neither */
+	ret->has_load = end != text && load >= 0; /* not so of a NaN */
 	ret->load = ret->has_load ? load / cores : 0;
 	free(text);
 }

@@ -85,7 +85,7 @@ def test_a_capture_that_ends_under_pressure(guarded, cli, folder):
     gateway, agent, memory, source = guarded
     path = folder / "x.pcapng"
     pcap = cli(gateway).start("host", "web", "-w", path, f"udp port {PORT}")
-    job = wait_for(lambda: gateway.jobs(), "the job")[0]["id"]
+    job = wait_for(lambda: gateway.api("GET", "/v1/captures").json["captures"], "the job")[0]["id"]
     gateway.wait_state(job, "running")
     sender = Sender(source, agent.ns.ip, PORT, size=1000, pps=3000, burst=10)
     wait_for(lambda: gateway.job(job)["packets"]["captured"] > 10, "packets")

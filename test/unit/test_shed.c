@@ -17,6 +17,11 @@
 #define PRESSURE "host under memory pressure"
 #define CEILING  "limits.rate reached"
 
+/* Its reason is one byte longer than any of ours may be. */
+#define TOO_LONG                                                                                                       \
+	"shed by the agent: 1 packets; 0123456789012345678901234567890123456789012345678901234567890123, "             \
+	"since 2026-01-05T10:00:00.000Z"
+
 static void assert_told(struct shed *s, const char *want)
 {
 	char text[SHED_NOTE_MAX];
@@ -120,11 +125,7 @@ static void test_other_comments(void **state)
 		"shed by the agent: 1 packets; x, 2026-01-05T10:00:00.000Z",
 		"shed by the agent: 1 packets; x, 2026-01-05T10:00:00.000Z to ",
 		"shed by the agent: 1 packets; x, 2026-01-05T10:00:00.000Z to 1970-01-01T00:00:00Z",
-		"shed by the agent: 1 packets; "
-		"a reason that is by far too long to be one of ours, whatever else it may be, since "
-		"2026-01-05T10:00:00.000Z",
-		"shed by the agent: 1 packets; 0123456789012345678901234567890123456789012345678901234567890123, since "
-		"2026-01-05T10:00:00.000Z",
+		TOO_LONG,
 	};
 	struct shed_note n = {.packets = 99};
 
