@@ -4,6 +4,7 @@
 #include "cli/text.h"
 #include "common/clock.h"
 #include "common/parse.h"
+#include "schema/shed_note.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -105,6 +106,7 @@ static void read_end_note(struct counter_row *row, const char *comment)
 static void add_stats(struct counter *c, const struct pcapng_stats *s)
 {
 	struct counter_row *row;
+	struct shed_note shed;
 
 	if (s->interface_id >= c->ids_n)
 		return;
@@ -119,7 +121,9 @@ static void add_stats(struct counter *c, const struct pcapng_stats *s)
 		row->received = s->received;
 	if (s->have & (PCAPNG_STATS_ACCEPTED | PCAPNG_STATS_RECEIVED))
 		row->has_received = true;
-	if (s->comment)
+	if (shed_note_parse(s->comment, &shed))
+		row->dropped_agent = shed.packets;
+	else if (s->comment)
 		read_end_note(row, s->comment);
 }
 
@@ -186,6 +190,7 @@ void counter_total(const struct counter *c, struct counter_row *ret)
 		ret->has_received |= c->rows[i].has_received;
 		ret->dropped_os += c->rows[i].dropped_os;
 		ret->dropped_interface += c->rows[i].dropped_interface;
+		ret->dropped_agent += c->rows[i].dropped_agent;
 	}
 }
 
@@ -208,7 +213,7 @@ static uint64_t rate_now(struct counter *c, uint64_t mono_ns)
 /* One row's words; losses are named only where there are some. */
 static void row_text(const struct counter_row *row, bool first, char *ret, size_t size)
 {
-	uint64_t dropped = row->dropped_os + row->dropped_interface;
+	uint64_t dropped = row->dropped_os + row->dropped_interface + row->dropped_agent;
 	int n = snprintf(ret, size, "%s%s: %" PRIu64, first ? " | " : ", ", row->name, row->packets);
 
 	if (dropped && n > 0 && (size_t)n < size)
@@ -246,7 +251,7 @@ char *counter_line(struct counter *c, uint64_t mono_ns, unsigned width, char *re
 	uint64_t dropped;
 
 	counter_total(c, &total);
-	dropped = total.dropped_os + total.dropped_interface;
+	dropped = total.dropped_os + total.dropped_interface + total.dropped_agent;
 	parse_format_bytes(c->stream_bytes, bytes, sizeof(bytes));
 	parse_format_bytes(rate_now(c, mono_ns), rate, sizeof(rate));
 	snprintf(line, sizeof(line), "%s, %s, %s/s, %" PRIu64 " dropped",

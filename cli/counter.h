@@ -20,6 +20,7 @@ struct counter_row {
 	uint64_t packets, bytes;     /* bytes: captured ones */
 	uint64_t received;           /* by the filter, from the latest statistics */
 	uint64_t dropped_os, dropped_interface;
+	uint64_t dropped_agent; /* shed on purpose, by the latest note that says so */
 	bool has_received;
 	bool has_end; /* it said why it ended */
 	enum stop_reason end;

@@ -41,6 +41,8 @@ static void figures_of(const struct summary *s, struct figures *ret)
 		ret->kernel = total.dropped_os;
 	if (total.dropped_interface > ret->interface)
 		ret->interface = total.dropped_interface;
+	if (total.dropped_agent > ret->agent)
+		ret->agent = total.dropped_agent;
 }
 
 static void say_figures(const struct figures *f)
@@ -54,7 +56,7 @@ static void say_figures(const struct figures *f)
 	if (f->interface)
 		talk_say("%s dropped by interface", text_count(f->interface, "packet", "packets", text, sizeof(text)));
 	if (f->agent)
-		talk_say("%s dropped by the agent's own limits",
+		talk_say("%s shed by the agent (its limits, or its host under pressure)",
 			text_count(f->agent, "packet", "packets", text, sizeof(text)));
 	if (f->gateway)
 		talk_say("%s dropped by the gateway (received too slowly)",
@@ -70,7 +72,8 @@ static void say_rows(const struct counter *c)
 
 		talk_say("  %s: %s, %s, %" PRIu64 " dropped", row->name,
 			text_count(row->packets, "packet", "packets", text, sizeof(text)),
-			parse_format_bytes(row->bytes, bytes, sizeof(bytes)), row->dropped_os + row->dropped_interface);
+			parse_format_bytes(row->bytes, bytes, sizeof(bytes)),
+			row->dropped_os + row->dropped_interface + row->dropped_agent);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "collector/container.h"
 #include "collector/container_runc.h"
 #include "collector/devices.h"
+#include "collector/guard.h"
 #include "collector/netns.h"
 #include "collector/own_traffic.h"
 #include "collector/privileges.h"
@@ -40,6 +41,7 @@ struct slot {
 	struct capture_slot entry;
 	struct agent_target target;
 	struct container *container; /* NULL: of this host */
+	bool admitted;               /* by the guard */
 	char job[ID_MAX], name[CAPTURE_NAME_MAX], device[CAPTURE_DEVICE_MAX];
 	const char *payload;
 };
@@ -49,6 +51,7 @@ struct agent {
 	const struct config_agent *config;
 	struct http_server *server;
 	struct capture_table *table;
+	struct guard *guard;
 	char no_entry[256]; /* why containers are not entered; "" : they are */
 };
 
@@ -60,6 +63,8 @@ static void slot_free(struct slot *s)
 		return;
 	capture_free(s->entry.capture);
 	container_free(s->container);
+	if (s->admitted)
+		guard_release(s->agent->guard);
 	free(s);
 }
 
@@ -69,6 +74,7 @@ static struct slot *slot_new(struct agent *a, const struct agent_request *r, int
 		.request = r,
 		.duration_max_ms = a->config->duration_max_ms,
 		.limits = {.bytes_per_s = a->config->rate_max, .cpu_percent = (unsigned)a->config->cpu_percent},
+		.guard = a->guard,
 		.ring_bytes = a->config->ring_bytes,
 		.block_timeout_ms = a->config->block_timeout_ms,
 		.stats_interval_ms = a->config->stats_interval_ms,
@@ -144,6 +150,7 @@ static void log_ended(const struct slot *s)
 	json_object_set_new(fields, "accepted", json_integer((json_int_t)r.accepted));
 	json_object_set_new(fields, "dropped_kernel", json_integer((json_int_t)r.dropped_os));
 	json_object_set_new(fields, "dropped_interface", json_integer((json_int_t)r.dropped_interface));
+	json_object_set_new(fields, "dropped_agent", json_integer((json_int_t)r.shed));
 	json_object_set_new(fields, "rested_ms", json_integer((json_int_t)r.rested_ms));
 	log_event(r.reason == STOP_AGENT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "capture.ended", fields);
 }
@@ -297,12 +304,22 @@ static void refuse(struct http_request *rq, const char *event, const struct agen
 
 	add_target(fields, t, NULL);
 	log_event(LOG_LEVEL_INFO, event, fields);
+	if (strcmp(err->detail, AGENT_HOST_BUSY) == 0)
+		http_reply_header(rq, "Retry-After", AGENT_HOST_BUSY_RETRY_S);
 	http_reply_err(rq, err);
 }
 
 static void refuse_start(struct http_request *rq, const struct agent_request *r, const struct err *err)
 {
 	refuse(rq, "capture.refused", &r->target, err);
+}
+
+static int admit_slot(struct slot *s, struct err *err)
+{
+	if (guard_admit(s->agent->guard, err) < 0)
+		return -1;
+	s->admitted = true;
+	return 0;
 }
 
 static void handle_start(struct agent *a, struct http_request *rq)
@@ -321,7 +338,7 @@ static void handle_start(struct agent *a, struct http_request *rq)
 	if (!s || capture_table_add(a->table, &s->entry, &err) < 0) {
 		slot_free(s);
 		refuse_start(rq, &r, &err);
-	} else if (open_slot(s, rq, &r, &err) < 0) {
+	} else if (admit_slot(s, &err) < 0 || open_slot(s, rq, &r, &err) < 0) {
 		capture_table_remove(a->table, &s->entry);
 		slot_free(s);
 		refuse_start(rq, &r, &err);
@@ -413,11 +430,11 @@ static void handle_info(struct agent *a, struct http_request *rq)
 	size_t n = capture_table_count(a->table);
 
 	http_reply_json(rq, 200,
-		json_pack("{s:s, s:i, s:o, s:[s, s], s:b, s:s, s:I, s:I}", "version", PCAPLINE_VERSION, "api_level",
-			PCAPLINE_API_LEVEL, "targets", targets_json(&a->config->targets), "payloads",
+		json_pack("{s:s, s:i, s:o, s:[s, s], s:b, s:s, s:I, s:I, s:o}", "version", PCAPLINE_VERSION,
+			"api_level", PCAPLINE_API_LEVEL, "targets", targets_json(&a->config->targets), "payloads",
 			CAPTURE_PAYLOAD_FULL, CAPTURE_PAYLOAD_HEADERS, "enters", !*a->no_entry, "instance",
 			a->config->instance, "captures", (json_int_t)n, "captures_max",
-			(json_int_t)a->config->captures_max));
+			(json_int_t)a->config->captures_max, "guard", guard_json(a->guard)));
 }
 
 static void on_request(void *ctx, struct http_request *rq)
@@ -448,6 +465,7 @@ static void on_request(void *ctx, struct http_request *rq)
 static void agent_free(struct agent *a)
 {
 	http_server_stop(a->server);
+	guard_stop(a->guard);
 	capture_table_free(a->table);
 	free(a);
 }
@@ -517,6 +535,21 @@ static void examine_entry(struct agent *a)
 	log_cell(a->config);
 }
 
+/* A thread that is stuck in the kernel cannot be ended but with the process, whose rings and descriptors the kernel then takes back.  The other captures get
+ * the time of a good end; whoever supervises us starts the agent anew. */
+static void on_hung(void *ctx, const char *id)
+{
+	struct agent *a = ctx;
+
+	log_event(LOG_LEVEL_ERROR, "guard.agent_hangs",
+		json_pack("{s:s, s:s}", "capture", id, "text",
+			"it does not end although its connection was cut: the other captures are ended, and then the "
+			"agent"));
+	capture_table_stop_all(a->table, STOP_AGENT_SHUTDOWN);
+	(void)capture_table_wait_empty(a->table, AGENT_STOP_MS);
+	_exit(EXIT_FAILURE);
+}
+
 struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err)
 {
 	struct agent *a = calloc(1, sizeof(*a));
@@ -546,6 +579,10 @@ struct agent *agent_start(const struct config_agent *config, const struct tls_fi
 	a->table = capture_table_new(config->captures_max, err);
 	if (!a->table)
 		goto fail;
+	a->guard = guard_start(config, NULL, err);
+	if (!a->guard)
+		goto fail;
+	guard_watch(a->guard, a->table, on_hung, a);
 	a->server = http_server_start(&o, err);
 	if (!a->server)
 		goto fail;

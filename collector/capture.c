@@ -2,7 +2,9 @@
 
 #include "collector/capture_stats.h"
 #include "collector/device.h"
+#include "collector/guard.h"
 #include "collector/headers.h"
+#include "collector/shed.h"
 #include "collector/stream_out.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -23,6 +25,7 @@
 
 /* Kept free below max_bytes for the last statistics block: its figures and a stop note. */
 #define LAST_BLOCK_BYTES 640
+#define SHED_BLOCK_BYTES (SHED_NOTE_MAX + 160) /* one more before it, when something was shed */
 
 /* The kernel hands over a block that is not full at the second tick of its timer, and a tick is up to 10 ms late (HZ=100); on a machine that has no time for its
  * timers later than any such figure.  So where the counters say that packets are still to come, they are waited for as long as one can at an end. */
@@ -30,6 +33,9 @@
 #define DRAIN_MARGIN_MS  30
 #define DRAIN_LONGEST_MS 2000
 #define RETRY_MS         10
+
+#define TURN_MS 2000           /* no longer without a turn, for the watchdog's sake */
+#define LOUD_NS CLOCK_NS_PER_S /* what is told at once is told no more often */
 
 enum capture_state { CAPTURE_NEW, CAPTURE_OPENED, CAPTURE_RUNNING, CAPTURE_DRAINING, CAPTURE_ENDED };
 
@@ -40,10 +46,13 @@ struct capture {
 	uint64_t duration_ms;
 	uint64_t ring_bytes, block_timeout_ms, stats_interval_ns;
 	struct pace_limits limits;
-	int stop_fd; /* an eventfd, readable once a stop was asked for */
+	struct guard *guard; /* NULL: none */
+	int stop_fd;         /* an eventfd, readable once a stop was asked for */
 
 	/* any thread */
 	atomic_int requested; /* enum stop_reason */
+	atomic_uint turn;
+	atomic_bool away; /* what it has is on its way out */
 
 	/* fixed after capture_open */
 	struct device *device;
@@ -58,6 +67,8 @@ struct capture {
 	struct stream_out out;
 	struct capture_stats stats;
 	struct pace pace;
+	struct pace_moment paid; /* as the guard knows it */
+	struct shed shed;
 	uint64_t next_stats_ns;
 	uint64_t next_look_ns;   /* at the container; UINT64_MAX: there is none */
 	uint64_t drain_until_ns; /* the latest */
@@ -87,11 +98,14 @@ struct capture *capture_new(const struct capture_settings *s, struct err *err)
 	if (c->options.max_duration_s)
 		c->duration_ms = least(c->duration_ms, c->options.max_duration_s * 1000);
 	c->limits = s->limits;
+	c->guard = s->guard;
 	c->ring_bytes = s->ring_bytes;
 	c->block_timeout_ms = s->block_timeout_ms;
 	c->stats_interval_ns = s->stats_interval_ms * CLOCK_NS_PER_MS;
 	c->peer_fd = -1;
 	atomic_init(&c->requested, STOP_NONE);
+	atomic_init(&c->turn, 0);
+	atomic_init(&c->away, false);
 	c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->stop_fd < 0) {
 		err_sys(err, errno, "eventfd");
@@ -127,15 +141,30 @@ void capture_stop(struct capture *c, enum stop_reason reason)
 		return;
 }
 
+bool capture_turn(const struct capture *c, unsigned *ret)
+{
+	*ret = atomic_load(&c->turn);
+	return !atomic_load(&c->away);
+}
+
 /* ---- figures ---- */
 
 static void read_counts(struct capture *c)
 {
+	const uint64_t dropped = c->stats.dropped_os, shed = c->shed.note.packets;
 	struct capture_counts now;
 
 	/* Unreadable counters leave the totals as they were: not exact, but never invented. */
 	if (device_counts(c->device, &now, NULL) == 0)
 		capture_stats_add(&c->stats, &now);
+	shed_count(&c->shed, c->stats.dropped_os - dropped);
+	if (c->guard && c->shed.note.packets != shed)
+		guard_count_shed(c->guard, c->shed.note.packets - shed);
+}
+
+static uint64_t dropped_by_kernel(const struct capture *c)
+{
+	return c->stats.dropped_os - c->shed.note.packets;
 }
 
 /* Where the filter does not run in the kernel nobody knows which of the dropped packets it would have accepted: all, then. */
@@ -153,8 +182,9 @@ void capture_result(struct capture *c, struct capture_result *ret)
 	ret->bytes = c->bytes;
 	ret->packets = c->packets;
 	ret->accepted = accepted(c);
-	ret->dropped_os = c->stats.dropped_os;
+	ret->dropped_os = dropped_by_kernel(c);
 	ret->dropped_interface = c->stats.dropped_interface;
+	ret->shed = c->shed.note.packets;
 	ret->rested_ms = c->pace.rested_ns / CLOCK_NS_PER_MS;
 }
 
@@ -189,16 +219,16 @@ static void put_header(struct capture *c)
 	put(c, block, n);
 }
 
-/* note NULL: one of the running ones. */
+/* note: of the end; NULL: one of the running ones. */
 static void put_stats(struct capture *c, const char *note)
 {
 	uint8_t block[PCAPNG_META_BYTES_MAX];
+	char text[SHED_NOTE_MAX];
 	uint64_t now = clock_wall_ns();
 	struct pcapng_stats s = {
 		.ts_ns = now,
 		.start_ns = c->started_wall_ns,
 		.end_ns = now,
-		.comment = note,
 		.have = PCAPNG_STATS_START | PCAPNG_STATS_RECEIVED | PCAPNG_STATS_ACCEPTED | PCAPNG_STATS_OSDROP |
 			PCAPNG_STATS_DELIVERED | (device_has_figures(c->device) ? PCAPNG_STATS_IFDROP : 0) |
 			(note ? PCAPNG_STATS_END : 0),
@@ -208,18 +238,19 @@ static void put_stats(struct capture *c, const char *note)
 	/* Linux counts behind the filter only: what the interface received before it nobody knows. */
 	s.received = c->stats.received;
 	s.accepted = accepted(c);
-	s.dropped_os = c->stats.dropped_os;
+	s.dropped_os = dropped_by_kernel(c);
 	s.dropped_interface = c->stats.dropped_interface;
 	s.delivered = c->packets;
+	s.comment = note ? note : shed_tell(&c->shed, text);
 	put(c, block, pcapng_write_stats(block, sizeof(block), &s));
 }
 
 /* Is there room below max_bytes for n more bytes and the last block? */
 static bool fits_limit(const struct capture *c, size_t n)
 {
-	const uint64_t max = c->options.max_bytes;
+	const uint64_t max = c->options.max_bytes, last = LAST_BLOCK_BYTES + (c->shed.ever ? SHED_BLOCK_BYTES : 0);
 
-	return max == 0 || (c->bytes < max && max - c->bytes >= n + LAST_BLOCK_BYTES);
+	return max == 0 || (c->bytes < max && max - c->bytes >= n + last);
 }
 
 /* In a capture of headers only the rest is cut here, before anything else gets to see it. */
@@ -316,6 +347,7 @@ int capture_open(struct capture *c, const char *own_traffic, struct container *c
 	c->next_stats_ns = now + c->stats_interval_ns;
 	c->next_look_ns = container ? now : UINT64_MAX;
 	c->state = CAPTURE_OPENED;
+	atomic_store(&c->away, true);
 	return 0;
 }
 
@@ -345,6 +377,10 @@ static void finish(struct capture *c)
 
 	if (c->state == CAPTURE_RUNNING)
 		device_leave(c->device);
+	read_counts(c);
+	shed_over(&c->shed, clock_wall_ns());
+	if (shed_is_untold(&c->shed))
+		put_stats(c, NULL);
 	put_stats(c, stop_note_format(c->reason, c->reason_text, note));
 	c->state = CAPTURE_ENDED;
 }
@@ -372,7 +408,7 @@ static int wait_until(struct capture *c, bool for_packets, uint64_t until_ns)
 		{.fd = c->state == CAPTURE_RUNNING && c->container ? container_fd(c->container) : -1, .events = POLLIN},
 	};
 	uint64_t now = clock_mono_ns();
-	uint64_t ms = until_ns > now ? least((until_ns - now) / CLOCK_NS_PER_MS + 1, 60 * 1000) : 0;
+	uint64_t ms = until_ns > now ? least((until_ns - now) / CLOCK_NS_PER_MS + 1, TURN_MS) : 0;
 	int poll_ms = device_poll_ms(c->device);
 
 	if (poll_ms >= 0)
@@ -440,10 +476,49 @@ static bool container_ended(struct capture *c, uint64_t now)
 	return true;
 }
 
+/* What is for the host's sake is told soon, and not only with the next statistics. */
+static void tell_soon(struct capture *c)
+{
+	c->next_stats_ns = least(c->next_stats_ns, c->next_stats_ns - c->stats_interval_ns + LOUD_NS);
+}
+
+static void hold(struct capture *c, const char *why, bool host)
+{
+	if (!shed_is_new(&c->shed, why))
+		return;
+	read_counts(c);
+	if (shed_begin(&c->shed, why, host, clock_wall_ns()))
+		tell_soon(c);
+}
+
+static void caught_up(struct capture *c)
+{
+	if (!c->shed.held)
+		return;
+	read_counts(c);
+	if (shed_over(&c->shed, clock_wall_ns()))
+		tell_soon(c);
+}
+
+/* By its own ceilings and by those of all; until when, 0: no rest. */
+static uint64_t rest_until(struct capture *c, const struct pace_moment *at)
+{
+	const uint64_t own = pace_rest(&c->pace, at);
+	const char *why = NULL;
+	bool host = false;
+	const uint64_t all = c->guard ? guard_rest(c->guard, &c->paid, at, &why, &host) : 0;
+
+	if (own && !host)
+		why = pace_is_for_bytes(&c->pace) ? "limits.rate reached" : "limits.cpu reached";
+	if (why)
+		hold(c, why, host);
+	return own > all ? own : all;
+}
+
 static int step_reading(struct capture *c, uint64_t now)
 {
 	const struct pace_moment at = moment(c, now);
-	const uint64_t rest = pace_rest(&c->pace, &at);
+	const uint64_t rest = rest_until(c, &at);
 	uint64_t until = least(least(c->next_stats_ns, c->next_look_ns), c->deadline_ns);
 	struct err err = {0};
 	int n = 0;
@@ -452,6 +527,8 @@ static int step_reading(struct capture *c, uint64_t now)
 		until = least(until, rest);
 	else
 		n = device_read(c->device, take_packet, c, &err);
+	if (!rest && n == 0)
+		caught_up(c);
 	if (c->cut != STOP_NONE)
 		finish_at_limit(c);
 	else if (n < 0)
@@ -511,6 +588,7 @@ static void begin_running(struct capture *c)
 	const struct pace_moment at = moment(c, clock_mono_ns());
 
 	pace_begin(&c->pace, &c->limits, &at);
+	c->paid = at;
 	put_header(c);
 	c->state = CAPTURE_RUNNING;
 }
@@ -532,10 +610,19 @@ static int step(struct capture *c)
 	return 0;
 }
 
-ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max)
+static size_t piece(const struct capture *c, size_t max)
 {
-	stream_out_begin(&c->out, dst, c->state == CAPTURE_RUNNING ? pace_piece(&c->pace, max) : max);
+	if (c->state != CAPTURE_RUNNING)
+		return max;
+	max = pace_piece(&c->pace, max);
+	return c->guard ? guard_piece(c->guard, max) : max;
+}
+
+static ssize_t read_some(struct capture *c, uint8_t *dst, size_t max)
+{
+	stream_out_begin(&c->out, dst, piece(c, max));
 	while (c->out.len == 0) {
+		atomic_fetch_add(&c->turn, 1);
 		if (c->state == CAPTURE_ENDED || c->state == CAPTURE_NEW)
 			return CAPTURE_END;
 		if (step(c) < 0) {
@@ -544,4 +631,14 @@ ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max)
 		}
 	}
 	return (ssize_t)c->out.len;
+}
+
+ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max)
+{
+	ssize_t n;
+
+	atomic_store(&c->away, false);
+	n = read_some(c, dst, max);
+	atomic_store(&c->away, true);
+	return n;
 }

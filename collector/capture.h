@@ -13,8 +13,9 @@
  *   DRAINING   left     no                read to the last packet
  *   ENDED      left     no                what a limit cut off is let go
  *
- * Ceilings (pace.h) hold while it is RUNNING: it rests instead of reading, and what the ring has no room for meanwhile is in osdrop.  A rest
- * hears stop and hang-up and keeps statistics and deadline; DRAINING knows none, for the ring bounds it.
+ * Ceilings (pace.h) and the guard of the host (guard.h) hold while it is RUNNING: it rests instead of reading, and what the ring has no room for
+ * meanwhile is shed (shed.h), told in the comment of the statistics (schema/shed_note.h).  A rest hears stop and hang-up and keeps statistics
+ * and deadline; DRAINING knows none, for the ring bounds it.
  *
  * A capture of a container ends with STOP_CONTAINER_GONE when the container does, or its device: whatever the kernel had delivered
  * by then is still read, but at the host's end, when record or address are another container's now: what is in the ring then is let go.  (Its namespace lives on for as long as we hold a socket in it, so lo alone would never tell.)
@@ -22,8 +23,8 @@
  * Headers only: what headers.h calls payload is cut before it gets into the stream, and lengths on the wire stay as they were; figures and limits
  * in bytes are of what is sent.
  *
- * Figures.  accepted (isb_filteraccept) = what passed the kernel's filter, including osdrop; after a graceful end
- * accepted = delivered + osdrop, to the packet.  After max_packets or max_bytes, or where another container took over, it is larger by what the ring still held. */
+ * Figures.  accepted (isb_filteraccept) = what passed the kernel's filter, including osdrop and what was shed; after a graceful end
+ * accepted = delivered + osdrop + shed, to the packet.  After max_packets or max_bytes, or where another container took over, it is larger by what the ring still held. */
 #ifndef PCAPLINE_COLLECTOR_CAPTURE_H
 #define PCAPLINE_COLLECTOR_CAPTURE_H
 
@@ -33,16 +34,19 @@
 #include "schema/capture_request.h"
 #include "schema/stop_reason.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct capture;
+struct guard;
 
 struct capture_settings {
 	const struct agent_request *request; /* borrowed for capture_new only */
 	uint64_t duration_max_ms;            /* above the request's own limit */
 	struct pace_limits limits;
+	struct guard *guard; /* borrowed until capture_free; NULL: none */
 	uint64_t ring_bytes;
 	uint64_t block_timeout_ms;
 	uint64_t stats_interval_ms; /* also how long the stream is silent at the most */
@@ -64,6 +68,9 @@ ssize_t capture_read(struct capture *c, uint8_t *dst, size_t max);
 /* capture_stop: graceful; everything that the kernel had delivered is still read.  The first reason stays. */
 void capture_stop(struct capture *c, enum stop_reason reason);
 
+/* capture_turn: how many turns it has made, from any thread.  false: nobody is at work in it, its reader is (its bytes are on their way out). */
+bool capture_turn(const struct capture *c, unsigned *ret);
+
 /* What became of it, for the log; also while it runs, from the reading thread. */
 struct capture_result {
 	enum stop_reason reason; /* STOP_NONE: still running, or left by its reader */
@@ -71,7 +78,8 @@ struct capture_result {
 	uint64_t bytes;          /* of the stream */
 	uint64_t packets;        /* delivered */
 	uint64_t accepted, dropped_os, dropped_interface;
-	uint64_t rested_ms; /* held back by the ceilings */
+	uint64_t shed;      /* dropped because it was held back */
+	uint64_t rested_ms; /* held back by its own ceilings */
 };
 void capture_result(struct capture *c, struct capture_result *ret);
 

@@ -16,6 +16,7 @@ struct capture_table {
 	struct capture_slot **slots; /* max places, the first n in use */
 	size_t n;
 	bool stopping;
+	uint64_t watched_ns; /* the last look of capture_table_watch; 0: none */
 };
 
 struct capture_table *capture_table_new(size_t max, struct err *err)
@@ -143,6 +144,50 @@ size_t capture_table_cut_all(struct capture_table *t)
 		(void)shutdown(t->slots[i]->fd, SHUT_RDWR); /* ENOTCONN: the peer was quicker */
 	pthread_mutex_unlock(&t->lock);
 	return n;
+}
+
+/* true: it has been at work without a turn for span_ns; the time begins anew then. */
+static bool is_late(struct capture_slot *s, uint64_t now_ns, uint64_t span_ns)
+{
+	const unsigned before = s->turn;
+	const bool at_work = capture_turn(s->capture, &s->turn);
+
+	if (!at_work || s->turn != before) {
+		s->cut = false;
+		s->turned_ns = now_ns;
+	}
+	if (now_ns - s->turned_ns < span_ns)
+		return false;
+	s->turned_ns = now_ns;
+	return true;
+}
+
+bool capture_table_watch(struct capture_table *t, uint64_t now_ns, uint64_t span_ns,
+	void (*on_cut)(void *ctx, const char *id), void *ctx, char ret_id[ID_MAX])
+{
+	bool hung = false, gap;
+
+	pthread_mutex_lock(&t->lock);
+	gap = now_ns - t->watched_ns > span_ns / 2;
+	for (size_t i = 0; i < t->n; i++) {
+		struct capture_slot *s = t->slots[i];
+
+		if (gap || s->turned_ns == 0)
+			s->turned_ns = now_ns;
+		if (!is_late(s, now_ns, span_ns))
+			continue;
+		if (s->cut) {
+			memcpy(ret_id, s->id, sizeof(s->id));
+			hung = true;
+			continue;
+		}
+		s->cut = true;
+		on_cut(ctx, s->id);
+		(void)shutdown(s->fd, SHUT_RDWR);
+	}
+	t->watched_ns = now_ns;
+	pthread_mutex_unlock(&t->lock);
+	return hung;
 }
 
 bool capture_table_wait_empty(struct capture_table *t, uint64_t ms)

@@ -18,6 +18,11 @@ struct capture_slot {
 	char id[ID_MAX];
 	struct capture *capture;
 	int fd; /* of the connection that it goes out by; open while the slot is in the table */
+
+	/* the table's, by its lock: what capture_table_watch saw */
+	unsigned turn;
+	uint64_t turned_ns; /* when it had made that turn; 0: not looked at yet */
+	bool cut;
 };
 
 struct capture_table;
@@ -33,6 +38,13 @@ size_t capture_table_count(struct capture_table *t);
 bool capture_table_stop(struct capture_table *t, const char *id, enum stop_reason reason); /* false: not there */
 void capture_table_stop_all(struct capture_table *t, enum stop_reason reason); /* and nothing new from now on */
 size_t capture_table_cut_all(struct capture_table *t); /* shuts their connections down; returns how many */
+
+/* capture_table_watch: a look, now, at who makes turns (capture_turn).  Whoever is at work and has made none for span_ns is cut: its connection is
+ * shut down, and on_cut told, under the lock.  true: one is still there, without a turn, span_ns after it was cut; ret_id: which.  Time in which nobody looked
+ * (the process was stopped) is not held against anybody. */
+bool capture_table_watch(struct capture_table *t, uint64_t now_ns, uint64_t span_ns,
+	void (*on_cut)(void *ctx, const char *id), void *ctx, char ret_id[ID_MAX]);
+
 bool capture_table_wait_empty(struct capture_table *t, uint64_t ms);
 
 #endif

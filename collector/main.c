@@ -1,5 +1,6 @@
 /* pcap-agent - captures on this host for the gateway. */
 #include "collector/agent.h"
+#include "collector/priority.h"
 #include "collector/privileges.h"
 #include "common/log.h"
 #include "common/tls_files.h"
@@ -107,6 +108,20 @@ static void log_ready(const struct agent *a, const struct config_agent *config)
 			"capabilities", privileges_text(caps, sizeof(caps))));
 }
 
+/* The agent works without; but whoever counts on it wants to know. */
+static void step_back(const struct config_agent *config)
+{
+	static int (*const steps[])(const struct config_agent *config, struct err *err) = {
+		priority_nice, priority_io, priority_oom};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct err err = {0};
+
+		if (steps[i](config, &err) < 0)
+			log_err(LOG_LEVEL_WARNING, "guard.priority", &err, NULL);
+	}
+}
+
 /* Key files are read before privileges go, for the user we become need not be able to read them; the port is bound after it, for
  * threads keep the privileges of the time when they were started. */
 static int run(const struct config_agent *config, const struct tls_files *tls, struct err *err)
@@ -116,6 +131,7 @@ static int run(const struct config_agent *config, const struct tls_files *tls, s
 	sigset_t signals;
 	int sig = 0;
 
+	step_back(config);
 	if (block_signals(&signals, err) < 0 || privileges_drop(&privileges, err) < 0)
 		return -1;
 	agent = agent_start(config, tls, err);

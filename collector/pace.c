@@ -55,6 +55,11 @@ uint64_t pace_rest(struct pace *p, const struct pace_moment *at)
 	return p->resting ? until : 0;
 }
 
+bool pace_is_for_bytes(const struct pace *p)
+{
+	return p->limits.bytes_per_s && (!p->limits.cpu_percent || p->bytes_paid_ns >= p->cpu_paid_ns);
+}
+
 size_t pace_piece(const struct pace *p, size_t max)
 {
 	uint64_t piece = scale(PACE_AHEAD_NS, p->limits.bytes_per_s, CLOCK_NS_PER_S);

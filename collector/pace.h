@@ -42,6 +42,8 @@ void pace_begin(struct pace *p, const struct pace_limits *limits, const struct p
 /* pace_rest: until when to rest; 0: no need.  Called again at any time, also before a rest is over. */
 uint64_t pace_rest(struct pace *p, const struct pace_moment *at);
 
+bool pace_is_for_bytes(const struct pace *p); /* the rest that pace_rest told last; false: for the CPU */
+
 /* pace_piece: how many of at most max (> 0) bytes to take in one step, so that a slow stream flows rather than jumps. */
 size_t pace_piece(const struct pace *p, size_t max);
 

@@ -214,6 +214,8 @@ static void reply_started(struct api_call *a, struct capture *c, enum job_mode m
 	if (capture_wait_started(c, wait_ms, &err) < 0) {
 		if (v)
 			live_detach(v);
+		if (strcmp(err.detail, AGENT_HOST_BUSY) == 0)
+			http_reply_header(a->rq, "Retry-After", AGENT_HOST_BUSY_RETRY_S);
 		http_reply_err(a->rq, &err);
 	} else if (v) {
 		api_stream_reply(a, v, format, NULL, offset, prelude);

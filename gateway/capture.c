@@ -184,6 +184,8 @@ enum job_state capture_state(struct capture *c)
 /* Whether an instance's failure is the asker's business, to be said with its own status; else it is the platform's (502). */
 static bool is_askers(const struct err *e)
 {
+	if (strcmp(e->detail, AGENT_HOST_BUSY) == 0) /* 503: it will be over, and who asks again then is served */
+		return true;
 	return e->code == ERR_INPUT || e->code == ERR_BUSY || e->code == ERR_STATE ||
 	       (e->code == ERR_NOT_FOUND && e->field[0]);
 }
@@ -212,6 +214,9 @@ static int start_error(const struct capture *c, struct err *err)
 		if (!alike)
 			err_detail(err, "start_failed");
 	}
+	if (c->n == 1 &&
+		strcmp(err->detail, AGENT_HOST_BUSY) == 0) /* the agent says "host"; which is meant is ours to say */
+		return err_in(err, "%s", c->job->instances[0].name);
 	return c->n == 1 ? -1
 			 : err_in(err, "none of %zu instances could be started; the first, %s", c->n,
 				   c->job->instances[0].name);

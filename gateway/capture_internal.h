@@ -32,6 +32,9 @@ struct capture_instance {
 struct capture_interface {
 	unsigned instance;
 	struct pcapng_stats stats; /* newest; comment NULL */
+	uint64_t shed;             /* packets, by its agent on purpose */
+	bool shedding;             /* and an event says that it does */
+	uint64_t shed_event_ns;    /* mono, of the last such event */
 };
 
 struct capture {

@@ -4,6 +4,7 @@
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
 #include "gateway/watch.h"
+#include "schema/shed_note.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #define TICK_NS       (200 * CLOCK_NS_PER_MS)  /* how often limits, grace and the like are looked at */
 #define SAVE_NS       (1000 * CLOCK_NS_PER_MS) /* how often a running job goes to the database */
 #define HOLD_NS       (5 * CLOCK_NS_PER_S) /* a delivered live stream stays for a viewer whose last bytes were lost */
-#define AGENT_EXTRA_S 10u                  /* the agent's own limit lies behind ours, for the case that we are gone */
+#define SHED_EVENT_NS (10 * CLOCK_NS_PER_S)
+#define AGENT_EXTRA_S 10u /* the agent's own limit lies behind ours, for the case that we are gone */
 
 /* ---- what the streams' threads tell ---- */
 
@@ -85,24 +87,52 @@ static int on_interface(
 	return 0;
 }
 
+/* What an agent said about what it sheds; the lock is held.  Which event is due, "" : none: an agent that sheds by fits and starts, or lies, does not
+ * fill the table of events. */
+static const char *take_shed(struct capture_interface *ci, const struct shed_note *n)
+{
+	const uint64_t now = clock_mono_ns();
+
+	ci->shed = n->packets;
+	if (ci->shedding && n->to_ns) {
+		ci->shedding = false;
+		return "instance_shed_over";
+	}
+	if (ci->shedding || (ci->shed_event_ns && now - ci->shed_event_ns < SHED_EVENT_NS))
+		return "";
+	ci->shedding = n->to_ns == 0;
+	ci->shed_event_ns = now;
+	return ci->shedding ? "instance_sheds" : "instance_shed_over";
+}
+
 static void on_stats(void *ctx, unsigned index, const struct pcapng_stats *s)
 {
 	struct capture *c = ctx;
 	struct job_drops *d = &c->job->instances[index].dropped;
+	const char *event = "";
+	struct shed_note note;
+	bool sheds = shed_note_parse(s->comment, &note);
 
 	pthread_mutex_lock(&c->lock);
 	if (s->interface_id < c->interfaces_n) {
 		c->interfaces[s->interface_id].stats = *s;
 		c->interfaces[s->interface_id].stats.comment = NULL;
+		if (sheds)
+			event = take_shed(&c->interfaces[s->interface_id], &note);
 	}
-	d->kernel = d->interface = 0;
+	d->kernel = d->interface = d->agent = 0;
 	for (uint32_t id = 0; id < c->interfaces_n; id++) {
 		if (c->interfaces[id].instance != index)
 			continue;
 		d->kernel += c->interfaces[id].stats.dropped_os;
 		d->interface += c->interfaces[id].stats.dropped_interface;
+		d->agent += c->interfaces[id].shed;
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (*event)
+		capture_event(c, event,
+			json_pack("{s:s, s:s, s:I}", "instance", c->job->instances[index].name, "why", note.why,
+				"packets", (json_int_t)note.packets));
 }
 
 static void on_ended(

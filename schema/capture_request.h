@@ -6,7 +6,12 @@
  *   POST /v1/captures/{id}/stop graceful: everything the kernel had delivered is sent, then the stream ends; 202
  *   POST /v1/devices            body: {"target"}; {"devices":[{"name","up","loopback","addresses":["10.0.0.1"],"description"}]}
  *   GET  /v1/info               {"version","api_level","targets":["host","container"],"payloads":["full","headers"],"enters":B,"instance","captures":N,
- *                               "captures_max":N}
+ *                               "captures_max":N,
+ *                               "guard":{"enabled":B,"level":"calm|eased|narrowed|shedding","why":"" or "host under memory pressure","since":TIME,
+ *                               "host":{"cpu_pressure","memory_pressure","io_pressure" percent of time,"load_per_core","memory_available","memory_total" bytes;
+ *                               null: not to be had},"own":{"memory" bytes with rings,"cpu_percent" of a core,"bytes_per_s"},
+ *                               "ceilings":{"rate","rate_total","cpu","cpu_total","memory"; 0: none},"shed" packets,"refused","cut" captures}}
+ * A start is refused with 503 host_busy and Retry-After while the host is under heavy pressure or has no memory for the ring, with 429 agent_memory at limits.memory.
  * Why a container is refused: collector/container.h. */
 #ifndef PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
 #define PCAPLINE_SCHEMA_CAPTURE_REQUEST_H
@@ -70,6 +75,10 @@ size_t capture_options_devices(const struct capture_options *o, char ret[CAPTURE
 
 /* error.code (409) of an agent whose machine is not the one that is meant. */
 #define AGENT_OTHER_INSTANCE "other_instance"
+
+/* error.code (503) of an agent whose host has no room for a capture now; Retry-After. */
+#define AGENT_HOST_BUSY         "host_busy"
+#define AGENT_HOST_BUSY_RETRY_S "10"
 
 enum agent_target_type { AGENT_TARGET_HOST, AGENT_TARGET_CONTAINER };
 

@@ -1,17 +1,21 @@
 #include "schema/config_agent.h"
 
+#include "common/parse.h"
+
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_MAX_BYTES 4096
-#define KIB            (UINT64_C(1) << 10)
-#define MIB            (UINT64_C(1) << 20)
-#define RATE_LEAST     (64 * KIB)
-#define SECOND_MS      UINT64_C(1000)
-#define DAY_MS         (24 * 3600 * SECOND_MS)
-#define AT(field)      offsetof(struct config_agent, field)
+#define PATH_MAX_BYTES    4096
+#define KIB               (UINT64_C(1) << 10)
+#define MIB               (UINT64_C(1) << 20)
+#define RATE_LEAST        (64 * KIB)
+#define SECOND_MS         UINT64_C(1000)
+#define WATCHDOG_LEAST_MS (10 * SECOND_MS)
+#define MEMORY_FREE_MOST  (1024 * 1024 * 1024 * MIB)
+#define DAY_MS            (24 * 3600 * SECOND_MS)
+#define AT(field)         offsetof(struct config_agent, field)
 
 #define ENTER_AUTO "auto"
 
@@ -46,6 +50,15 @@ const struct config_key config_agent_keys[] = {
 		"kernel and counted; 0: no ceiling"},
 	{"limits", "cpu", CONFIG_NUMBER, AT(cpu_percent), "75", 1, 100, NULL, "percent of one core",
 		"CPU that each capture may use; what comes faster is dropped by the kernel and counted"},
+	{"limits", "rate_total", CONFIG_SIZE, AT(rate_total), "0", 0, 16384 * MIB, NULL, "",
+		"Bytes per second that all captures together may send, at least 64KiB; what comes faster is shed and "
+		"counted; "
+		"0: no ceiling"},
+	{"limits", "cpu_total", CONFIG_NUMBER, AT(cpu_total_percent), "100", 0, 102400, NULL, "percent of one core",
+		"CPU that all captures together may use; what comes faster is shed and counted; 0: no ceiling"},
+	{"limits", "memory", CONFIG_SIZE, AT(memory_max), "1280MiB", 0, 1024 * 1024 * MIB, NULL, "",
+		"Memory of the agent and its kernel rings: a capture whose ring would pass it is refused; 0: no "
+		"ceiling"},
 	{"limits", "peer_timeout", CONFIG_DURATION, AT(peer_timeout_ms), "10s", 2 * SECOND_MS, 300 * SECOND_MS, NULL,
 		"", "A gateway that takes nothing for so long is gone"},
 	{"capture", "ring", CONFIG_SIZE, AT(ring_bytes), "64MiB", MIB, 1024 * MIB, NULL, "",
@@ -54,6 +67,33 @@ const struct config_key config_agent_keys[] = {
 		"A quiet capture hands its packets on after this"},
 	{"capture", "stats_interval", CONFIG_DURATION, AT(stats_interval_ms), "2s", SECOND_MS, 60 * SECOND_MS, NULL, "",
 		"How often a stream tells what was received and lost"},
+	{"guard", "enabled", CONFIG_BOOL, AT(guard_enabled), "true", 0, 0, NULL, "",
+		"While the host is under pressure captures hold back: at a threshold they take together a quarter of "
+		"limits.cpu_total and limits.rate_total, at twice of it a sixteenth, at four times of it nothing"},
+	{"guard", "interval", CONFIG_DURATION, AT(guard_interval_ms), "1s", 100, 4 * SECOND_MS, NULL, "",
+		"How often the host is looked at"},
+	{"guard", "cpu_pressure", CONFIG_NUMBER, AT(guard_cpu_pressure), "40", 0, 100, NULL, "percent of time",
+		"Some task waits for a CPU (the kernel's PSI); 0: not looked at"},
+	{"guard", "memory_pressure", CONFIG_NUMBER, AT(guard_memory_pressure), "10", 0, 100, NULL, "percent of time",
+		"Some task waits for memory (PSI); 0: not looked at"},
+	{"guard", "io_pressure", CONFIG_NUMBER, AT(guard_io_pressure), "60", 0, 100, NULL, "percent of time",
+		"Some task waits for a disk (PSI); 0: not looked at"},
+	{"guard", "load", CONFIG_NUMBER, AT(guard_load), "8", 0, 1000, NULL, "per core",
+		"Load average of the last minute; 0: not looked at"},
+	{"guard", "memory_free", CONFIG_TEXT, AT(guard_memory_free), "5%", 1, 32, NULL, "",
+		"Percent of the host's memory, or a size: less available is pressure, at a half and a quarter of it "
+		"more so, and "
+		"a new ring must leave so much; 0: not looked at"},
+	{"guard", "nice", CONFIG_NUMBER, AT(guard_nice), "10", 0, 19, NULL, "",
+		"Niceness of the agent, unless it was started with more"},
+	{"guard", "ionice", CONFIG_CHOICE, AT(guard_ionice), "idle", 0, 0, "idle|low|keep", "",
+		"Its class for disks: idle, the lowest best effort, or as it was started"},
+	{"guard", "oom_score_adj", CONFIG_NUMBER, AT(guard_oom_score_adj), "500", 0, 1000, NULL, "",
+		"How much sooner than others the kernel ends it when memory is out, unless it was started with more"},
+	{"guard", "watchdog", CONFIG_DURATION, AT(guard_watchdog_ms), "30s", 0, 600 * SECOND_MS, NULL, "",
+		"A capture that hangs for so long, at least 10s, is cut; when it still hangs after as long again the "
+		"agent ends; "
+		"0: never"},
 	{"containers", "metadata", CONFIG_TEXT, AT(containers_metadata), "/var/vcap/data/container-metadata/store.json",
 		1, PATH_MAX_BYTES, NULL, "",
 		"File that says which container belongs to which app: silk's container metadata store"},
@@ -73,11 +113,36 @@ const struct config_key config_agent_keys[] = {
 const size_t config_agent_keys_n = sizeof(config_agent_keys) / sizeof(config_agent_keys[0]);
 
 /* 0 is a word of its own, so the table cannot tell the least. */
-static int check_rate(uint64_t rate, struct err *err)
+static int check_rate(const char *key, uint64_t rate, struct err *err)
 {
 	if (rate > 0 && rate < RATE_LEAST)
-		return err_set(err, ERR_INPUT, "limits.rate: %" PRIu64 " is neither 0 nor at least 64KiB", rate);
+		return err_set(err, ERR_INPUT, "limits.%s: %" PRIu64 " is neither 0 nor at least 64KiB", key, rate);
 	return 0;
+}
+
+static int check_watchdog(uint64_t ms, struct err *err)
+{
+	if (ms > 0 && ms < WATCHDOG_LEAST_MS)
+		return err_set(err, ERR_INPUT, "guard.watchdog: %" PRIu64 " ms is neither 0 nor at least 10s", ms);
+	return 0;
+}
+
+/* "5%" or a size. */
+static int read_memory_free(struct config_agent *c, struct err *err)
+{
+	char text[33];
+	const size_t n = strlen(c->guard_memory_free);
+	int rc;
+
+	c->guard_memory_free_percent = c->guard_memory_free_bytes = 0;
+	if (n > 0 && n < sizeof(text) && c->guard_memory_free[n - 1] == '%') {
+		memcpy(text, c->guard_memory_free, n - 1);
+		text[n - 1] = '\0';
+		rc = parse_u64(text, 0, 100, &c->guard_memory_free_percent, err);
+	} else {
+		rc = parse_size(c->guard_memory_free, 0, MEMORY_FREE_MOST, &c->guard_memory_free_bytes, err);
+	}
+	return rc < 0 ? err_in(err, "guard.memory_free, percent (\"5%%\") or a size (\"512MiB\")") : 0;
 }
 
 static int check_address(const char *address, struct err *err)
@@ -159,9 +224,11 @@ static int check_paths(const struct config_agent *c, struct err *err)
 	return *c->containers_proc ? check_path("containers.proc", c->containers_proc, err) : 0;
 }
 
-static int check_all(const struct config_agent *c, struct err *err)
+static int check_all(struct config_agent *c, struct err *err)
 {
-	if (check_rate(c->rate_max, err) < 0 || check_address(c->listen_address, err) < 0)
+	if (check_rate("rate", c->rate_max, err) < 0 || check_rate("rate_total", c->rate_total, err) < 0 ||
+		check_watchdog(c->guard_watchdog_ms, err) < 0 || read_memory_free(c, err) < 0 ||
+		check_address(c->listen_address, err) < 0)
 		return -1;
 	if (check_targets(&c->targets, err) < 0 || check_workloads(&c->containers_workloads, err) < 0)
 		return -1;

@@ -25,6 +25,23 @@ struct config_agent {
 	uint64_t block_timeout_ms;  /* capture.block_timeout "50ms", 1ms..1s: a quiet capture hands on after this */
 	uint64_t stats_interval_ms; /* capture.stats_interval "2s", 1s..60s */
 	uint64_t peer_timeout_ms; /* limits.peer_timeout "10s", 2s..5m: a gateway that takes nothing so long is gone */
+	/* All captures together. */
+	uint64_t rate_total;        /* limits.rate_total "0", 64KiB..16GiB: bytes of stream per second; 0: no ceiling */
+	uint64_t cpu_total_percent; /* limits.cpu_total 100, 0..102400: of one core; 0: no ceiling */
+	uint64_t memory_max; /* limits.memory "1280MiB", up to 1TiB: the agent's own and its rings; 0: no ceiling */
+	/* The host; 0 : not looked at. */
+	bool guard_enabled;             /* guard.enabled true: under pressure captures hold back */
+	uint64_t guard_interval_ms;     /* guard.interval "1s", 100ms..4s: well under the watchdog */
+	uint64_t guard_cpu_pressure;    /* guard.cpu_pressure 40, 0..100 percent of time */
+	uint64_t guard_memory_pressure; /* guard.memory_pressure 10 */
+	uint64_t guard_io_pressure;     /* guard.io_pressure 60 */
+	uint64_t guard_load;            /* guard.load 8, 0..1000: of the last minute, per core */
+	char *guard_memory_free;        /* guard.memory_free "5%": percent or size; read into one of: */
+	uint64_t guard_memory_free_percent, guard_memory_free_bytes;
+	uint64_t guard_nice;          /* guard.nice 10, 0..19 */
+	char *guard_ionice;           /* guard.ionice "idle" idle|low|keep */
+	uint64_t guard_oom_score_adj; /* guard.oom_score_adj 500, 0..1000 */
+	uint64_t guard_watchdog_ms;   /* guard.watchdog "30s", 10s..10m; 0: none */
 	/* Of cells; paths are absolute, lists are never empty. */
 	char *containers_metadata;                /* containers.metadata: silk's store.json */
 	struct config_list containers_runc_roots; /* containers.runc_roots: folders of <handle>/state.json */

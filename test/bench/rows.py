@@ -11,6 +11,7 @@ from many import AGENTS, INSTANCES, ManySsh, ManyWhole
 from place import FAR_IP, HOST_IP, PORT, BenchError, Process, wait_for
 from systems import Agent, Dumpcap, Ssh, Store, Tcpdump, Whole
 from tokens import Es256, Rs256, StaticToken
+from workload import Guarded, Nothing, Unguarded, packets_of
 
 GB = 1e9
 IPERF_PORT = 5201
@@ -175,6 +176,43 @@ class Bulk(Row):
         figures["lost"] = max(loss_percent(int(carried.group(1)), counted.captured_bytes), 0.0)
         figures["bytes"] = counted.captured_bytes / max(counted.packets, 1)
         return figures
+
+
+class Workload(Row):
+    name = "workload"
+    title = "what a capture takes from a workload: one TCP stream (iperf3) as fast as it goes"
+    notes = ("Gbit/s that the workload gets, and the ratio to what it gets alone; packets in millions.  What is captured goes to /dev/null, through TLS where it is\n"
+             "an agent's.  Both ends of the stream, the capture and its reader share the processors.")
+    ways = (Nothing, Tcpdump, Unguarded, Guarded)
+    peers = {Tcpdump: Nothing, Unguarded: Nothing, Guarded: Nothing}
+    metrics = (Metric("rate", "Gbit/s", 2, ratio=True), Metric("cpu", "CPU s/s", 2), Metric("got", "delivered M", 3), Metric("shed", "shed M", 3),
+               Metric("kernel", "kernel drops M", 3))
+    seconds = 6
+
+    def options(self, place):
+        self.sink_fd = os.open(os.devnull, os.O_WRONLY)
+        return {"packet_filter": f"tcp port {IPERF_PORT}", "stdout": self.sink_fd}
+
+    def run(self, place, way_class):
+        try:
+            return super().run(place, way_class)
+        finally:
+            os.close(self.sink_fd)
+
+    def measure(self, place, way):
+        server = Process(place, "iperf3", ["iperf3", "-s", "-1", "-B", HOST_IP, "-p", IPERF_PORT])
+        time.sleep(0.3)
+        before = way.cpu()
+        done = place.run(["iperf3", "-c", HOST_IP, "-B", FAR_IP, "-p", IPERF_PORT, "-t", self.seconds, "-J"], ns="far", timeout=60)
+        if done.returncode != 0:
+            raise BenchError(f"iperf3: {done.stdout[-300:]}")
+        after = way.cpu()
+        way.finish()
+        got, shed, kernel = (None if n is None else n / 1e6 for n in packets_of(way))
+        way.close()
+        server.kill()
+        received = re.search(r'"sum_received".*?"bits_per_second":\s*([\d.e+]+)', done.stdout, re.S)
+        return {"rate": float(received.group(1)) / 1e9, "got": got, "shed": shed, "kernel": kernel, **cpu_between(way, before, after, self.seconds)}
 
 
 class Latency(Row):
@@ -371,7 +409,8 @@ class TokenCheck(Row):
         return {"cpu": cpu * 1e6 / self.requests, "rate": self.requests / took}
 
 
-ROWS = (Paced(), Bulk(), Full(), Latency(), Stopped(), Storing(), Uploading(), Many(), TokenCheck())
+ROWS = (Paced(), Bulk(), Full(), Workload(), Latency(), Stopped(), Storing(), Uploading(), Many(), TokenCheck())
 WAYS = {"tcpdump": Tcpdump, "dumpcap": Dumpcap, "ssh": Ssh, "agent": Agent, "pcapline": Whole, "stored": Store,
-        "curl": Curl, "uploader": Uploader, "boto3": Boto3, "s3cmd": S3cmd, "many-ssh": ManySsh, "many-pcapline": ManyWhole,
+        "nothing": Nothing, "unguarded": Unguarded,
+        "guarded": Guarded, "curl": Curl, "uploader": Uploader, "boto3": Boto3, "s3cmd": S3cmd, "many-ssh": ManySsh, "many-pcapline": ManyWhole,
         "static": StaticToken, "rs256": Rs256, "es256": Es256}

@@ -185,6 +185,7 @@ class Agent(Way):
     """pcap-agent, its stream read by curl"""
     name, roles = "agent", ("agent",)
     out_name = "out.pcapng"
+    guard = "guard: {enabled: false, nice: 0}\nlimits: {cpu_total: 0, memory: 0}\n"
 
     def start_agent(self):
         self.agent_port = self.place.free_port()
@@ -195,7 +196,9 @@ class Agent(Way):
         config, certs = self.place.dir / f"{name}.yml", self.place.dir / "certs"
         config.write_text(
             f"listen: {{address: 127.0.0.1, port: {port}}}\n"
-            f"tls: {{certificate: {certs}/agent.pem, private_key: {certs}/agent.key, client_ca: {certs}/ca.pem}}\n" + more)
+            f"tls: {{certificate: {certs}/agent.pem, private_key: {certs}/agent.key, client_ca: {certs}/ca.pem}}\n"
+            # What is measured is what it can do; the row "workload" has the guard.
+            + self.guard + more)
         return Process(self.place, name, [self.place.program("pcap-agent"), "--config", config])
 
     def curl_argv(self, method, path):

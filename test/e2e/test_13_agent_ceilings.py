@@ -7,6 +7,7 @@ import time
 import pytest
 
 from rig import Sender, Sink, numbers_of, wait_for
+from rig.shed import shed_notes, shed_of
 
 PORT, QUIET_PORT = 7000, 7001
 RATE = 256 * 1024
@@ -44,19 +45,21 @@ def over_span(figure):
     return (figure() - before) / (time.monotonic() - begin)
 
 
-def check_shed(agent, live):
-    """Ends a flooded capture: each packet that the kernel took is in the stream or counted, and the log says who held it back."""
+def check_shed(agent, live, ceiling="rate"):
+    """Ends a flooded capture: each packet that the kernel took is in the stream or counted, and stream and log say who held it back."""
     agent.stop_capture(live)
     live.wait_end()
     assert not live.broken
-    stats = stats_of(live)[-1]
-    assert stats.dropped_os > 0, "nothing was shed: the test has no load"
+    stats, shed = stats_of(live)[-1], shed_of(stats_of(live))
+    assert shed > 0, "nothing was shed: the test has no load"
+    assert {why for _, why, _ in shed_notes(stats_of(live))} == {f"limits.{ceiling} reached"}
     assert stats.delivered == len(live.packets())
-    assert stats.accepted == stats.delivered + stats.dropped_os
+    assert stats.accepted == stats.delivered + stats.dropped_os + shed
     numbers = numbers_of(live.packets(), PORT)
     assert numbers == sorted(set(numbers)), "out of order or twice"
     ended = wait_for(lambda: [e for e in agent.logged("capture.ended") if e["data"]["capture"] == live.capture_id], "the log line")[0]["data"]
     assert ended["rested_ms"] > 0 and ended["dropped_kernel"] == stats.dropped_os
+    assert ended["dropped_agent"] == shed
 
 
 @pytest.mark.threads
@@ -71,7 +74,7 @@ def test_rate_ceiling_holds_and_sheds_by_count(capped):
     rate = over_span(lambda: live.size)
     assert RATE / 2 < rate < RATE * 3 / 2
     # Statistics go out in time although the capture rests nearly always.
-    wait_for(lambda: len(stats_of(live)) > heard and stats_of(live)[-1].dropped_os > 0, "statistics of what is shed")
+    wait_for(lambda: len(stats_of(live)) > heard and shed_of(stats_of(live)) > 0, "statistics of what is shed")
     few.wait()
     check_shed(agent, live)
     flooding.stop()
@@ -87,10 +90,10 @@ def test_cpu_ceiling_holds_and_sheds_by_count(capped):
     ns, agent = capped(cpu=1)
     live = agent.capture("vb", f"udp port {PORT}")
     flooding = flood(ns, 64, pps=50000)
-    wait_for(lambda: stats_of(live) and stats_of(live)[-1].dropped_os > 0, "the ceiling to be reached")
+    wait_for(lambda: shed_of(stats_of(live)) > 0, "the ceiling to be reached")
     share = over_span(lambda: cpu_s(agent))
     assert share < 0.05
-    check_shed(agent, live)
+    check_shed(agent, live, "cpu")
     flooding.stop()
 
 
@@ -99,7 +102,7 @@ def test_stop_is_heard_in_a_rest(capped):
     ns, agent = capped(rate="64KiB")
     live = agent.capture("vb", f"udp port {PORT}")
     flooding = flood(ns, 1000)
-    wait_for(lambda: stats_of(live) and stats_of(live)[-1].dropped_os > 0, "the ring to be full")
+    wait_for(lambda: shed_of(stats_of(live)) > 0, "the ring to be full")
     size = live.size
     begin = time.monotonic()
     check_shed(agent, live)
@@ -114,7 +117,7 @@ def test_gateway_that_leaves_in_a_rest(capped):
     ns, agent = capped(rate="64KiB")
     live = agent.capture("vb", f"udp port {PORT}")
     flooding = flood(ns, 1000)
-    wait_for(lambda: stats_of(live) and stats_of(live)[-1].dropped_os > 0, "the ring to be full")
+    wait_for(lambda: shed_of(stats_of(live)) > 0, "the ring to be full")
     live.abort()
     wait_for(lambda: agent.captures() == 0, "the capture to end", timeout_s=15)
     flooding.stop()

@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include "collector/capture.h"
+#include "collector/guard.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "schema/pcapng.h"
+#include "schema/shed_note.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -71,13 +73,17 @@ static void send_packets(struct fixture *f, uint32_t n)
 	}
 }
 
+static struct guard *guard; /* of the captures that make() makes; NULL: none */
+static uint64_t ring_bytes = 16u << 20;
+
 static struct capture *make(const struct capture_options *o, struct pace_limits limits)
 {
 	struct agent_request r = {.options = *o, .name = "web/0"};
 	const struct capture_settings s = {.request = &r,
 		.limits = limits,
+		.guard = guard,
 		.duration_max_ms = 60 * 1000,
-		.ring_bytes = 16u << 20,
+		.ring_bytes = ring_bytes,
 		.block_timeout_ms = 20,
 		.stats_interval_ms = 60 * 1000};
 	struct err err = {0};
@@ -129,6 +135,8 @@ struct seen {
 	struct pcapng_stats last;
 	enum stop_reason reason;
 	char filter[64];
+	struct shed_note shed; /* the latest */
+	unsigned sheds;
 };
 
 static int see(void *ctx, const struct pcapng_block *b, struct err *err)
@@ -162,6 +170,7 @@ static int see(void *ctx, const struct pcapng_block *b, struct err *err)
 		s->last = b->stats;
 		s->reason = STOP_NONE;
 		stop_note_parse(b->stats.comment, &s->reason, NULL);
+		s->sheds += shed_note_parse(b->stats.comment, &s->shed);
 		break;
 	case PCAPNG_OTHER:
 		fail_msg("block of type %u", b->type);
@@ -201,7 +210,7 @@ static void read_all(struct capture *c, size_t piece, struct seen *ret, struct c
 
 static void assert_nothing_is_missing(const struct seen *s)
 {
-	assert_int_equal(s->last.accepted, s->packets + s->last.dropped_os);
+	assert_int_equal(s->last.accepted, s->packets + s->last.dropped_os + s->shed.packets);
 }
 
 /* The order of things: packets from before the start, packets, stop, packets from after it. */
@@ -591,6 +600,67 @@ static void test_hang_up_ends_the_rests(void **state)
 	close(pair[0]);
 }
 
+#define SHED_PACKETS 20000u /* more than the smallest ring holds */
+
+/* The host has no memory at all: the capture reads nothing, fills its ring once, and says so at once although its next statistics are a minute away. */
+static void test_pressure_is_shed(void **state)
+{
+	static const char meminfo[] = "/tmp/test_capture_meminfo", none[] = "/nonexistent/file";
+	const struct guard_paths paths = {none, none, none, meminfo, none, none};
+	const struct config_agent config = {.guard_enabled = true,
+		.guard_interval_ms = 1000,
+		.guard_memory_free_bytes = UINT64_C(1) << 40,
+		.ring_bytes = 1 << 20};
+	struct fixture *f = *state;
+	struct capture_options o = options("lo", f->filter);
+	struct seen seen = {.next = f->sent};
+	static uint8_t bytes[512 * 1024];
+	struct pcapng_reader *r;
+	struct capture_result result;
+	struct guard_snapshot snapshot;
+	struct err err = {0};
+	struct capture *c;
+	FILE *file = fopen(meminfo, "w");
+	ssize_t n;
+
+	assert_non_null(file);
+	fputs("MemTotal: 1000 kB\nMemAvailable: 1 kB\n", file);
+	assert_int_equal(fclose(file), 0);
+	guard = guard_start(&config, &paths, &err);
+	unlink(meminfo);
+	assert_non_null(guard);
+	ring_bytes = 1 << 20;
+	c = open_or_skip(&o, -1);
+	r = pcapng_reader_new(0, see, &seen, &err);
+	assert_non_null(r);
+	while (seen.sheds == 0 && (n = capture_read(c, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(pcapng_reader_feed(r, bytes, (size_t)n, &err), 0);
+	assert_int_equal(seen.shed.packets, 0);
+	assert_int_equal(seen.shed.to_ns, 0);
+	assert_string_equal(seen.shed.why, "host short of memory");
+	send_packets(f, SHED_PACKETS);
+	assert_int_equal(seen.packets, 0);
+	capture_stop(c, STOP_USER);
+	while ((n = capture_read(c, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(pcapng_reader_feed(r, bytes, (size_t)n, &err), 0);
+	assert_int_equal(n, CAPTURE_END);
+	assert_true(seen.packets > 0);
+	assert_true(seen.shed.packets > 0);
+	assert_true(seen.shed.to_ns > 0);
+	assert_int_equal(seen.packets + seen.shed.packets, SHED_PACKETS);
+	assert_int_equal(seen.last.dropped_os, 0);
+	assert_nothing_is_missing(&seen);
+	capture_result(c, &result);
+	assert_int_equal(result.shed, seen.shed.packets);
+	guard_snapshot(guard, &snapshot);
+	assert_int_equal(snapshot.shed, seen.shed.packets);
+	pcapng_reader_free(r);
+	capture_free(c);
+	guard_stop(guard);
+	guard = NULL;
+	ring_bytes = 16u << 20;
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -637,6 +707,7 @@ int main(void)
 		ON_LO(test_filter_that_the_kernel_cannot_run),
 		ON_LO(test_max_packets),
 		ON_LO(test_max_bytes),
+		ON_LO(test_pressure_is_shed),
 		ON_LO(test_max_duration),
 		ON_LO(test_snaplen),
 		ON_LO(test_headers_only),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "collector/capture_table.h"
+#include "common/clock.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -76,6 +77,69 @@ static void test_ids_and_limit(void **state)
 	capture_table_free(NULL);
 }
 
+/* ---- the watchdog ---- */
+
+#define SPAN_NS (30 * CLOCK_NS_PER_S)
+
+static void on_cut(void *ctx, const char *id)
+{
+	unsigned *n = ctx;
+
+	assert_int_equal(strlen(id), ID_LEN);
+	(*n)++;
+}
+
+/* One that nobody turns, one that is read, and one whose bytes are on their way out. */
+static void test_watch(void **state)
+{
+	static const struct {
+		uint64_t at_s;
+		unsigned cut; /* in all, after this look */
+		bool hung;
+	} looks[] = {
+		{100, 0, false},
+		{115, 0, false},
+		{129, 0, false},
+		{130, 1, false},
+		{145, 1, false},
+		{159, 1, false},
+		{160, 1, true},
+		{175, 1, false},
+		{191, 1, false}, /* nobody looked for too long: all begins anew */
+		{206, 1, false},
+		{220, 1, false},
+		{221, 1, true},
+	};
+	struct capture_table *t = capture_table_new(2, NULL);
+	struct capture_slot stuck = make_slot(), turning = make_slot();
+	unsigned cut = 0;
+	uint8_t byte;
+
+	(void)state;
+	assert_int_equal(capture_table_add(t, &stuck, NULL), 0);
+	assert_int_equal(capture_table_add(t, &turning, NULL), 0);
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		char id[ID_MAX] = "";
+		bool hung;
+
+		if (i % 2) /* and then it is away, for as long as it likes */
+			assert_int_equal(capture_read(turning.capture, &byte, 1), CAPTURE_END);
+		hung = capture_table_watch(t, looks[i].at_s * CLOCK_NS_PER_S, SPAN_NS, on_cut, &cut, id);
+		assert_int_equal(cut, looks[i].cut);
+		assert_int_equal(hung, looks[i].hung);
+		assert_string_equal(id, looks[i].hung ? stuck.id : "");
+	}
+	/* A turn, and it was no hanging. */
+	assert_int_equal(capture_read(stuck.capture, &byte, 1), CAPTURE_END);
+	assert_false(capture_table_watch(t, 230 * CLOCK_NS_PER_S, SPAN_NS, on_cut, &cut, NULL));
+	assert_false(stuck.cut);
+	capture_table_remove(t, &stuck);
+	capture_table_remove(t, &turning);
+	capture_free(stuck.capture);
+	capture_free(turning.capture);
+	capture_table_free(t);
+}
+
 struct remover {
 	struct capture_table *t;
 	struct capture_slot *s;
@@ -123,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ids_and_limit),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_end_of_all),
 	};
 

@@ -369,6 +369,21 @@ static void the_agent_s_defaults_hold(void **state)
 	assert_int_equal(c.duration_max_ms, 86400000);
 	assert_int_equal(c.rate_max, 0);
 	assert_int_equal(c.cpu_percent, 75);
+	assert_int_equal(c.rate_total, 0);
+	assert_int_equal(c.cpu_total_percent, 100);
+	assert_int_equal(c.memory_max, UINT64_C(1280) << 20);
+	assert_true(c.guard_enabled);
+	assert_int_equal(c.guard_interval_ms, 1000);
+	assert_int_equal(c.guard_cpu_pressure, 40);
+	assert_int_equal(c.guard_memory_pressure, 10);
+	assert_int_equal(c.guard_io_pressure, 60);
+	assert_int_equal(c.guard_load, 8);
+	assert_int_equal(c.guard_memory_free_percent, 5);
+	assert_int_equal(c.guard_memory_free_bytes, 0);
+	assert_int_equal(c.guard_nice, 10);
+	assert_string_equal(c.guard_ionice, "idle");
+	assert_int_equal(c.guard_oom_score_adj, 500);
+	assert_int_equal(c.guard_watchdog_ms, 30000);
 	assert_string_equal(c.instance, "");
 	assert_true(config_agent_offers(&c, "host"));
 	assert_false(config_agent_offers(&c, "container"));
@@ -478,6 +493,56 @@ static void the_agent_s_ceilings_have_bounds(void **state)
 		}
 		assert_int_equal(c.rate_max, rows[i].rate);
 		assert_int_equal(c.cpu_percent, rows[i].cpu);
+		config_agent_done(&c);
+	}
+}
+
+static void the_agent_s_guard_has_bounds(void **state)
+{
+	static const struct {
+		const char *text, *says; /* NULL: taken */
+		uint64_t percent, bytes;
+	} rows[] = {
+		{"guard: {memory_free: 0}", NULL, 0, 0},
+		{"guard: {memory_free: 0%}", NULL, 0, 0},
+		{"guard: {memory_free: 100%}", NULL, 100, 0},
+		{"guard: {memory_free: 101%}", "guard.memory_free, percent (\"5%\") or a size (\"512MiB\"): ", 0, 0},
+		{"guard: {memory_free: '%'}", "guard.memory_free, percent", 0, 0},
+		{"guard: {memory_free: -1%}", "guard.memory_free, percent", 0, 0},
+		{"guard: {memory_free: 512MiB}", NULL, 0, UINT64_C(512) << 20},
+		{"guard: {memory_free: some}", "guard.memory_free, percent", 0, 0},
+		{"guard: {memory_free: ''}", "guard.memory_free", 0, 0},
+		{"guard: {watchdog: 0}", NULL, 5, 0},
+		{"guard: {watchdog: 9999ms}", "guard.watchdog: 9999 ms is neither 0 nor at least 10s", 0, 0},
+		{"guard: {watchdog: 10s}", NULL, 5, 0},
+		{"guard: {watchdog: 11m}", "guard.watchdog: \"11m\" is not within", 0, 0},
+		{"guard: {interval: 99ms}", "guard.interval: \"99ms\" is not within", 0, 0},
+		{"guard: {interval: 5s}", "guard.interval: \"5s\" is not within", 0, 0},
+		{"guard: {cpu_pressure: 101}", "guard.cpu_pressure: \"101\" is not within 0..100", 0, 0},
+		{"guard: {nice: 20}", "guard.nice: \"20\" is not within 0..19", 0, 0},
+		{"guard: {nice: -1}", "guard.nice: \"-1\" is not a whole number", 0, 0},
+		{"guard: {ionice: realtime}", "guard.ionice", 0, 0},
+		{"guard: {oom_score_adj: 1001}", "guard.oom_score_adj: \"1001\" is not within 0..1000", 0, 0},
+		{"limits: {rate_total: 65535}", "limits.rate_total: 65535 is neither 0 nor at least 64KiB", 0, 0},
+		{"limits: {rate_total: 64KiB, cpu_total: 0, memory: 0}", NULL, 5, 0},
+	};
+	const struct temp_file *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_agent c;
+		struct err err = {0};
+		char text[200];
+		int rc;
+
+		snprintf(text, sizeof(text), "tls: {certificate: c, private_key: k, client_ca: a}\n%s\n", rows[i].text);
+		temp_file_write(t, text, strlen(text));
+		rc = config_agent_load(t->path, &c, &err);
+		if (rc != (rows[i].says ? -1 : 0) || (rc < 0 && !strstr(err.msg, rows[i].says)))
+			fail_msg("%s: %d %s", rows[i].text, rc, err.msg);
+		if (rc < 0)
+			continue;
+		assert_int_equal(c.guard_memory_free_percent, rows[i].percent);
+		assert_int_equal(c.guard_memory_free_bytes, rows[i].bytes);
 		config_agent_done(&c);
 	}
 }
@@ -599,6 +664,7 @@ int main(void)
 		with_file(the_agent_s_defaults_hold),
 		with_file(the_agent_of_a_cell),
 		with_file(the_agent_s_ceilings_have_bounds),
+		with_file(the_agent_s_guard_has_bounds),
 		with_file(the_gateway_s_keys_fit_together),
 	};
 

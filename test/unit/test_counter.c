@@ -127,6 +127,30 @@ static void test_end_notes(void **state)
 	counter_free(c);
 }
 
+/* Each interface says its own in comments; the other figures are not touched by what it does not say. */
+static void test_what_agents_shed(void **state)
+{
+	struct counter *c = new_counter(state);
+	struct counter_row total;
+	char line[200];
+
+	feed_section(c);
+	feed_interface(c, "a", NULL);
+	feed_interface(c, "b", NULL);
+	feed_stats(c, 0, PCAPNG_STATS_OSDROP, 3, 0, "shed by the agent: 4 packets; x, since 2026-01-05T10:00:00.000Z");
+	feed_stats(c, 1, 0, 0, 0, "shed by the agent: 20 packets; x, since 2026-01-05T10:00:00.000Z");
+	feed_stats(c, 0, PCAPNG_STATS_OSDROP, 3, 0, "shed by the agent: 10 packets; x, since 2026-01-05T10:00:00.000Z");
+	feed_stats(c, 0, 0, 0, 0, "shed by the agent: many packets");
+	feed_stats(c, 0, 0, 0, 0, NULL);
+	assert_int_equal(counter_row(c, 0)->dropped_agent, 10);
+	counter_total(c, &total);
+	assert_int_equal(total.dropped_agent, 30);
+	assert_int_equal(total.dropped_os, 3);
+	assert_non_null(strstr(
+		counter_line(c, 1, 150, line, sizeof(line)), ", 33 dropped | a: 0 (13 dropped), b: 0 (20 dropped)"));
+	counter_free(c);
+}
+
 /* A second section numbers its interfaces anew; the same name goes on in its row. */
 static void test_sections(void **state)
 {
@@ -279,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_statistics_replace),
 		cmocka_unit_test(test_end_notes),
 		cmocka_unit_test(test_sections),
+		cmocka_unit_test(test_what_agents_shed),
 		cmocka_unit_test(test_interfaces_bound),
 		cmocka_unit_test(test_names_are_cleaned),
 		cmocka_unit_test(test_line_fits),

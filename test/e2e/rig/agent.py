@@ -38,17 +38,20 @@ class Agent(Daemon):
     """An agent that listens on its namespace's address, port 9494.
 
     config   overrides of the YAML ({"limits": {"captures": 2}})
+    proc     files that it sees in place of others: {"/proc/meminfo": path}
     """
 
-    def __init__(self, session, pki, ns, folder, name=None, ipv6=False, port=9494, config=None, identity=None):
+    def __init__(self, session, pki, ns, folder, name=None, ipv6=False, port=9494, config=None, identity=None, proc=None):
         super().__init__(session, name or f"agent-{ns.label}", folder)
-        self.pki, self.ns, self.port = pki, ns, port
+        self.pki, self.ns, self.port, self.proc = pki, ns, port, proc or {}
         self.host = ns.ip6 if ipv6 else ns.ip
         identity = identity or pki.agent
         self.config = merge({
             "listen": {"address": "::" if ipv6 else "0.0.0.0", "port": port},
             "tls": {"certificate": identity.cert, "private_key": identity.key, "client_ca": pki.ca},
             "log_level": "debug",
+            # How busy this machine is, is no matter of what is tested; test_61_agent_guard.py has its own.
+            "guard": {"enabled": False, "nice": 0}, "limits": {"cpu_total": 0, "memory": 0},
         }, config or {})
         self.config_path = self.folder / f"{self.name}.yml"
         self.http = self.client(pki.gateway_client)
@@ -62,7 +65,11 @@ class Agent(Daemon):
         return Http((self.host, self.port), ca or self.pki.ca, identity, server_name)
 
     def argv(self):
-        return [self.session.program("pcap-agent"), "--config", str(self.config_path)]
+        argv = [self.session.program("pcap-agent"), "--config", str(self.config_path)]
+        if not self.proc:
+            return argv
+        mounts = " && ".join(f"mount --bind '{mine}' '{theirs}'" for theirs, mine in self.proc.items())
+        return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh", *argv]
 
     def start(self, wait=True):
         self.config_path.write_text(yaml.safe_dump(self.config))
