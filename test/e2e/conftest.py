@@ -1,6 +1,7 @@
 """Fixtures.  `net`, `agents`, `gateways` and `cli` clean up after each test, and fail it when a daemon left anything bad behind."""
 import importlib.util
 import os
+import pathlib
 import shutil
 import signal
 
@@ -9,6 +10,7 @@ import pytest
 from rig import Agent, Bucket, Cli, CloudController, FaultProxy, Fleet, Gateway, Issuer, Net, Pki, Proxy, Rgw, Session
 from rig.fake_agent import FakeAgent
 from rig.net import remove_stale
+from rig.openapi import Description
 from rig.rgw import missing
 from rig.s3 import examined
 from rig.wait import SANITIZED, SLOW
@@ -25,6 +27,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if SANITIZED and item.get_closest_marker("memory"):
             item.add_marker(pytest.mark.skip(reason="a sanitizer's own memory hides the program's"))
+
+
+def pytest_sessionfinish():
+    """For described.py, which wants to know what of the API's description was met by any of the sessions."""
+    if folder := os.environ.get("PCAPLINE_SEEN"):
+        (pathlib.Path(folder) / f"{os.getpid()}.seen").write_text("\n".join(sorted(Description.load().seen)))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -7,6 +7,7 @@ import yaml
 from .agent import merge
 from .daemon import Daemon
 from .http import Http
+from .openapi import Description
 from .wait import wait_for
 
 ENDS = {"ready", "streamed", "failed", "killed", "expired", "purged"}
@@ -68,7 +69,7 @@ class Gateway(Daemon):
         }, config or {})
         if tls:
             self.config = merge({"tls": {"certificate": pki.gateway.cert, "private_key": pki.gateway.key}}, self.config)
-        self.http = Http((address, self.port), pki.ca if tls else None, None, "localhost" if tls else None)
+        self.http = Http((address, self.port), pki.ca if tls else None, None, "localhost" if tls else None, Description.load())
 
     @property
     def url(self):

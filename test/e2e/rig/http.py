@@ -48,10 +48,11 @@ class Http:
     ca           path of the CA for TLS; None: plain
     identity     pki.Identity of a client certificate, or None
     server_name  DNS name that the server's certificate must bear
+    judge        a Description that every answer must agree with; None: there is none
     """
 
-    def __init__(self, address, ca=None, identity=None, server_name=None):
-        self.address, self.server_name = address, server_name
+    def __init__(self, address, ca=None, identity=None, server_name=None, judge=None):
+        self.address, self.server_name, self.judge = address, server_name, judge
         self.context = None
         if ca:
             self.context = ssl.create_default_context(cafile=ca)
@@ -72,15 +73,21 @@ class Http:
         try:
             self._send(connection, method, path, body, token, headers)
             response = connection.getresponse()
-            return Reply(response.status, response.getheaders(), response.read())
+            reply = Reply(response.status, response.getheaders(), response.read())
         finally:
             connection.close()
+        if self.judge:
+            self.judge.see(method, path, reply.status, reply.headers, reply.body, body if isinstance(body, dict) else None)
+        return reply
 
     def stream(self, method, path, body=None, token=None, headers=None, read=True):
         """An answer that is read in the background as it comes: a Live."""
         connection = self.connection()
         self._send(connection, method, path, body, token, headers)
-        return Live(connection, read)
+        live = Live(connection, read)
+        if self.judge:
+            self.judge.see(method, path, live.status, live.headers, None, body if isinstance(body, dict) else None)
+        return live
 
     @staticmethod
     def _send(connection, method, path, body, token, headers):
