@@ -5,6 +5,7 @@
 #include "collector/container.h"
 #include "collector/container_runc.h"
 #include "collector/devices.h"
+#include "collector/metrics.h"
 #include "collector/netns.h"
 #include "collector/own_traffic.h"
 #include "collector/privileges.h"
@@ -12,6 +13,7 @@
 #include "common/http_server.h"
 #include "common/json_in.h"
 #include "common/log.h"
+#include "common/metrics_server.h"
 #include "common/version.h"
 #include "schema/capture_request.h"
 
@@ -48,7 +50,8 @@ struct agent {
 	const struct config_agent *config;
 	struct http_server *server;
 	struct capture_table *table;
-	char no_entry[256]; /* why containers are not entered; "" : they are */
+	struct metrics_server *metrics; /* NULL: there is none */
+	char no_entry[256];             /* why containers are not entered; "" : they are */
 };
 
 /* ---- the life of a slot ---- */
@@ -133,6 +136,7 @@ static void log_ended(const struct slot *s)
 	/* A stream that its reader closed without a word ended because the reader went away. */
 	if (r.reason == STOP_NONE)
 		r.reason = STOP_GATEWAY_GONE;
+	agent_metrics_ended(r.reason);
 	json_object_set_new(fields, "reason", json_string(stop_reason_name(r.reason)));
 	if (*r.text)
 		json_object_set_new(fields, "text", json_string(r.text));
@@ -294,6 +298,7 @@ static void refuse(struct http_request *rq, const char *event, const struct agen
 
 	add_target(fields, t, NULL);
 	log_event(LOG_LEVEL_INFO, event, fields);
+	agent_metrics_refused(err->code);
 	http_reply_err(rq, err);
 }
 
@@ -440,8 +445,38 @@ static void on_request(void *ctx, struct http_request *rq)
 
 /* ---- start and stop ---- */
 
+static void show_metrics(void *ctx, struct metrics_page *p)
+{
+	const struct agent *a = ctx;
+	const struct agent_metrics_state now = {
+		.table = a->table,
+		.captures_max = a->config->captures_max,
+		.connections = http_server_connections(a->server),
+	};
+
+	agent_metrics_show(&now, p);
+}
+
+static int open_metrics(struct agent *a, const struct tls_files *tls, struct err *err)
+{
+	const struct config_metrics *c = &a->config->metrics;
+	const struct metrics_server_options o = {
+		.address = c->address,
+		.port = (uint16_t)c->port,
+		.tls = tls,
+		.client_name = c->client_name,
+		.show = show_metrics,
+		.ctx = a,
+	};
+
+	if (c->port == 0)
+		return 0;
+	return (a->metrics = metrics_server_start(&o, err)) ? 0 : -1;
+}
+
 static void agent_free(struct agent *a)
 {
+	metrics_server_stop(a->metrics);
 	http_server_stop(a->server);
 	capture_table_free(a->table);
 	free(a);
@@ -512,7 +547,8 @@ static void examine_entry(struct agent *a)
 	log_cell(a->config);
 }
 
-struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err)
+struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls,
+	const struct tls_files *metrics_tls, struct err *err)
 {
 	struct agent *a = calloc(1, sizeof(*a));
 	const struct http_server_options o = {
@@ -542,7 +578,7 @@ struct agent *agent_start(const struct config_agent *config, const struct tls_fi
 	if (!a->table)
 		goto fail;
 	a->server = http_server_start(&o, err);
-	if (!a->server)
+	if (!a->server || open_metrics(a, metrics_tls, err) < 0)
 		goto fail;
 	return a;
 fail:

@@ -3,6 +3,7 @@
 #define PCAPLINE_SCHEMA_CONFIG_AGENT_H
 
 #include "schema/config.h"
+#include "schema/config_metrics.h"
 
 struct config_agent {
 	char *listen_address;  /* listen.address "0.0.0.0" */
@@ -25,6 +26,7 @@ struct config_agent {
 	uint64_t block_timeout_ms;  /* capture.block_timeout "50ms", 1ms..1s: a quiet capture hands on after this */
 	uint64_t stats_interval_ms; /* capture.stats_interval "2s", 1s..60s */
 	uint64_t peer_timeout_ms; /* limits.peer_timeout "10s", 2s..5m: a gateway that takes nothing so long is gone */
+	struct config_metrics metrics;
 	/* Of cells; paths are absolute, lists are never empty. */
 	char *containers_metadata;                /* containers.metadata: silk's store.json */
 	struct config_list containers_runc_roots; /* containers.runc_roots: folders of <handle>/state.json */

@@ -19,6 +19,7 @@
 struct capture {
 	atomic_uint refs;
 	const char *id, *user;
+	struct capture_figures figures;
 };
 
 struct capture *capture_ref(struct capture *c)
@@ -40,6 +41,11 @@ const char *capture_id(const struct capture *c)
 const char *capture_user_id(const struct capture *c)
 {
 	return c->user;
+}
+
+void capture_figures(struct capture *c, struct capture_figures *ret)
+{
+	*ret = c->figures;
 }
 
 static struct err err;
