@@ -1,4 +1,5 @@
 """What gateway and agent tell monitoring: right figures, in a format that promtool takes, about nobody in particular; and the list of agents."""
+import json
 import os
 import pathlib
 import re
@@ -301,3 +302,47 @@ def test_agents(watched, fakes, cli, folder):
     assert cli(f.gateway, "alice").run("admin", "agents").code == 3
     f.gateway.finish(live.job)
     live.wait_end()
+
+
+# ---- what is made of the figures ----
+
+def expressions():
+    """(where, expression): all of the dashboard and the alerts; variables of the dashboard filled in."""
+    board = json.loads((OPS / "grafana" / "pcapline.json").read_text())
+    ids = [p["id"] for p in board["panels"]]
+    assert len(ids) == len(set(ids))
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"].replace("$__rate_interval", "5m").replace("$gateway", ".*").replace("$agent", ".*")
+    for group in yaml.safe_load((OPS / "prometheus" / "alerts.yml").read_text())["groups"]:
+        for rule in group["rules"]:
+            assert set(rule["annotations"]) == {"summary", "description", "runbook"} and rule["labels"]["severity"] in ("page", "ticket"), rule
+            yield rule["alert"], rule["expr"]
+
+
+def test_alerts_and_dashboard(judge, folder):
+    judge("check", "rules", OPS / "prometheus" / "alerts.yml")
+    judge("test", "rules", OPS / "prometheus" / "alerts_test.yml")
+    rules = [{"record": f"r{i}", "expr": expression} for i, (_, expression) in enumerate(expressions())]
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
+    judge("check", "rules", folder / "rules.yml")
+    tested = (OPS / "prometheus" / "alerts_test.yml").read_text()
+    alerts = re.findall(r"alert: (\w+)", (OPS / "prometheus" / "alerts.yml").read_text())
+    assert len(alerts) > 10 and not [a for a in alerts if a not in tested], "each alert has a test"
+
+
+def test_every_figure_that_is_looked_at_is_there(watched, pki):
+    """No panel and no alert speaks of a name or a word that no page has."""
+    metrics = pki.issue("metrics-agent-2", ["metrics"])
+    f = watched(1, agent_config={"metrics": {"address": "0.0.0.0", "port": 9495, "certificate": metrics.cert, "private_key": metrics.key}})
+    f.gateway.finish(f.gateway.store(packet_filter=FILTER))
+    pages = [page_until(f.metrics, lambda p: p.total(G + "captures_ended_total") == 1, "its end"), scrape(Http((f.agents[0].host, 9495), pki.ca, None, "metrics"))]
+    names = {"up"} | pages[0].names | pages[1].names
+    rows = pages[0].rows | pages[1].rows
+    words = {(k, v) for _, labels in rows for k, v in labels}
+    for where, expression in expressions():
+        found = set(re.findall(r"\b((?:pcapline|process)_\w+|up)\b(?=[{\[ )]|$)", expression))
+        assert found and found <= names, f"{where}: {found - names}"
+        for key, _, value in re.findall(r'(\w+)(=~?)"([^"]*)"', expression):
+            if key not in ("job", "instance"):
+                assert all((key, word) in words for word in value.split("|")), f"{where}: {key}={value}"
