@@ -26,11 +26,18 @@ struct agent_end {
 	char name[256]; /* that its certificate bears */
 };
 
+/* Further addresses of its machine, see struct target_instance. */
+struct agent_others {
+	char address[TARGET_OTHERS_MAX][46];
+	size_t n;
+};
+
 struct known {
 	struct known *next;
 	struct agent_end end;
-	uint64_t noted_ns; /* monotonic: when it was dialled last */
-	uint64_t seen_ns;  /* wall: when it answered last; 0: never */
+	struct agent_others others; /* as it was dialled last */
+	uint64_t noted_ns;          /* monotonic: when it was dialled last */
+	uint64_t seen_ns;           /* wall: when it answered last; 0: never */
 };
 
 struct agents {
@@ -112,14 +119,16 @@ static struct known *remember(struct agents *a, const struct agent_end *end)
 	return k;
 }
 
-static void note(struct agents *a, const struct agent_end *end, bool answered)
+static void note(struct agents *a, const struct agent_end *end, const struct agent_others *others, bool answered)
 {
 	struct known *k;
 
 	pthread_mutex_lock(&a->lock);
 	k = remember(a, end);
-	if (k)
+	if (k) {
+		k->others = *others;
 		k->noted_ns = clock_mono_ns();
+	}
 	if (k && answered)
 		k->seen_ns = clock_wall_ns();
 	pthread_mutex_unlock(&a->lock);
@@ -127,19 +136,22 @@ static void note(struct agents *a, const struct agent_end *end, bool answered)
 
 void agents_note(struct agents *a, const struct target_instance *i, bool answered)
 {
+	struct agent_others others = {.n = i->others_n};
 	struct agent_end end = {.port = i->port};
 
 	if (!a || !i->host[0])
 		return;
 	snprintf(end.host, sizeof(end.host), "%s", i->host);
 	snprintf(end.name, sizeof(end.name), "%s", i->agent_name);
-	note(a, &end, answered);
+	memcpy(others.address, i->others, sizeof(others.address));
+	note(a, &end, &others, answered);
 }
 
 /* ---- a list ---- */
 
 struct asked {
 	struct agent_end end;
+	struct agent_others others;
 	uint64_t seen_ns;
 	bool listed; /* in the inventory */
 	json_t *entry;
@@ -185,8 +197,10 @@ static void add_known(struct list *l)
 
 	pthread_mutex_lock(&a->lock);
 	for (const struct known *k = a->all; k; k = k->next) {
-		if ((one = list_add(l, &k->end)))
-			one->seen_ns = k->seen_ns;
+		if (!(one = list_add(l, &k->end)))
+			continue;
+		one->seen_ns = k->seen_ns;
+		one->others = k->others;
 	}
 	pthread_mutex_unlock(&a->lock);
 }
@@ -270,7 +284,7 @@ void agents_read_info(const json_t *info, json_t *entry)
 
 /* ---- asking ---- */
 
-static int ask(struct list *l, struct asked *one, unsigned ms, struct err *err)
+static int ask_at(struct list *l, struct asked *one, const char *host, unsigned ms, struct err *err)
 {
 	char url[URL_MAX], dial[288];
 	const struct http_call_options o = {
@@ -285,7 +299,7 @@ static int ask(struct list *l, struct asked *one, unsigned ms, struct err *err)
 	struct http_call *call;
 	json_t *info = NULL;
 
-	parse_join_host_port(one->end.host, one->end.port, dial, sizeof(dial));
+	parse_join_host_port(host, one->end.port, dial, sizeof(dial));
 	snprintf(url, sizeof(url), "https://%s:%u/v1/info", one->end.name, (unsigned)one->end.port);
 	if (!(call = http_call_new(&o, err)))
 		return -1;
@@ -299,22 +313,38 @@ static int ask(struct list *l, struct asked *one, unsigned ms, struct err *err)
 	return 0;
 }
 
-static void ask_one(struct list *l, struct asked *one)
+static unsigned left_ms(const struct list *l)
 {
 	uint64_t now = clock_mono_ns();
-	uint64_t left_ms = l->deadline_ns > now ? (l->deadline_ns - now) / CLOCK_NS_PER_MS : 0;
-	struct err err = {0};
+	uint64_t left = l->deadline_ns > now ? (l->deadline_ns - now) / CLOCK_NS_PER_MS : 0;
+
+	return left < CALL_MS ? (unsigned)left : CALL_MS;
+}
+
+static int ask(struct list *l, struct asked *one, struct err *err)
+{
+	unsigned ms = left_ms(l);
 	int rc;
 
-	if (left_ms == 0) {
-		rc = err_set(&err, ERR_TIMEOUT, "was not asked: others took too long to answer");
-		err_detail(&err, "not_asked");
-	} else {
-		rc = ask(l, one, left_ms < CALL_MS ? (unsigned)left_ms : CALL_MS, &err);
+	if (ms == 0) {
+		err_set(err, ERR_TIMEOUT, "was not asked: others took too long to answer");
+		return err_detail(err, "not_asked");
 	}
-	if (rc == 0) {
+	rc = ask_at(l, one, one->end.host, ms, err);
+	for (size_t i = 0; rc < 0 && i < one->others.n && (ms = left_ms(l)) > 0; i++) {
+		*err = (struct err){0};
+		rc = ask_at(l, one, one->others.address[i], ms, err);
+	}
+	return rc;
+}
+
+static void ask_one(struct list *l, struct asked *one)
+{
+	struct err err = {0};
+
+	if (ask(l, one, &err) == 0) {
 		one->seen_ns = clock_wall_ns();
-		note(l->gw->agents, &one->end, true);
+		note(l->gw->agents, &one->end, &one->others, true);
 		return;
 	}
 	json_object_set_new(

@@ -11,6 +11,7 @@
 #include "gateway/agents.h"
 #include "gateway/gateway.h"
 #include "gateway/targets.h"
+#include "test/unit/http_rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +135,57 @@ static void test_table(void **state)
 	targets_free(gw.targets);
 }
 
+/* ---- asking ---- */
+
+static void on_request(void *ctx, struct http_request *rq)
+{
+	(void)ctx;
+	http_reply_json(rq, 200, json_pack("{s:s, s:i}", "version", PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL));
+}
+
+/* A machine that is reached by the second of its addresses only. */
+static void test_other_address(void **state)
+{
+	struct target_instance i = {.host = "127.0.0.99", .agent_name = "localhost", .others = {"127.0.0.1"}};
+	struct rig_certs certs;
+	struct http_server_options o = {
+		.address = "127.0.0.1",
+		.tls = &certs.server,
+		.client_name = RIG_CLIENT_NAME,
+		.connections_max = 8,
+		.header_timeout_s = 10,
+		.body_timeout_s = 10,
+		.header_bytes_max = 16u * 1024,
+		.body_bytes_max = 1024,
+		.stream_block_bytes = 4096,
+		.on_request = on_request,
+	};
+	struct gateway gw = {.agents = agents_new(NULL), .targets = targets_of(NULL, 0)};
+	struct http_server *server;
+	json_t *list, *one;
+	size_t more;
+
+	(void)state;
+	rig_certs_init(&certs);
+	gw.agents_tls = certs.client[RIG_RIGHT];
+	server = http_server_start(&o, NULL);
+	assert_non_null(server);
+	i.port = http_server_port(server);
+	i.others_n = 1;
+	agents_note(gw.agents, &i, false);
+	list = agents_list(&gw, &more, NULL);
+	assert_int_equal(json_array_size(list), 1);
+	one = json_array_get(list, 0);
+	assert_string_equal(json_string_value(json_object_get(one, "version")), PCAPLINE_VERSION);
+	assert_true(json_is_null(json_object_get(one, "error")));
+	assert_true(json_is_string(json_object_get(one, "last_seen_at")));
+	json_decref(list);
+	http_server_stop(server);
+	rig_certs_done(&certs);
+	agents_free(gw.agents);
+	targets_free(gw.targets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_long_and_unprintable),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_other_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
