@@ -96,7 +96,8 @@ static void forget_oldest(struct agents *a)
 		if ((*at)->noted_ns < (*oldest)->noted_ns)
 			oldest = at;
 	}
-	gone = *oldest;
+	if (!(gone = *oldest))
+		return;
 	*oldest = gone->next;
 	free(gone);
 	a->n--;

@@ -54,10 +54,15 @@ static void test_info(void **state)
 
 static void test_nonsense(void **state)
 {
-	static const char *const infos[] = {"{}", "[]", "null", "5", "\"x\"",
-		"{\"version\":5,\"api_level\":\"1\",\"captures\":-1,\"captures_max\":1.5,\"targets\":{},\"instance\":[]"
-		"}",
-		"{\"targets\":[1,null,{}]}"};
+	static const char *const infos[] = {
+		"{}",
+		"[]",
+		"null",
+		"5",
+		"\"x\"",
+		"{\"version\":5,\"captures\":-1,\"captures_max\":1.5,\"targets\":{},\"instance\":[]}",
+		"{\"api_level\":\"1\",\"targets\":[1,null,{}]}",
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(infos) / sizeof(infos[0]); i++)
