@@ -471,7 +471,12 @@ static int open_metrics(struct agent *a, const struct tls_files *tls, struct err
 
 	if (c->port == 0)
 		return 0;
-	return (a->metrics = metrics_server_start(&o, err)) ? 0 : -1;
+	if (!(a->metrics = metrics_server_start(&o, err)))
+		return -1;
+	log_event(LOG_LEVEL_INFO, "agent.metrics",
+		json_pack("{s:s, s:i, s:b, s:b}", "address", c->address, "port", (int)metrics_server_port(a->metrics),
+			"tls", tls->cert_pem != NULL, "client_certificate", tls->ca_pem != NULL));
+	return 0;
 }
 
 static void agent_free(struct agent *a)

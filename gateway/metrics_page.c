@@ -1,6 +1,7 @@
 #include "gateway/metrics_page.h"
 
 #include "common/fs.h"
+#include "common/log.h"
 #include "common/metrics_server.h"
 #include "common/version.h"
 #include "gateway/api.h"
@@ -153,7 +154,12 @@ int metrics_page_open(struct gateway *gw, struct err *err)
 
 	if (c->port == 0)
 		return 0;
-	return (gw->metrics = metrics_server_start(&o, err)) ? 0 : -1;
+	if (!(gw->metrics = metrics_server_start(&o, err)))
+		return -1;
+	log_event(LOG_LEVEL_INFO, "gateway.metrics",
+		json_pack("{s:s, s:i, s:b, s:b}", "address", c->address, "port", (int)metrics_server_port(gw->metrics),
+			"tls", gw->metrics_tls.cert_pem != NULL, "client_certificate", gw->metrics_tls.ca_pem != NULL));
+	return 0;
 }
 
 void metrics_page_close(struct gateway *gw)

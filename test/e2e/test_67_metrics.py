@@ -32,6 +32,8 @@ def judge():
 
 
 def lint(page):
+    """promtool's own reading of it, names and help texts too."""
+    assert promtool() or os.environ.get("CI") != "true", "promtool is not installed"
     if promtool():
         run_promtool("check", "metrics", stdin=page.text)
 
@@ -58,7 +60,7 @@ def page_until(http, predicate, what):
 
 # ---- figures ----
 
-def test_known_captures(watched, pki, judge):
+def test_known_captures(watched, pki):
     """A stored and a live capture of known packets: each figure of gateway and agent against what was sent and what the files say."""
     metrics = pki.issue("metrics-agent", ["metrics"])
     f = watched(1, config={"storage": {"chunk": "64KiB"}}, agent_config={
@@ -145,7 +147,7 @@ def test_losses_and_limits(watched):
 
 @pytest.mark.threads
 def test_no_counter_goes_back(watched):
-    """Scraped without a pause while ten captures run and end."""
+    """Scraped without a pause while ten captures run and end, five of them stored: these go at once when they are done, the others stay a while for their viewers."""
     f = watched(1, config={"limits": {"captures_per_user": 20}})
     stop, faults, pages = threading.Event(), [], [0]
 
@@ -161,11 +163,11 @@ def test_no_counter_goes_back(watched):
     watcher.start()
     try:
         sender = f.send(pps=2000, size=200)
-        lives = [f.gateway.live(packet_filter=FILTER) for _ in range(10)]
-        for live in lives:
-            f.gateway.wait_state(live.job, "running")
-            live.wait_packets(50)
-        enders = [threading.Thread(target=f.gateway.finish, args=(live.job,)) for live in lives]
+        lives = [f.gateway.live(packet_filter=FILTER) for _ in range(5)]
+        jobs = [live.job for live in lives] + [f.gateway.store(packet_filter=FILTER) for _ in range(5)]
+        for job in jobs:
+            wait_for(lambda job=job: f.gateway.job(job)["packets"]["captured"] > 50, "packets")
+        enders = [threading.Thread(target=f.gateway.finish, args=(job,)) for job in jobs]
         for t in enders:
             t.start()
         for t in enders:
@@ -180,9 +182,9 @@ def test_no_counter_goes_back(watched):
         stop.set()
         watcher.join()
     assert not faults, faults[:5]
-    final = sum(len(read_pcapng(live.data).packets) for live in lives)
+    final = sum(f.gateway.job(job)["packets"]["captured"] for job in jobs)
     page = scrape(f.metrics)
-    assert page.value(G + "packets_total") == final + page.total(G + "dropped_packets_total", where="gateway")
+    assert page.value(G + "packets_total") == final >= 500 and page.total(G + "dropped_packets_total", where="gateway") == 0
 
 
 def test_about_nobody_and_bounded(watched, cli, folder):
@@ -277,28 +279,30 @@ def test_store_that_hangs(fleet):
 # ---- agents ----
 
 def test_agents(watched, fakes, cli, folder):
-    """Of the inventory, and one that is not there."""
+    """Of the inventory: a good one, one that is not there, one that says strange things, one that says nothing."""
     fake = fakes(lambda x: x.reply(200, {"version": "9.9.9", "api_level": 99, "targets": ["host", 7], "captures": 3, "captures_max": -4, "instance": "i\x1bx", "new": {}}))
+    silent = fakes(lambda x: x.wait_closed())
     f = watched(1, groups=lambda agents: {"web": {"instances": [
-        {"id": "0", "agent": agents[0].address}, {"id": "1", "agent": "127.0.0.1:9"}, {"id": "2", "agent": fake.address}], "users": ["alice"]}})
+        {"id": "0", "agent": agents[0].address}, {"id": "1", "agent": "127.0.0.1:9"}, {"id": "2", "agent": fake.address}, {"id": "3", "agent": silent.address}],
+        "users": ["alice"]}})
     assert f.gateway.api("GET", "/v1/admin/agents").status == 403
     live = f.gateway.live(instances=["web/0"], packet_filter=FILTER)
     f.gateway.wait_state(live.job, "running")
-    reply = f.gateway.api("GET", "/v1/admin/agents", user="olga")
-    assert reply.status == 200 and reply.json["more"] == 0
-    version = reply.json["gateway"]["version"]
-    by = {a["agent"]: a for a in reply.json["agents"]}
+    answer = cli(f.gateway, "olga").ok("admin", "agents", "--json").json
+    assert answer["more"] == 0
+    version = answer["gateway"]["version"]
+    by = {a["agent"]: a for a in answer["agents"]}
     good, gone, new = by[f.agents[0].address], by["127.0.0.1:9"], by[fake.address]
-    assert len(by) == 3 and good["version"] == version and good["skew"] is None and good["error"] is None
+    assert by[silent.address]["error"]["code"] == "timeout"
+    assert len(by) == 4 and good["version"] == version and good["skew"] is None and good["error"] is None
     assert (good["captures"], good["captures_max"], good["targets"], good["listed"]) == (1, 16, ["host"], True) and good["last_seen_at"]
     assert gone["error"]["code"] == "net" and gone["version"] is None and gone["last_seen_at"] is None
     assert new["skew"] == "newer" and new["targets"] == ["host"] and new["captures_max"] is None and "\x1b" not in new["instance"]
     done = cli(f.gateway, "olga").ok("admin", "agents")
     rows = done.text.splitlines()
-    assert rows[0].split()[:3] == ["AGENT", "VERSION", "CAPTURES"] and len(rows) == 4
+    assert rows[0].split()[:3] == ["AGENT", "VERSION", "CAPTURES"] and len(rows) == 5
     assert re.search(rf"^{re.escape(f.agents[0].address)} +{re.escape(version)} +1/16 +host ", done.text, re.M)
     assert "newer than this gateway" in done.text and "127.0.0.1:9" in done.text
-    assert {a["agent"] for a in cli(f.gateway, "olga").ok("admin", "agents", "--json").json["agents"]} == set(by)
     assert cli(f.gateway, "alice").run("admin", "agents").code == 3
     f.gateway.finish(live.job)
     live.wait_end()
