@@ -57,17 +57,17 @@ static void show_figures(const struct agent_metrics_state *now, struct metrics_p
 		f.bytes);
 	metrics_family(p, METRICS_COUNTER, "pcapline_agent_dropped_packets_total",
 		"Packets lost: kernel, no room in a capture's ring; interface, by the device or its driver.");
-	metrics_u64(p, f.dropped_os, "where", "kernel", NULL);
-	metrics_u64(p, f.dropped_interface, "where", "interface", NULL);
+	metrics_u64(p, f.dropped_os, "where", "kernel", METRICS_END);
+	metrics_u64(p, f.dropped_interface, "where", "interface", METRICS_END);
 	metrics_family(p, METRICS_COUNTER, "pcapline_agent_rested_seconds_total",
 		"Time for which captures were held back by the ceilings of rate and CPU.");
-	metrics_real(p, (double)f.rested_ms / 1000, NULL);
+	metrics_real(p, (double)f.rested_ms / 1000, METRICS_END);
 }
 
 void agent_metrics_show(const struct agent_metrics_state *now, struct metrics_page *p)
 {
 	metrics_family(p, METRICS_GAUGE, "pcapline_agent_build_info", "Always 1; what the agent is.");
-	metrics_u64(p, 1, "version", PCAPLINE_VERSION, NULL);
+	metrics_u64(p, 1, "version", PCAPLINE_VERSION, METRICS_END);
 	show_captures(now, p);
 	show_figures(now, p);
 }

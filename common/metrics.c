@@ -209,7 +209,7 @@ void metrics_durations(struct metrics_page *p, const struct metrics_histogram *h
 void metrics_single(struct metrics_page *p, enum metrics_type type, const char *name, const char *help, uint64_t value)
 {
 	metrics_family(p, type, name, help);
-	metrics_u64(p, value, NULL);
+	metrics_u64(p, value, METRICS_END);
 }
 
 void metrics_counter_show(struct metrics_page *p, const struct metrics_counter *c)
@@ -223,10 +223,10 @@ void metrics_counter_show(struct metrics_page *p, const struct metrics_counter *
 		if (n == 0 && c->sparse)
 			continue;
 		if (b->name)
-			metrics_u64(p, n, a->name, a->words[i / b->n], b->name, b->words[i % b->n], NULL);
+			metrics_u64(p, n, a->name, a->words[i / b->n], b->name, b->words[i % b->n], METRICS_END);
 		else if (a->name)
-			metrics_u64(p, n, a->name, a->words[i], NULL);
+			metrics_u64(p, n, a->name, a->words[i], METRICS_END);
 		else
-			metrics_u64(p, n, NULL);
+			metrics_u64(p, n, METRICS_END);
 	}
 }

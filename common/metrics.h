@@ -65,7 +65,8 @@ enum metrics_type { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
 /* metrics_family: the figures that follow are called name, which is borrowed.  A counter's name ends in _total. */
 void metrics_family(struct metrics_page *p, enum metrics_type type, const char *name, const char *help);
 
-/* One row: label and word, in turns, up to a NULL. */
+/* One row: label and word, in turns, up to METRICS_END (NULL alone need not be a pointer). */
+#define METRICS_END ((const char *)NULL)
 void metrics_u64(struct metrics_page *p, uint64_t value, ...) __attribute__((sentinel));
 void metrics_real(struct metrics_page *p, double value, ...) __attribute__((sentinel));
 void metrics_durations(struct metrics_page *p, const struct metrics_histogram *h, ...) __attribute__((sentinel));

@@ -108,9 +108,9 @@ void metrics_process(struct metrics_page *p)
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0) {
 		metrics_family(p, METRICS_COUNTER, "process_cpu_seconds_total",
 			"Total user and system CPU time spent in seconds.");
-		metrics_real(p, (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9, NULL);
+		metrics_real(p, (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9, METRICS_END);
 	}
 	metrics_family(p, METRICS_GAUGE, "process_start_time_seconds",
 		"Start time of the process since unix epoch in seconds.");
-	metrics_real(p, started_at(), NULL);
+	metrics_real(p, started_at(), METRICS_END);
 }

@@ -26,7 +26,7 @@ void metrics_request_show(struct metrics_page *p, size_t route, const char *path
 		uint64_t n = atomic_load_explicit(&requests[route][i], memory_order_relaxed);
 
 		if (n > 0)
-			metrics_u64(p, n, "route", path, "method", method, "class", classes[i], NULL);
+			metrics_u64(p, n, "route", path, "method", method, "class", classes[i], METRICS_END);
 	}
 }
 
@@ -37,7 +37,7 @@ void metrics_request_durations_show(struct metrics_page *p, size_t route, const 
 	for (size_t i = 0; i < N(classes); i++)
 		n += atomic_load_explicit(&requests[route][i], memory_order_relaxed);
 	if (n > 0)
-		metrics_durations(p, &request_durations[route], "route", path, "method", method, NULL);
+		metrics_durations(p, &request_durations[route], "route", path, "method", method, METRICS_END);
 }
 
 /* ---- captures ---- */
@@ -259,5 +259,5 @@ void metrics_show(struct metrics_page *p)
 	metrics_family(p, METRICS_HISTOGRAM, "pcapline_gateway_platform_request_duration_seconds",
 		"How long these requests took.");
 	for (size_t i = 0; i < N(platforms); i++)
-		metrics_durations(p, &platform_durations[i], "platform", platforms[i], NULL);
+		metrics_durations(p, &platform_durations[i], "platform", platforms[i], METRICS_END);
 }

@@ -23,7 +23,7 @@ static void show_states(struct metrics_page *p, const size_t by_state[JOB_STATES
 
 	metrics_family(p, GAUGE, "pcapline_gateway_captures", "Captures that this gateway runs, by their state.");
 	for (size_t i = 0; i < sizeof(running) / sizeof(running[0]); i++)
-		metrics_u64(p, by_state[running[i]], "state", job_state_name(running[i]), NULL);
+		metrics_u64(p, by_state[running[i]], "state", job_state_name(running[i]), METRICS_END);
 }
 
 static void show_figures(struct metrics_page *p, const struct capture_figures *f)
@@ -37,10 +37,10 @@ static void show_figures(struct metrics_page *p, const struct capture_figures *f
 	metrics_family(p, COUNTER, "pcapline_gateway_dropped_packets_total",
 		"Packets lost: kernel, no room in the agent's ring; interface, by the device or its driver; agent, "
 		"shed to spare its host; gateway, a live viewer was too slow.");
-	metrics_u64(p, f->dropped.kernel, "where", "kernel", NULL);
-	metrics_u64(p, f->dropped.interface, "where", "interface", NULL);
-	metrics_u64(p, f->dropped.agent, "where", "agent", NULL);
-	metrics_u64(p, f->dropped.gateway, "where", "gateway", NULL);
+	metrics_u64(p, f->dropped.kernel, "where", "kernel", METRICS_END);
+	metrics_u64(p, f->dropped.interface, "where", "interface", METRICS_END);
+	metrics_u64(p, f->dropped.agent, "where", "agent", METRICS_END);
+	metrics_u64(p, f->dropped.gateway, "where", "gateway", METRICS_END);
 	metrics_single(p, GAUGE, "pcapline_gateway_agent_streams", "Streams of agents that run.", f->streams);
 	metrics_single(p, GAUGE, "pcapline_gateway_viewers", "Viewers of live streams that are connected.", f->viewers);
 	metrics_single(
@@ -66,8 +66,8 @@ static void show_store(struct metrics_page *p, struct gateway *gw, bool usable)
 		"Captures whose way to the store is broken just now; it is tried again.", f.jobs_failing);
 	metrics_family(p, COUNTER, "pcapline_gateway_part_uploads_total",
 		"Parts that the store took, and uploads that were given up.");
-	metrics_u64(p, f.parts_stored, "outcome", "stored", NULL);
-	metrics_u64(p, f.given_up, "outcome", "given_up", NULL);
+	metrics_u64(p, f.parts_stored, "outcome", "stored", METRICS_END);
+	metrics_u64(p, f.given_up, "outcome", "given_up", METRICS_END);
 	metrics_single(p, COUNTER, "pcapline_gateway_part_retries_total",
 		"Calls of the store that failed and are tried again.", f.attempts_failed);
 	metrics_single(p, COUNTER, "pcapline_gateway_objects_stored_total", "Objects that were completed.", f.objects);
@@ -128,7 +128,7 @@ static void show(void *ctx, struct metrics_page *p)
 	size_t by_state[JOB_STATES_N];
 
 	metrics_family(p, GAUGE, "pcapline_gateway_build_info", "Always 1; what the gateway is.");
-	metrics_u64(p, 1, "version", PCAPLINE_VERSION, NULL);
+	metrics_u64(p, 1, "version", PCAPLINE_VERSION, METRICS_END);
 	jobs_figures(gw->jobs, &f, by_state);
 	show_states(p, by_state);
 	show_figures(p, &f);

@@ -38,10 +38,10 @@ static void test_rows(void **state)
 	metrics_page_begin(&p, &b);
 	metrics_single(&p, METRICS_GAUGE, "a_bytes", "Bytes.", UINT64_MAX);
 	metrics_family(&p, METRICS_COUNTER, "b_total", "Things.");
-	metrics_u64(&p, 0, "x", "1", NULL);
-	metrics_u64(&p, 7, "x", "2", "y", "", NULL);
-	metrics_real(&p, 1796000000.125, NULL);
-	metrics_real(&p, 0.5, "x", "3", NULL);
+	metrics_u64(&p, 0, "x", "1", METRICS_END);
+	metrics_u64(&p, 7, "x", "2", "y", "", METRICS_END);
+	metrics_real(&p, 1796000000.125, METRICS_END);
+	metrics_real(&p, 0.5, "x", "3", METRICS_END);
 	assert_page(&p,
 		"# HELP a_bytes Bytes.\n# TYPE a_bytes gauge\na_bytes 18446744073709551615\n"
 		"# HELP b_total Things.\n# TYPE b_total counter\nb_total{x=\"1\"} 0\nb_total{x=\"2\",y=\"\"} 7\n"
@@ -57,8 +57,8 @@ static void test_escapes(void **state)
 	buf_init(&b, METRICS_PAGE_MAX);
 	metrics_page_begin(&p, &b);
 	metrics_family(&p, METRICS_GAUGE, "a", "One \"word\",\nand C:\\n.");
-	metrics_u64(&p, 1, "x", "q\"b\\n\nend", NULL);
-	metrics_u64(&p, 1, "x", "\"\\\n", NULL);
+	metrics_u64(&p, 1, "x", "q\"b\\n\nend", METRICS_END);
+	metrics_u64(&p, 1, "x", "\"\\\n", METRICS_END);
 	assert_page(&p, "# HELP a One \"word\",\\nand C:\\\\n.\n# TYPE a gauge\na{x=\"q\\\"b\\\\n\\nend\"} 1\n"
 			"a{x=\"\\\"\\\\\\n\"} 1\n");
 }
@@ -175,7 +175,7 @@ static void test_durations(void **state)
 	buf_init(&b, METRICS_PAGE_MAX);
 	metrics_page_begin(&p, &b);
 	metrics_family(&p, METRICS_HISTOGRAM, "d", "D.");
-	metrics_durations(&p, &h, "x", "1", NULL);
+	metrics_durations(&p, &h, "x", "1", METRICS_END);
 	assert_int_equal(metrics_page_end(&p, NULL), 0);
 	assert_row(&b, "0.005", 2);
 	assert_row(&b, "0.01", 3);
