@@ -6,6 +6,7 @@
 #include "collector/container_runc.h"
 #include "collector/devices.h"
 #include "collector/guard.h"
+#include "collector/metrics.h"
 #include "collector/netns.h"
 #include "collector/own_traffic.h"
 #include "collector/privileges.h"
@@ -13,6 +14,7 @@
 #include "common/http_server.h"
 #include "common/json_in.h"
 #include "common/log.h"
+#include "common/metrics_server.h"
 #include "common/version.h"
 #include "schema/capture_request.h"
 
@@ -52,7 +54,8 @@ struct agent {
 	struct http_server *server;
 	struct capture_table *table;
 	struct guard *guard;
-	char no_entry[256]; /* why containers are not entered; "" : they are */
+	struct metrics_server *metrics; /* NULL: there is none */
+	char no_entry[256];             /* why containers are not entered; "" : they are */
 };
 
 /* ---- the life of a slot ---- */
@@ -142,6 +145,7 @@ static void log_ended(const struct slot *s)
 	/* A stream that its reader closed without a word ended because the reader went away. */
 	if (r.reason == STOP_NONE)
 		r.reason = STOP_GATEWAY_GONE;
+	agent_metrics_ended(r.reason);
 	json_object_set_new(fields, "reason", json_string(stop_reason_name(r.reason)));
 	if (*r.text)
 		json_object_set_new(fields, "text", json_string(r.text));
@@ -306,6 +310,7 @@ static void refuse(struct http_request *rq, const char *event, const struct agen
 	log_event(LOG_LEVEL_INFO, event, fields);
 	if (strcmp(err->detail, AGENT_HOST_BUSY) == 0)
 		http_reply_header(rq, "Retry-After", AGENT_HOST_BUSY_RETRY_S);
+	agent_metrics_refused(err->code);
 	http_reply_err(rq, err);
 }
 
@@ -462,8 +467,43 @@ static void on_request(void *ctx, struct http_request *rq)
 
 /* ---- start and stop ---- */
 
+static void show_metrics(void *ctx, struct metrics_page *p)
+{
+	const struct agent *a = ctx;
+	const struct agent_metrics_state now = {
+		.table = a->table,
+		.captures_max = a->config->captures_max,
+		.connections = http_server_connections(a->server),
+	};
+
+	agent_metrics_show(&now, p);
+}
+
+static int open_metrics(struct agent *a, const struct tls_files *tls, struct err *err)
+{
+	const struct config_metrics *c = &a->config->metrics;
+	const struct metrics_server_options o = {
+		.address = c->address,
+		.port = (uint16_t)c->port,
+		.tls = tls,
+		.client_name = c->client_name,
+		.show = show_metrics,
+		.ctx = a,
+	};
+
+	if (c->port == 0)
+		return 0;
+	if (!(a->metrics = metrics_server_start(&o, err)))
+		return -1;
+	log_event(LOG_LEVEL_INFO, "agent.metrics",
+		json_pack("{s:s, s:i, s:b, s:b}", "address", c->address, "port", (int)metrics_server_port(a->metrics),
+			"tls", tls->cert_pem != NULL, "client_certificate", tls->ca_pem != NULL));
+	return 0;
+}
+
 static void agent_free(struct agent *a)
 {
+	metrics_server_stop(a->metrics);
 	http_server_stop(a->server);
 	guard_stop(a->guard);
 	capture_table_free(a->table);
@@ -550,7 +590,8 @@ static void on_hung(void *ctx, const char *id)
 	_exit(EXIT_FAILURE);
 }
 
-struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err)
+struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls,
+	const struct tls_files *metrics_tls, struct err *err)
 {
 	struct agent *a = calloc(1, sizeof(*a));
 	const struct http_server_options o = {
@@ -584,7 +625,7 @@ struct agent *agent_start(const struct config_agent *config, const struct tls_fi
 		goto fail;
 	guard_watch(a->guard, a->table, on_hung, a);
 	a->server = http_server_start(&o, err);
-	if (!a->server)
+	if (!a->server || open_metrics(a, metrics_tls, err) < 0)
 		goto fail;
 	return a;
 fail:

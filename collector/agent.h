@@ -18,9 +18,10 @@ struct agent;
 /* agent_see_processes: in a process namespace of its own /proc shows others than runc names: then containers.proc becomes "".  Before privileges go. */
 void agent_see_processes(struct config_agent *config);
 
-/* config and tls are borrowed until agent_stop has returned.  Comes after the privileges were dropped: whether containers can be entered is
+/* config, tls and metrics_tls (of the listener that monitoring asks; may be empty) are borrowed until agent_stop has returned.  Comes after the privileges were dropped: whether containers can be entered is
  * tried here, and logged (agent.containers) when they are offered. */
-struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls, struct err *err);
+struct agent *agent_start(const struct config_agent *config, const struct tls_files *tls,
+	const struct tls_files *metrics_tls, struct err *err);
 uint16_t agent_port(const struct agent *a);
 
 /* agent_stop: no new captures; the running ones end gracefully as agent_shutdown, within AGENT_STOP_MS; frees.  false: a thread did

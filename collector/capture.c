@@ -54,6 +54,11 @@ struct capture {
 	atomic_uint turn;
 	atomic_bool away; /* what it has is on its way out */
 
+	/* told by the reading thread, read by any */
+	struct {
+		_Atomic uint64_t bytes, packets, accepted, dropped_os, dropped_interface, rested_ms;
+	} told;
+
 	/* fixed after capture_open */
 	struct device *device;
 	struct container *container; /* NULL: of this host */
@@ -173,10 +178,32 @@ static uint64_t accepted(const struct capture *c)
 	return c->device && device_filters_in_kernel(c->device) ? c->stats.received : c->seen + c->stats.dropped_os;
 }
 
+/* Once for each piece that goes out, not for each packet. */
+static void tell(struct capture *c)
+{
+	atomic_store_explicit(&c->told.bytes, c->bytes, memory_order_relaxed);
+	atomic_store_explicit(&c->told.packets, c->packets, memory_order_relaxed);
+	atomic_store_explicit(&c->told.accepted, accepted(c), memory_order_relaxed);
+	atomic_store_explicit(&c->told.dropped_os, c->stats.dropped_os, memory_order_relaxed);
+	atomic_store_explicit(&c->told.dropped_interface, c->stats.dropped_interface, memory_order_relaxed);
+	atomic_store_explicit(&c->told.rested_ms, c->pace.rested_ns / CLOCK_NS_PER_MS, memory_order_relaxed);
+}
+
+void capture_figures(struct capture *c, struct capture_figures *ret)
+{
+	ret->bytes = atomic_load_explicit(&c->told.bytes, memory_order_relaxed);
+	ret->packets = atomic_load_explicit(&c->told.packets, memory_order_relaxed);
+	ret->accepted = atomic_load_explicit(&c->told.accepted, memory_order_relaxed);
+	ret->dropped_os = atomic_load_explicit(&c->told.dropped_os, memory_order_relaxed);
+	ret->dropped_interface = atomic_load_explicit(&c->told.dropped_interface, memory_order_relaxed);
+	ret->rested_ms = atomic_load_explicit(&c->told.rested_ms, memory_order_relaxed);
+}
+
 void capture_result(struct capture *c, struct capture_result *ret)
 {
 	if (c->device && c->state != CAPTURE_ENDED) /* the last block's figures stay the last */
 		read_counts(c);
+	tell(c);
 	ret->reason = c->reason;
 	memcpy(ret->text, c->reason_text, sizeof(ret->text));
 	ret->bytes = c->bytes;
@@ -630,6 +657,7 @@ static ssize_t read_some(struct capture *c, uint8_t *dst, size_t max)
 			return CAPTURE_GONE;
 		}
 	}
+	tell(c);
 	return (ssize_t)c->out.len;
 }
 

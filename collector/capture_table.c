@@ -17,6 +17,7 @@ struct capture_table {
 	size_t n;
 	bool stopping;
 	uint64_t watched_ns; /* the last look of capture_table_watch; 0: none */
+	struct capture_figures ended; /* of those that were taken out */
 };
 
 struct capture_table *capture_table_new(size_t max, struct err *err)
@@ -90,11 +91,25 @@ int capture_table_add(struct capture_table *t, struct capture_slot *s, struct er
 	return rc;
 }
 
+static void figures_add(struct capture_figures *sum, struct capture *c)
+{
+	struct capture_figures f;
+
+	capture_figures(c, &f);
+	sum->bytes += f.bytes;
+	sum->packets += f.packets;
+	sum->accepted += f.accepted;
+	sum->dropped_os += f.dropped_os;
+	sum->dropped_interface += f.dropped_interface;
+	sum->rested_ms += f.rested_ms;
+}
+
 void capture_table_remove(struct capture_table *t, const struct capture_slot *s)
 {
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->n; i++) {
 		if (t->slots[i] == s) {
+			figures_add(&t->ended, s->capture);
 			t->slots[i] = t->slots[--t->n];
 			break;
 		}
@@ -111,6 +126,15 @@ size_t capture_table_count(struct capture_table *t)
 	n = t->n;
 	pthread_mutex_unlock(&t->lock);
 	return n;
+}
+
+void capture_table_figures(struct capture_table *t, struct capture_figures *ret)
+{
+	pthread_mutex_lock(&t->lock);
+	*ret = t->ended;
+	for (size_t i = 0; i < t->n; i++)
+		figures_add(ret, t->slots[i]->capture);
+	pthread_mutex_unlock(&t->lock);
 }
 
 bool capture_table_stop(struct capture_table *t, const char *id, enum stop_reason reason)

@@ -35,6 +35,10 @@ int capture_table_add(struct capture_table *t, struct capture_slot *s, struct er
 void capture_table_remove(struct capture_table *t, const struct capture_slot *s);
 
 size_t capture_table_count(struct capture_table *t);
+
+/* capture_table_figures: of all captures that there ever were, the running ones as capture_figures tells.  None of them ever goes back: a slot's figures are taken over
+ * when it is taken out. */
+void capture_table_figures(struct capture_table *t, struct capture_figures *ret);
 bool capture_table_stop(struct capture_table *t, const char *id, enum stop_reason reason); /* false: not there */
 void capture_table_stop_all(struct capture_table *t, enum stop_reason reason); /* and nothing new from now on */
 size_t capture_table_cut_all(struct capture_table *t); /* shuts their connections down; returns how many */

@@ -122,9 +122,20 @@ static void step_back(const struct config_agent *config)
 	}
 }
 
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static int load_metrics_tls(const struct config_metrics *c, struct tls_files *ret, struct err *err)
+{
+	return tls_files_load(ret, or_null(c->certificate), or_null(c->private_key), or_null(c->client_ca), err);
+}
+
 /* Key files are read before privileges go, for the user we become need not be able to read them; the port is bound after it, for
  * threads keep the privileges of the time when they were started. */
-static int run(const struct config_agent *config, const struct tls_files *tls, struct err *err)
+static int run(const struct config_agent *config, const struct tls_files *tls, const struct tls_files *metrics_tls,
+	struct err *err)
 {
 	const struct privileges_options privileges = privileges_wanted(config);
 	struct agent *agent;
@@ -134,7 +145,7 @@ static int run(const struct config_agent *config, const struct tls_files *tls, s
 	step_back(config);
 	if (block_signals(&signals, err) < 0 || privileges_drop(&privileges, err) < 0)
 		return -1;
-	agent = agent_start(config, tls, err);
+	agent = agent_start(config, tls, metrics_tls, err);
 	if (!agent)
 		return -1;
 	log_ready(agent, config);
@@ -154,7 +165,7 @@ int main(int argc, char **argv)
 {
 	struct arguments args = {0};
 	struct config_agent config = {0};
-	struct tls_files tls = {0};
+	struct tls_files tls = {0}, metrics_tls = {0};
 	enum log_level level = LOG_LEVEL_INFO;
 	struct err err = {0};
 	int status = EXIT_FAILURE;
@@ -178,9 +189,13 @@ int main(int argc, char **argv)
 		err_in(&err, "%s: tls", args.config_path);
 		goto out;
 	}
+	if (load_metrics_tls(&config.metrics, &metrics_tls, &err) < 0) {
+		err_in(&err, "%s: metrics", args.config_path);
+		goto out;
+	}
 	if (args.check)
 		puts("configuration is good");
-	else if (run(&config, &tls, &err) < 0)
+	else if (run(&config, &tls, &metrics_tls, &err) < 0)
 		goto out;
 	status = EXIT_SUCCESS;
 out:
@@ -189,6 +204,7 @@ out:
 	else if (status != EXIT_SUCCESS)
 		log_err(LOG_LEVEL_ERROR, "agent.failed", &err, NULL);
 	tls_files_done(&tls);
+	tls_files_done(&metrics_tls);
 	config_agent_done(&config);
 	return status;
 }

@@ -100,3 +100,8 @@ bool http_request_answered(const struct http_request *rq)
 {
 	return rq->answered;
 }
+
+int http_request_status(const struct http_request *rq)
+{
+	return rq->status;
+}

@@ -78,6 +78,7 @@ int http_request_fd(const struct http_request *rq); /* the socket, borrowed: to 
 void http_request_set_user(struct http_request *rq, void *user);
 void *http_request_user(const struct http_request *rq);
 bool http_request_answered(const struct http_request *rq);
+int http_request_status(const struct http_request *rq); /* of the answer; 0: there is none yet */
 
 /* ---- the answer: exactly one of http_reply_*. ---- */
 

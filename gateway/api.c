@@ -1,9 +1,11 @@
 #include "gateway/api.h"
 
+#include "common/clock.h"
 #include "common/json_in.h"
 #include "common/log.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
+#include "gateway/metrics.h"
 #include "gateway/storage.h"
 
 #include <stdlib.h>
@@ -32,7 +34,16 @@ static const struct api_route routes[] = {
 	{"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
 	{"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
 	{"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
+	{"GET", "/v1/admin/agents", API_OPERATOR, api_admin_agents},
 };
+#define ROUTES_N (sizeof(routes) / sizeof(routes[0]))
+_Static_assert(ROUTES_N <= METRICS_ROUTES_MAX, "each route is counted by itself");
+
+const struct api_route *api_routes(size_t *ret_n)
+{
+	*ret_n = ROUTES_N;
+	return routes;
+}
 
 /* ---- routing ---- */
 
@@ -61,7 +72,7 @@ static const struct api_route *route_find(struct http_request *rq, char *ret_par
 {
 	char allow[64] = "";
 
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+	for (size_t i = 0; i < ROUTES_N; i++) {
 		if (!path_matches(routes[i].path, http_request_path(rq), ret_param, size))
 			continue;
 		if (strcmp(routes[i].method, http_request_method(rq)) == 0)
@@ -125,8 +136,28 @@ static void call_free(struct api_call *a)
 	free(a);
 }
 
+/* For monitoring: what was answered, how soon. */
+static void count_answer(const struct api_route *route, struct http_request *rq, uint64_t spent_ns)
+{
+	const char *range = http_request_header(rq, "Range");
+	int status = http_request_status(rq);
+
+	metrics_request(route ? (size_t)(route - routes) : METRICS_ROUTE_OTHER, status, spent_ns);
+	if (!route)
+		return;
+	if (route->handle == api_captures_start)
+		metrics_start(status);
+	if (route->handle == api_download && status == 303)
+		metrics_download(false);
+	/* A download in several pieces is one, and begins with the first. */
+	if (route->handle == api_file && !http_request_is_head(rq) &&
+		(status == 200 || (status == 206 && range && strncmp(range, "bytes=0-", 8) == 0)))
+		metrics_download(true);
+}
+
 void api_on_headers(void *ctx, struct http_request *rq)
 {
+	const uint64_t begun_ns = clock_mono_ns();
 	struct api_call *a = calloc(1, sizeof(*a));
 	struct err err = {0};
 
@@ -140,6 +171,7 @@ void api_on_headers(void *ctx, struct http_request *rq)
 	a->who = &a->people.who[0];
 	a->rq = rq;
 	if (!(a->route = route_find(rq, a->param, sizeof(a->param)))) {
+		count_answer(NULL, rq, clock_mono_ns() - begun_ns);
 		call_free(a);
 		return;
 	}
@@ -150,19 +182,24 @@ void api_on_headers(void *ctx, struct http_request *rq)
 		if (err.code == ERR_UNAVAILABLE)
 			http_reply_header(rq, "Retry-After", "10");
 		http_reply_err(rq, &err);
+		metrics_token_refused(&err, http_request_header(rq, "Authorization") != NULL);
+		count_answer(a->route, rq, clock_mono_ns() - begun_ns);
 		call_free(a);
 		return;
 	}
+	a->spent_ns = clock_mono_ns() - begun_ns;
 	http_request_set_user(rq, a);
 }
 
 void api_on_request(void *ctx, struct http_request *rq)
 {
+	const uint64_t begun_ns = clock_mono_ns();
 	struct api_call *a = http_request_user(rq);
 
 	(void)ctx;
 	log_context_request(http_request_id(rq));
 	a->route->handle(a);
+	count_answer(a->route, rq, a->spent_ns + clock_mono_ns() - begun_ns);
 }
 
 void api_on_done(void *ctx, struct http_request *rq)

@@ -18,6 +18,7 @@ struct api_call {
 	struct people people;
 	const struct identity *who; /* is asking: the first of people; empty for open calls */
 	char param[256];            /* what stood for the * in the path */
+	uint64_t spent_ns;          /* on what its headers ask for */
 };
 
 enum api_access { API_OPEN, API_USER, API_OPERATOR };
@@ -27,6 +28,9 @@ struct api_route {
 	enum api_access access;
 	void (*handle)(struct api_call *a);
 };
+
+/* api_routes: all of them, in the order that monitoring numbers them by. */
+const struct api_route *api_routes(size_t *ret_n);
 
 /* Callbacks for http_server_options; ctx is the gateway. */
 void api_on_headers(void *ctx, struct http_request *rq);
@@ -84,6 +88,7 @@ void api_readyz(struct api_call *a);
 void api_admin_list(struct api_call *a);
 void api_admin_kill(struct api_call *a);
 void api_admin_purge(struct api_call *a);
+void api_admin_agents(struct api_call *a);
 
 /* api_list: GET of a list; admin: all users' jobs. */
 void api_list(struct api_call *a, bool admin);

@@ -6,6 +6,7 @@
 #include "gateway/api.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
+#include "gateway/metrics.h"
 #include "gateway/own_ends.h"
 #include "gateway/retention.h"
 #include "gateway/start_request.h"
@@ -248,6 +249,7 @@ void api_captures_start(struct api_call *a)
 		reply_started(a, c, capture_mode(c), r.format);
 		capture_unref(c);
 	} else {
+		metrics_refused(&err);
 		http_reply_err(a->rq, &err);
 	}
 	start_request_done(&r);

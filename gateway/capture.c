@@ -24,6 +24,7 @@ static void capture_free(struct capture *c)
 	free(c->interfaces);
 	job_free(c->job);
 	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->told_lock);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -83,7 +84,12 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 
 	if (!c || pthread_mutex_init(&c->lock, NULL) != 0)
 		goto fail_early;
+	if (pthread_mutex_init(&c->told_lock, NULL) != 0) {
+		pthread_mutex_destroy(&c->lock);
+		goto fail_early;
+	}
 	if (clock_cond_init(&c->changed) != 0) {
+		pthread_mutex_destroy(&c->told_lock);
 		pthread_mutex_destroy(&c->lock);
 		goto fail_early;
 	}

@@ -74,6 +74,18 @@ int capture_wait_ended(struct capture *c, uint64_t ms);
 /* capture_erased: what was erased of a capture that was killed, once it has ended. */
 void capture_erased(struct capture *c, struct driver_erased *ret);
 
+/* How far a capture is, for monitoring.  capture_figures waits for nothing but another reader: it tells what stood when the record was last brought up to date, each
+ * second and at each change of state.  The first lot never goes back. */
+struct capture_figures {
+	uint64_t packets, bytes, stream_bytes, late_packets;
+	struct job_drops dropped;
+
+	enum job_state state;
+	unsigned streams, viewers; /* agents' streams that run; who looks on */
+	uint64_t queued_bytes, backlog_bytes;
+};
+void capture_figures(struct capture *c, struct capture_figures *ret);
+
 /* A new reference to the job as it stands (JSON as the API shows it). */
 json_t *capture_to_json(struct capture *c, bool brief);
 

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "gateway/capture_notes.h"
+#include "gateway/metrics.h"
 
 #include <string.h>
 
@@ -235,6 +236,7 @@ static void log_ended(struct capture *c)
 		(json_int_t)j->dropped.agent, "dropped_gateway", (json_int_t)j->dropped.gateway);
 	pthread_mutex_unlock(&c->lock);
 	log_event(LOG_LEVEL_INFO, "capture.ended", fields);
+	metrics_capture_ended(j->mode, j->state, j->stop_reason);
 }
 
 void capture_end(struct capture *c)

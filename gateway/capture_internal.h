@@ -69,6 +69,9 @@ struct capture {
 	struct driver_erased erased; /* when it was killed; bytes also of what was no object yet */
 	bool closing;                /* the last bytes are on their way out: nobody joins who needs more */
 
+	pthread_mutex_t told_lock;   /* the last of all, and held for a copy only */
+	struct capture_figures told; /* by told_lock */
+
 	/* the thread's own */
 	bool stopping, full;
 	uint64_t born_ns, started_ns, stop_deadline_ns, ticked_ns;

@@ -22,6 +22,38 @@ void capture_event(struct capture *c, const char *type, json_t *data)
 	pthread_mutex_unlock(&c->lock);
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The record as monitoring sees it; the lock is held.  What an agent says may go back, what is told of it does not. */
+static void tell(struct capture *c)
+{
+	struct capture_figures f = {.state = c->job->state, .stream_bytes = c->job->bytes};
+	const struct job_drops *d = &c->job->dropped;
+
+	for (size_t n = 0; n < c->n; n++) {
+		const struct job_instance *i = &c->job->instances[n];
+
+		f.bytes += i->bytes;
+		f.late_packets += i->late_packets;
+		f.streams += i->state == INSTANCE_RUNNING;
+	}
+	f.packets = c->job->packets;
+	if (c->merge)
+		f.queued_bytes = merge_queued(c->merge);
+	if (c->live)
+		live_fill(c->live, &f.backlog_bytes, &f.viewers);
+	pthread_mutex_lock(&c->told_lock);
+	f.dropped.kernel = larger(d->kernel, c->told.dropped.kernel);
+	f.dropped.interface = larger(d->interface, c->told.dropped.interface);
+	f.dropped.agent = larger(d->agent, c->told.dropped.agent);
+	f.dropped.gateway = larger(d->gateway, c->told.dropped.gateway);
+	c->told = f;
+	pthread_mutex_unlock(&c->told_lock);
+}
+
 /* Figures that others keep go into the record; the lock is held. */
 void capture_refresh(struct capture *c)
 {
@@ -42,6 +74,14 @@ void capture_refresh(struct capture *c)
 		sum.gateway += j->instances[n].dropped.gateway;
 	}
 	j->dropped = sum;
+	tell(c);
+}
+
+void capture_figures(struct capture *c, struct capture_figures *ret)
+{
+	pthread_mutex_lock(&c->told_lock);
+	*ret = c->told;
+	pthread_mutex_unlock(&c->told_lock);
 }
 
 void capture_save(struct capture *c)

@@ -1,8 +1,10 @@
 #include "gateway/capture_internal.h"
 
 #include "common/log.h"
+#include "gateway/agents.h"
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
+#include "gateway/metrics.h"
 #include "gateway/watch.h"
 #include "schema/shed_note.h"
 
@@ -74,6 +76,7 @@ static int on_interface(
 	if (first && c->follows && c->stop_reason == STOP_NONE)
 		merge_hold(c->merge, true);
 	pthread_mutex_unlock(&c->lock);
+	agents_note(c->gw->agents, &c->instances[index].target, true);
 	if (rc < 0)
 		return -1;
 	capture_event(c, "instance_running",
@@ -156,6 +159,7 @@ static void on_ended(
 		snprintf(i->error_code, sizeof(i->error_code), "%s", err_api_code(err));
 		snprintf(i->error, sizeof(i->error), "%s", err->msg);
 		c->instances[index].error = *err;
+		metrics_stream_failed(err->code);
 	} else if (note[0] && (reason == STOP_AGENT_ERROR || reason == STOP_DEVICE_GONE)) {
 		snprintf(i->error_code, sizeof(i->error_code), "%s", stop_reason_name(reason));
 		snprintf(i->error, sizeof(i->error), "%s", note);
@@ -213,6 +217,7 @@ void capture_stream_start(struct capture *c, unsigned index)
 			r->options.max_duration_s += AGENT_EXTRA_S;
 		memcpy(r->excludes, c->excludes, sizeof(r->excludes));
 		r->excludes_n = c->excludes_n;
+		agents_note(c->gw->agents, &ci->target, false);
 		ci->stream = agent_stream_start(&o, &err);
 	}
 	free(r);

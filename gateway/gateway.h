@@ -20,12 +20,15 @@ struct jobs;
 struct store_health;
 struct examination;
 struct audit;
+struct agents;
+struct metrics_server;
 
 struct gateway {
 	struct config_gateway config;
-	char id[ID_MAX];             /* of this process, in the jobs it runs */
-	struct tls_files server_tls; /* public listener; empty: plain, loopback */
-	struct tls_files agents_tls; /* towards the agents */
+	char id[ID_MAX];              /* of this process, in the jobs it runs */
+	struct tls_files server_tls;  /* public listener; empty: plain, loopback */
+	struct tls_files agents_tls;  /* towards the agents */
+	struct tls_files metrics_tls; /* of the listener that monitoring asks */
 	struct job_db *db;
 	struct store *store;             /* NULL: storage is switched off */
 	struct store_health *health;     /* of the store, asked in bounded time; NULL: the store is asked itself */
@@ -35,7 +38,9 @@ struct gateway {
 	struct targets *targets;            /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
 	struct audit *audit;                /* who did what */
+	struct agents *agents;              /* which there are, as far as is known */
 	struct http_server *server;
+	struct metrics_server *metrics; /* NULL: there is none */
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
 	char *_Atomic public_url;
 	atomic_bool draining; /* no new captures */

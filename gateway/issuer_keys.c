@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/parse.h"
 #include "common/tls_files.h"
+#include "gateway/metrics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -52,6 +53,7 @@ static struct http_call *get(struct issuer_keys *k, const struct tls_files *tls,
 		.body_bytes_max = bytes_max,
 	};
 	struct http_call *c = http_call_new(&o, err);
+	struct err e = {0};
 	bool ending;
 	int rc;
 
@@ -61,10 +63,13 @@ static struct http_call *get(struct issuer_keys *k, const struct tls_files *tls,
 	k->call = c;
 	ending = k->ending;
 	pthread_mutex_unlock(&k->lock);
-	rc = ending ? err_set(err, ERR_CANCELLED, "ending") : http_call_run(c, err);
+	rc = ending ? err_set(&e, ERR_CANCELLED, "ending") : http_call_run(c, &e);
 	pthread_mutex_lock(&k->lock);
 	k->call = NULL;
 	pthread_mutex_unlock(&k->lock);
+	metrics_platform_asked(METRICS_ISSUER, rc == 0 ? http_call_status(c) : 0, &e, clock_mono_ns() - now);
+	if (rc < 0 && err)
+		*err = e;
 	if (rc == 0 && http_call_status(c) != 200)
 		rc = err_set(err, ERR_NET, "HTTP status %d", http_call_status(c));
 	if (rc < 0) {

@@ -30,10 +30,11 @@ struct jobs {
 	uint64_t captures_max, captures_per_user_max;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct place *places; /* by lock */
-	size_t counted;       /* by lock */
-	struct claim *claims; /* by lock */
-	bool closed;          /* by lock */
+	struct place *places;         /* by lock */
+	size_t counted;               /* by lock */
+	struct claim *claims;         /* by lock */
+	bool closed;                  /* by lock */
+	struct capture_figures ended; /* by lock: of those that are gone */
 };
 
 struct jobs *jobs_new(uint64_t captures_max, uint64_t captures_per_user_max, struct err *err)
@@ -170,9 +171,26 @@ void jobs_idle(struct jobs *j, struct capture *c)
 	pthread_mutex_unlock(&j->lock);
 }
 
+/* What can be added up for good. */
+static void counters_add(struct capture_figures *sum, const struct capture_figures *f)
+{
+	sum->packets += f->packets;
+	sum->bytes += f->bytes;
+	sum->stream_bytes += f->stream_bytes;
+	sum->late_packets += f->late_packets;
+	sum->dropped.kernel += f->dropped.kernel;
+	sum->dropped.interface += f->dropped.interface;
+	sum->dropped.agent += f->dropped.agent;
+	sum->dropped.gateway += f->dropped.gateway;
+}
+
 void jobs_remove(struct jobs *j, struct capture *c)
 {
+	struct capture_figures last;
+
 	pthread_mutex_lock(&j->lock);
+	capture_figures(c, &last);
+	counters_add(&j->ended, &last);
 	place_drop(j, c, NULL);
 	pthread_mutex_unlock(&j->lock);
 	capture_unref(c);
@@ -274,6 +292,27 @@ size_t jobs_running(struct jobs *j)
 	n = j->counted;
 	pthread_mutex_unlock(&j->lock);
 	return n;
+}
+
+void jobs_figures(struct jobs *j, struct capture_figures *ret, size_t by_state[JOB_STATES_N])
+{
+	memset(by_state, 0, JOB_STATES_N * sizeof(*by_state));
+	pthread_mutex_lock(&j->lock);
+	*ret = j->ended;
+	for (const struct place *p = j->places; p; p = p->next) {
+		struct capture_figures f;
+
+		if (!p->capture)
+			continue;
+		capture_figures(p->capture, &f);
+		counters_add(ret, &f);
+		ret->streams += f.streams;
+		ret->viewers += f.viewers;
+		ret->queued_bytes += f.queued_bytes;
+		ret->backlog_bytes += f.backlog_bytes;
+		by_state[f.state]++;
+	}
+	pthread_mutex_unlock(&j->lock);
 }
 
 int jobs_wait_empty(struct jobs *j, uint64_t ms)

@@ -3,6 +3,7 @@
 #define PCAPLINE_GATEWAY_JOBS_H
 
 #include "common/err.h"
+#include "schema/job.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,11 @@ void jobs_unclaim(struct jobs *j, const char *id);
 /* jobs_all: an array of *ret_n new references; the caller unrefs each and frees the array. NULL with *ret_n 0: none, or no memory. */
 struct capture **jobs_all(struct jobs *j, size_t *ret_n);
 size_t jobs_running(struct jobs *j);
+
+/* jobs_figures: of all captures that this process ever had, in ret the sums of what capture_figures tells of them, what only runs while they do (streams, viewers, bytes) of
+ * those that are here; by_state says how many of these are in each state.  The counters never go back: a capture's figures are taken over when it goes. */
+struct capture_figures;
+void jobs_figures(struct jobs *j, struct capture_figures *ret, size_t by_state[JOB_STATES_N]);
 
 /* jobs_wait_empty: until no capture is left, at most ms. 0, or -1 when some are. */
 int jobs_wait_empty(struct jobs *j, uint64_t ms);

@@ -260,6 +260,14 @@ void live_end(struct live *l, bool whole)
 	pthread_mutex_unlock(&l->lock);
 }
 
+void live_fill(struct live *l, uint64_t *ret_bytes, unsigned *ret_viewers)
+{
+	pthread_mutex_lock(&l->lock);
+	*ret_bytes = l->end - l->start;
+	*ret_viewers = l->viewers;
+	pthread_mutex_unlock(&l->lock);
+}
+
 uint64_t live_dropped(struct live *l)
 {
 	uint64_t n;

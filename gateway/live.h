@@ -43,6 +43,9 @@ struct live_viewer *live_attach(
 ssize_t live_read(struct live_viewer *v, uint8_t *dst, size_t max);
 void live_detach(struct live_viewer *v);
 
+/* live_fill: bytes kept, and viewers, just now. */
+void live_fill(struct live *l, uint64_t *ret_bytes, unsigned *ret_viewers);
+
 /* Nobody connected, and since when (monotonic; birth counts)? */
 bool live_is_alone(struct live *l, uint64_t *ret_since_ns);
 /* Has some viewer been given everything, to a clean end? */

@@ -7,11 +7,13 @@
 #include "common/parse.h"
 #include "common/source_ports.h"
 #include "common/version.h"
+#include "gateway/agents.h"
 #include "gateway/api.h"
 #include "gateway/capture.h"
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
+#include "gateway/metrics_page.h"
 #include "gateway/retention.h"
 #include "gateway/storage.h"
 #include "gateway/targets.h"
@@ -126,6 +128,9 @@ static int load_files(struct gateway *gw, struct err *err)
 		return err_in(err, "agents");
 	if (tls_files_load(&gw->server_tls, or_null(c->tls_certificate), or_null(c->tls_private_key), NULL, err) < 0)
 		return err_in(err, "tls");
+	if (tls_files_load(&gw->metrics_tls, or_null(c->metrics.certificate), or_null(c->metrics.private_key),
+		    or_null(c->metrics.client_ca), err) < 0)
+		return err_in(err, "metrics");
 	if (!(gw->identities = identity_any_new(c->tokens_file, c->issuers_file, err)))
 		return -1;
 	if (!(gw->targets = targets_new(c, err)))
@@ -201,6 +206,8 @@ static int open_state(struct gateway *gw, struct err *err)
 		goto out;
 	if (!(gw->jobs = jobs_new(c->limit_captures, c->limit_captures_per_user, err)))
 		goto out;
+	if (!(gw->agents = agents_new(err)))
+		goto out;
 	rc = c->storage_enabled ? storage_open(gw, err) : 0;
 out:
 	free(db);
@@ -248,8 +255,10 @@ static int open_server(struct gateway *gw, struct err *err)
 
 static void close_all(struct gateway *gw)
 {
+	metrics_page_close(gw);
 	http_server_stop(gw->server);
 	jobs_free(gw->jobs);
+	agents_free(gw->agents);
 	storage_close(gw);
 	job_db_close(gw->db);
 	targets_free(gw->targets);
@@ -257,6 +266,7 @@ static void close_all(struct gateway *gw)
 		gw->identities->ops->free(gw->identities);
 	tls_files_done(&gw->server_tls);
 	tls_files_done(&gw->agents_tls);
+	tls_files_done(&gw->metrics_tls);
 	digest_wipe(&gw->link_key, sizeof(gw->link_key));
 	free(gw->public_url);
 	config_gateway_done(&gw->config);
@@ -343,7 +353,7 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 		return -1;
 	if (!(retention = retention_start(gw, err)))
 		return -1;
-	if (open_server(gw, err) < 0) {
+	if (open_server(gw, err) < 0 || metrics_page_open(gw, err) < 0) {
 		retention_stop(retention);
 		return -1;
 	}

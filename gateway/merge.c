@@ -85,6 +85,17 @@ void merge_free(struct merge *m)
 	free(m);
 }
 
+uint64_t merge_queued(struct merge *m)
+{
+	uint64_t sum = 0;
+
+	pthread_mutex_lock(&m->lock);
+	for (const struct merge_input *in = m->inputs; in; in = in->next)
+		sum += in->queued_bytes;
+	pthread_mutex_unlock(&m->lock);
+	return sum;
+}
+
 struct merge_input *merge_add(struct merge *m, unsigned tag, struct err *err)
 {
 	struct merge_input *in = calloc(1, sizeof(*in));

@@ -41,6 +41,9 @@ void merge_hold(struct merge *m, bool held);
 /* merge_wake: makes merge_next return MERGE_WOKEN soon. Any thread. */
 void merge_wake(struct merge *m);
 
+/* merge_queued: bytes that wait in it. */
+uint64_t merge_queued(struct merge *m);
+
 enum merge_result { MERGE_PIECE, MERGE_IDLE, MERGE_WOKEN, MERGE_END };
 
 struct merge_piece {

@@ -193,6 +193,7 @@ static int ask(const struct platform *p, const char *token, const char *path, st
 		.on_data = glance ? on_glance : NULL,
 		.ctx = glance,
 	};
+	const uint64_t begun_ns = clock_mono_ns();
 	struct http_call *call;
 	struct err e = {0};
 	int rc;
@@ -208,6 +209,7 @@ static int ask(const struct platform *p, const char *token, const char *path, st
 	if (rc == 0)
 		take_answer(call, ret);
 	http_call_free(call);
+	metrics_platform_asked(p->metrics, ret->status, &e, clock_mono_ns() - begun_ns);
 	if (rc < 0)
 		no_answer(p, &e);
 	if (rc < 0 && err)

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "common/tls_files.h"
+#include "gateway/metrics.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -17,10 +18,11 @@ struct platform {
 	char *what; /* for people: "Cloud Controller", "the director" */
 	char *url;  /* base, without a slash at its end */
 	struct tls_files tls;
-	uint64_t timeout_ms; /* of one call */
+	uint64_t timeout_ms;           /* of one call */
+	enum metrics_platform metrics; /* whose calls these are to monitoring */
 };
 
-/* platform_open: ca is a path; "": the system's CAs. */
+/* platform_open: ca is a path; "": the system's CAs.  To monitoring it is Cloud Controller, unless metrics is set. */
 int platform_open(
 	struct platform *p, const char *what, const char *url, const char *ca, uint64_t timeout_ms, struct err *err);
 void platform_close(struct platform *p);

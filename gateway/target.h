@@ -58,6 +58,9 @@ struct target_source_ops {
 	int (*resolve)(struct target_source *s, const struct target_query *q, struct target_set *ret, struct err *err);
 	/* Ends of agents' listeners that this source knows of, to keep the platform's own streams out of captures; at most max.  NULL: it knows none. */
 	size_t (*agents)(struct target_source *s, struct capture_exclude *ret, size_t max);
+	/* Tells each agent that this source knows of without asking anybody, once or more; tell must not call back.  NULL: it knows none. */
+	void (*each_agent)(struct target_source *s,
+		void (*tell)(void *ctx, const char *host, uint16_t port, const char *agent_name), void *ctx);
 	/* Reads its file again; on failure what it said stays.  NULL: there is none. */
 	int (*reload)(struct target_source *s, struct err *err);
 	void (*free)(struct target_source *s);

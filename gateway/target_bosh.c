@@ -291,6 +291,7 @@ struct target_source *target_bosh_new(const struct config_gateway *c, struct err
 		   0) {
 		err_in(err, "bosh.ca");
 	} else {
+		s->director.metrics = METRICS_BOSH;
 		return &s->source;
 	}
 	source_free(&s->source);

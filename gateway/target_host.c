@@ -209,6 +209,25 @@ static size_t agents(struct target_source *source, struct capture_exclude *ret, 
 	return got;
 }
 
+static void each_agent(struct target_source *source,
+	void (*tell)(void *ctx, const char *host, uint16_t port, const char *agent_name), void *ctx)
+{
+	struct target_host *s = (struct target_host *)source;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t n = 0; n < s->inventory.groups_n; n++) {
+		const struct inventory_group *g = &s->inventory.groups[n];
+
+		for (size_t i = 0; i < g->instances_n; i++) {
+			const struct inventory_instance *in = &g->instances[i];
+
+			tell(ctx, in->host, in->port,
+				in->agent_name && in->agent_name[0] ? in->agent_name : s->agent_name);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void source_free(struct target_source *source)
 {
 	struct target_host *s = (struct target_host *)source;
@@ -236,7 +255,7 @@ static int reload(struct target_source *source, struct err *err)
 }
 
 static const struct target_source_ops ops = {
-	.resolve = resolve, .agents = agents, .reload = reload, .free = source_free};
+	.resolve = resolve, .agents = agents, .each_agent = each_agent, .reload = reload, .free = source_free};
 
 struct target_source *target_host_new(const char *path, const char *default_agent_name, struct err *err)
 {

@@ -114,6 +114,15 @@ size_t targets_agents(struct targets *t, struct capture_exclude *ret, size_t max
 	return n;
 }
 
+void targets_each_agent(
+	struct targets *t, void (*tell)(void *ctx, const char *host, uint16_t port, const char *agent_name), void *ctx)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->sources[i]->ops->each_agent)
+			t->sources[i]->ops->each_agent(t->sources[i], tell, ctx);
+	}
+}
+
 void people_done(struct people *p)
 {
 	for (size_t i = 0; i < p->n; i++)

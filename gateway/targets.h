@@ -54,4 +54,8 @@ bool targets_follow(const struct targets *t, json_t *targets);
 /* targets_agents: as target_source_ops.agents, of all sources. */
 size_t targets_agents(struct targets *t, struct capture_exclude *ret, size_t max);
 
+/* targets_each_agent: as target_source_ops.each_agent, of all sources. */
+void targets_each_agent(
+	struct targets *t, void (*tell)(void *ctx, const char *host, uint16_t port, const char *agent_name), void *ctx);
+
 #endif

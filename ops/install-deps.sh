@@ -9,7 +9,7 @@ build="gcc make pkg-config libc6-dev libmicrohttpd-dev libgnutls28-dev libpcap-d
 demo="openssl iproute2 curl ca-certificates python3 tshark wireshark-common procps"
 check="libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev libfuzzer-14-dev cppcheck shellcheck git
 	python3-pytest python3-cryptography python3-yaml tcpdump nftables util-linux libcap2-bin runc busybox-static
-	radosgw ceph-mon ceph-osd python3-boto3"
+	radosgw ceph-mon ceph-osd python3-boto3 prometheus"
 bench="iperf3 netsniff-ng openssh-server openssh-client util-linux s3cmd"
 
 die() {
@@ -45,7 +45,15 @@ command -v apt-get >/dev/null || die "no apt-get here; install by hand:$missing"
 echo "install-deps: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d
+own_policy=""
+trap 'rm -f "$log"; [ -z "$own_policy" ] || rm -f "$policy"' EXIT
+# Some packages bring a service of which only a tool is wanted here (prometheus: promtool; ceph): none of them is started.
+if [ ! -e "$policy" ]; then
+	own_policy=1
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+fi
 # shellcheck disable=SC2086  # the list is made of plain package names, split on purpose
 {
 	apt-get -qq update && apt-get -qq -y --no-install-recommends install $missing
@@ -53,3 +61,7 @@ trap 'rm -f "$log"' EXIT
 	tail -n 30 "$log" >&2
 	die "apt-get failed, its last lines are above"
 }
+# Nor when the machine starts the next time.
+case " $missing " in
+*" prometheus "*) ! command -v systemctl >/dev/null || systemctl --quiet disable prometheus.service >/dev/null 2>&1 || true ;;
+esac

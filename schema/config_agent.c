@@ -109,6 +109,7 @@ const struct config_key config_agent_keys[] = {
 	{"containers", "enter", CONFIG_CHOICE, AT(containers_enter), ENTER_AUTO, 0, 0, ENTER_AUTO "|never", "",
 		"auto: enter the containers' network namespaces where that is allowed (cap_sys_admin, cap_sys_ptrace); "
 		"never: show their eth0 from the host's end, and no lo"},
+	CONFIG_METRICS_KEYS(struct config_agent),
 };
 const size_t config_agent_keys_n = sizeof(config_agent_keys) / sizeof(config_agent_keys[0]);
 
@@ -231,6 +232,8 @@ static int check_all(struct config_agent *c, struct err *err)
 		check_address(c->listen_address, err) < 0)
 		return -1;
 	if (check_targets(&c->targets, err) < 0 || check_workloads(&c->containers_workloads, err) < 0)
+		return -1;
+	if (config_metrics_check(&c->metrics, err) < 0)
 		return -1;
 	return check_paths(c, err);
 }

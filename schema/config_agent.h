@@ -3,6 +3,7 @@
 #define PCAPLINE_SCHEMA_CONFIG_AGENT_H
 
 #include "schema/config.h"
+#include "schema/config_metrics.h"
 
 struct config_agent {
 	char *listen_address;  /* listen.address "0.0.0.0" */
@@ -42,6 +43,7 @@ struct config_agent {
 	char *guard_ionice;           /* guard.ionice "idle" idle|low|keep */
 	uint64_t guard_oom_score_adj; /* guard.oom_score_adj 500, 0..1000 */
 	uint64_t guard_watchdog_ms;   /* guard.watchdog "30s", 10s..10m; 0: none */
+	struct config_metrics metrics;
 	/* Of cells; paths are absolute, lists are never empty. */
 	char *containers_metadata;                /* containers.metadata: silk's store.json */
 	struct config_list containers_runc_roots; /* containers.runc_roots: folders of <handle>/state.json */

@@ -229,19 +229,10 @@ const struct config_key config_gateway_keys[] = {
 		"How long a capture goes on while the platform does not answer, and a live one without a fresh token"},
 	{"recheck", "stored", CONFIG_DURATION, AT(recheck_stored_ms), "1h", 0, 7 * DAY_MS, NULL, "",
 		"How long a stored capture goes on without a fresh token"},
+
+	CONFIG_METRICS_KEYS(struct config_gateway),
 };
 const size_t config_gateway_keys_n = sizeof(config_gateway_keys) / sizeof(config_gateway_keys[0]);
-
-/* Numeric and of this machine alone? */
-static bool is_loopback(const char *address)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-
-	if (inet_pton(AF_INET, address, &v4) == 1)
-		return (ntohl(v4.s_addr) >> 24) == 127;
-	return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
 
 static int check_listen(const struct config_gateway *c, struct err *err)
 {
@@ -252,7 +243,7 @@ static int check_listen(const struct config_gateway *c, struct err *err)
 		return err_set(err, ERR_INPUT, "listen.address: \"%s\" is not a numeric address", c->listen_address);
 	if (!*c->tls_certificate != !*c->tls_private_key)
 		return err_set(err, ERR_INPUT, "tls.certificate and tls.private_key must be given together");
-	if (!*c->tls_certificate && !is_loopback(c->listen_address))
+	if (!*c->tls_certificate && !config_is_loopback(c->listen_address))
 		return err_set(err, ERR_INPUT,
 			"listen.address: without tls.certificate only a loopback address, not \"%s\"",
 			c->listen_address);
@@ -274,9 +265,10 @@ static int check_outgoing(const struct config_gateway *c, struct err *err)
 		return 0;
 	if (c->outgoing_port < 1024)
 		return err_set(err, ERR_INPUT, "outgoing.port: is 0 or 1024..61440");
-	if (is_outgoing(c, c->listen_port) || is_outgoing(c, INVENTORY_AGENT_PORT))
+	if (is_outgoing(c, c->listen_port) || is_outgoing(c, c->metrics.port) || is_outgoing(c, INVENTORY_AGENT_PORT))
 		return err_set(err, ERR_INPUT,
-			"outgoing.port: the %d ports from there on hold listen.port or the agents' port %d",
+			"outgoing.port: the %d ports from there on hold listen.port, metrics.port or the agents' port "
+			"%d",
 			SOURCE_PORTS_N, INVENTORY_AGENT_PORT);
 	return 0;
 }
@@ -286,6 +278,8 @@ static int check_together(struct config_gateway *c, struct err *err)
 	if (check_listen(c, err) < 0 || config_storage_check(c, err) < 0)
 		return -1;
 	if (check_outgoing(c, err) < 0 || config_platform_check(c, err) < 0)
+		return -1;
+	if (config_metrics_check(&c->metrics, err) < 0)
 		return -1;
 	if (c->link_ttl_ms > c->link_ttl_max_ms)
 		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");

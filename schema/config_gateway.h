@@ -3,6 +3,7 @@
 #define PCAPLINE_SCHEMA_CONFIG_GATEWAY_H
 
 #include "schema/config.h"
+#include "schema/config_metrics.h"
 
 /* Section s3: where the driver s3 keeps its objects.  Checked against each other by config_storage.c. */
 struct config_s3 {
@@ -109,8 +110,9 @@ struct config_gateway {
 		recheck_stored_ms; /* recheck.stored "1h", 0..7d: how long a stored capture goes on without a fresh token */
 	uint64_t drain_ms;         /* drain_timeout "30s", 1s..15m */
 	char *inventory_file;      /* inventory "": path; "" : no host targets */
-	char *tokens_file;         /* tokens "": path */
-	char *issuers_file;        /* issuers "": path; see schema/issuers.h */
+	struct config_metrics metrics;
+	char *tokens_file;  /* tokens "": path */
+	char *issuers_file; /* issuers "": path; see schema/issuers.h */
 };
 
 extern const struct config_key config_gateway_keys[];

@@ -38,6 +38,7 @@ enum job_state {
 	JOB_PURGED,
 	JOB_WAITING, /* for an operator's approval: nothing runs, nothing is there */
 };
+#define JOB_STATES_N (JOB_WAITING + 1)
 enum job_mode { JOB_LIVE, JOB_STORE };
 enum job_format { JOB_PCAPNG, JOB_PCAP };
 enum instance_state { INSTANCE_STARTING, INSTANCE_RUNNING, INSTANCE_ENDED, INSTANCE_FAILED };

@@ -92,6 +92,16 @@ uint64_t store_chunk_largest(uint64_t chunk_bytes, uint64_t job_bytes_max);
 /* store_status: the same by id, at any time, also of a job that is being finished or recovered.  False: the store is not at work on it. */
 bool store_status(struct store *s, const char *job_id, struct store_job_status *ret);
 
+/* store_figures: of the whole store, for monitoring; waits for no store.  Counters are this process's. */
+struct store_figures {
+	uint64_t spool_bytes, spool_max_bytes; /* waiting in the spool; 0: no limit */
+	uint64_t parts_waiting;
+	uint64_t jobs_failing;                            /* whose calls fail just now and are tried again */
+	uint64_t parts_stored, attempts_failed, given_up; /* given_up: uploads that were */
+	uint64_t objects, object_bytes;
+};
+void store_figures(struct store *s, struct store_figures *ret);
+
 /* store_job_finish: closes the last chunk, waits for the uploads, completes and verifies; frees j.  While the capture runs a failing store is tried
  * again for ever; from here on for a while.  On failure the spool is left for store_recover (which can be called again later); ERR_IO, ERR_NET...
  * ERR_IO with detail "storage_lost": trying again is no use, the store lost parts that it had confirmed.

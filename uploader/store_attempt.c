@@ -51,6 +51,7 @@ static void outage_note(struct store_job *j, const char *what, const struct err 
 	}
 	outage_set(j, why);
 	pthread_mutex_unlock(&j->lock);
+	atomic_fetch_add(&j->store->counted.attempts_failed, 1);
 	if (begins)
 		tell(j, "storage_retry", what, why->msg);
 }
@@ -92,8 +93,10 @@ static void give_up(struct store_job *j, const char *what, struct err *why)
 	}
 	pthread_cond_broadcast(&j->cond);
 	pthread_mutex_unlock(&j->lock);
-	if (first)
-		tell(j, "storage_failed", what, text);
+	if (!first)
+		return;
+	atomic_fetch_add(&j->store->counted.given_up, 1);
+	tell(j, "storage_failed", what, text);
 }
 
 static uint64_t wait_ms(const struct store_retry *r, unsigned waits)

@@ -32,9 +32,12 @@ struct store {
 	void *ctx;
 	struct store_retry retry;
 	_Atomic uint64_t spool_bytes; /* all chunk files that lie in the spool, also of jobs that nobody runs */
-	pthread_mutex_t jobs_lock;    /* taken before a job's own */
-	struct store_job *jobs;       /* by jobs_lock: all that are not freed yet */
-	bool cancelled;               /* by jobs_lock: so is every job that comes */
+	struct {
+		_Atomic uint64_t parts_stored, attempts_failed, given_up, objects, object_bytes;
+	} counted;                 /* see store_figures */
+	pthread_mutex_t jobs_lock; /* taken before a job's own */
+	struct store_job *jobs;    /* by jobs_lock: all that are not freed yet */
+	bool cancelled;            /* by jobs_lock: so is every job that comes */
 };
 
 /* One closed chunk. */

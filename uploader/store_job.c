@@ -47,6 +47,28 @@ bool store_status(struct store *s, const char *job_id, struct store_job_status *
 	return j != NULL;
 }
 
+void store_figures(struct store *s, struct store_figures *ret)
+{
+	*ret = (struct store_figures){
+		.spool_bytes = atomic_load(&s->spool_bytes),
+		.spool_max_bytes = s->spool_max_bytes,
+		.parts_stored = atomic_load(&s->counted.parts_stored),
+		.attempts_failed = atomic_load(&s->counted.attempts_failed),
+		.given_up = atomic_load(&s->counted.given_up),
+		.objects = atomic_load(&s->counted.objects),
+		.object_bytes = atomic_load(&s->counted.object_bytes),
+	};
+	pthread_mutex_lock(&s->jobs_lock);
+	for (struct store_job *j = s->jobs; j; j = j->next) {
+		struct store_job_status now;
+
+		store_job_status(j, &now);
+		ret->parts_waiting += now.parts_waiting;
+		ret->jobs_failing += now.unreachable_since_ns > 0;
+	}
+	pthread_mutex_unlock(&s->jobs_lock);
+}
+
 /* The list's lock is held: neither the job nor its upload goes meanwhile. */
 static void job_cancel(struct store_job *j)
 {
@@ -336,6 +358,8 @@ int store_job_complete(struct store_job *j, struct driver_object *ret, struct er
 		return -1;
 	/* The object stands and was checked.  What cannot be cleaned up now goes with store_erase. */
 	store_clean(j->store, j->id, NULL);
+	atomic_fetch_add(&j->store->counted.objects, 1);
+	atomic_fetch_add(&j->store->counted.object_bytes, object.bytes);
 	*ret = object;
 	return 0;
 }

@@ -187,6 +187,7 @@ static int part_send(struct store_job *j, const struct store_part *w, int fd, st
 	if (spool_unlink(j->spool, w->seq, kind, NULL) == 0)
 		store_spool_sub(j->store, w->part.bytes);
 	atomic_fetch_sub(&j->spool_bytes, w->part.bytes);
+	atomic_fetch_add(&j->store->counted.parts_stored, 1);
 	part_stored(j, w, text);
 	return 0;
 }

@@ -165,7 +165,7 @@ def test_tokens(fleet):
     refusals(g, [(repr(h)[:60], ask(h), 401, "auth", None) for h in wrong])
     for path, method in (("/v1/captures/" + new_id(), "GET"), ("/v1/captures/" + new_id(), "DELETE"), ("/v1/captures", "POST"),
                          ("/v1/captures/x/live", "GET"), ("/v1/captures/x/link", "POST"), ("/v1/admin/captures", "GET"), ("/v1/admin/kill", "POST"),
-                         ("/v1/admin/purge", "POST")):
+                         ("/v1/admin/purge", "POST"), ("/v1/admin/agents", "GET")):
         reply = ask(None, path, method)()
         assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Bearer"), (method, path, reply)
     assert g.api("GET", "/v1/captures", token=later).status == 200
@@ -203,7 +203,8 @@ def test_operators_only(fleet):
     f = fleet(1)
     g = f.gateway
     refusals(g, [(f"{m} {p}", lambda m=m, p=p: g.api(m, p, {"all": True} if m == "POST" else None), 403, "perm", None)
-                 for m, p in (("GET", "/v1/admin/captures"), ("POST", "/v1/admin/kill"), ("POST", "/v1/admin/purge"))])
+                 for m, p in (("GET", "/v1/admin/captures"), ("GET", "/v1/admin/agents"), ("POST", "/v1/admin/kill"),
+                              ("POST", "/v1/admin/purge"))])
 
 
 # ---- how it is asked ----

@@ -19,6 +19,7 @@
 struct capture {
 	atomic_uint refs;
 	const char *id, *user;
+	struct capture_figures figures;
 };
 
 struct capture *capture_ref(struct capture *c)
@@ -40,6 +41,11 @@ const char *capture_id(const struct capture *c)
 const char *capture_user_id(const struct capture *c)
 {
 	return c->user;
+}
+
+void capture_figures(struct capture *c, struct capture_figures *ret)
+{
+	*ret = c->figures;
 }
 
 static struct err err;
@@ -174,6 +180,51 @@ static void who_has_ended_takes_no_place_but_is_found(void **state)
 	assert_refused(j, "alice", "captures_per_user");
 	jobs_remove(j, &next);
 	assert_int_equal(jobs_running(j), 0);
+	jobs_free(j);
+}
+
+/* What a capture had stays when it goes: at no moment is it counted twice, or not at all. */
+static void figures_are_taken_over(void **state)
+{
+	struct jobs *j = jobs_make(3, 3);
+	struct capture a = {.refs = 1,
+		.id = "a",
+		.user = "alice",
+		.figures = {.packets = 5, .bytes = 50, .late_packets = 1, .state = JOB_RUNNING, .streams = 2}};
+	struct capture b = {.refs = 1,
+		.id = "b",
+		.user = "alice",
+		.figures = {.packets = 7, .dropped.kernel = 3, .state = JOB_FINISHING, .viewers = 1}};
+	struct capture_figures sum;
+	size_t by_state[JOB_STATES_N];
+
+	(void)state;
+	reserve(j, "alice");
+	jobs_figures(j, &sum, by_state);
+	assert_int_equal(sum.packets, 0);
+	jobs_add(j, &a);
+	reserve(j, "alice");
+	jobs_add(j, &b);
+	jobs_figures(j, &sum, by_state);
+	assert_int_equal(sum.packets, 12);
+	assert_int_equal(sum.streams, 2);
+	assert_int_equal(by_state[JOB_RUNNING], 1);
+	assert_int_equal(by_state[JOB_FINISHING], 1);
+	jobs_idle(j, &a);
+	a.figures.packets = 6;
+	jobs_remove(j, &a);
+	jobs_figures(j, &sum, by_state);
+	assert_int_equal(sum.packets, 13);
+	assert_int_equal(sum.bytes, 50);
+	assert_int_equal(sum.late_packets, 1);
+	assert_int_equal(sum.streams, 0);
+	assert_int_equal(sum.viewers, 1);
+	assert_int_equal(by_state[JOB_RUNNING], 0);
+	jobs_remove(j, &b);
+	jobs_figures(j, &sum, by_state);
+	assert_int_equal(sum.packets, 13);
+	assert_int_equal(sum.dropped.kernel, 3);
+	assert_int_equal(sum.viewers, 0);
 	jobs_free(j);
 }
 
@@ -368,6 +419,7 @@ int main(void)
 		cmocka_unit_test(only_what_was_reserved_is_given_back),
 		cmocka_unit_test(captures_are_found_while_they_are_there),
 		cmocka_unit_test(who_has_ended_takes_no_place_but_is_found),
+		cmocka_unit_test(figures_are_taken_over),
 		cmocka_unit_test(who_closes_gives_no_more_places),
 		cmocka_unit_test(one_at_a_time_has_the_claim),
 		cmocka_unit_test(many_at_once_get_no_place_too_many),
