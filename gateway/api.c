@@ -32,6 +32,18 @@ static const struct api_route routes[] = {
 	{"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
 	{"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
 	{"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
+	{"GET", "/v1/admin/switches", API_OPERATOR, api_switches_list},
+	{"GET", "/v1/admin/switches/*", API_OPERATOR, api_switches_show},
+	{"PUT", "/v1/admin/switches/*", API_OPERATOR, api_switches_set},
+	{"DELETE", "/v1/admin/switches/*", API_OPERATOR, api_switches_delete},
+	{"GET", "/v1/admin/switches/*/*", API_OPERATOR, api_switches_show},
+	{"PUT", "/v1/admin/switches/*/*", API_OPERATOR, api_switches_set},
+	{"DELETE", "/v1/admin/switches/*/*", API_OPERATOR, api_switches_delete},
+	{"GET", "/v1/admin/switches/*/*/*", API_OPERATOR, api_switches_show}, /* a group of a deployment */
+	{"PUT", "/v1/admin/switches/*/*/*", API_OPERATOR, api_switches_set},
+	{"DELETE", "/v1/admin/switches/*/*/*", API_OPERATOR, api_switches_delete},
+	{"GET", "/v1/switches/*/*", API_USER, api_switches_allowed},
+	{"PUT", "/v1/switches/*/*", API_USER, api_switches_allow},
 };
 
 /* ---- routing ---- */

@@ -20,6 +20,8 @@ struct jobs;
 struct store_health;
 struct examination;
 struct audit;
+struct policy;
+struct enforcer;
 
 struct gateway {
 	struct config_gateway config;
@@ -35,6 +37,8 @@ struct gateway {
 	struct targets *targets;            /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
 	struct audit *audit;                /* who did what */
+	struct policy *policy;              /* what is switched, and forced; NULL: nothing */
+	struct enforcer *enforcer;          /* of it, on what runs */
 	struct http_server *server;
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
 	char *_Atomic public_url;
