@@ -32,7 +32,7 @@ static int bad_id(const char *text, struct err *err)
 	return err_field(err, "id");
 }
 
-/* Of the path; r is zeroed.  The id of a group may hold one slash, written as it is or as %2F. */
+/* Of the path; r is zeroed.  The routes see to it that all but the platform have an id, and that only that of a group holds a slash, written as it is or as %2F. */
 static int read_scope(struct api_call *a, struct switch_row *r, struct err *err)
 {
 	const char *rest = http_request_path(a->rq) + strlen(PATH_BEGIN), *slash = strchr(rest, '/');
@@ -44,10 +44,6 @@ static int read_scope(struct api_call *a, struct switch_row *r, struct err *err)
 		return -1;
 	if (r->kind == SCOPE_PLATFORM && *id)
 		return bad_id("the platform has none", err);
-	if (r->kind != SCOPE_PLATFORM && !*id)
-		return bad_id("is missing: /v1/admin/switches/{scope}/{id}", err);
-	if (r->kind != SCOPE_GROUP && strchr(id, '/'))
-		return bad_id("only that of a group (\"cf/router\") holds a slash", err);
 	if (strlen(id) >= (r->kind == SCOPE_GROUP ? SCOPE_GROUP_MAX : SCOPE_NAME_MAX) ||
 		!parse_is_text(id, strlen(id), false))
 		return bad_id("is longer than any, or no text", err);

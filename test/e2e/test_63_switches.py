@@ -198,6 +198,18 @@ def test_forced_filter_holds_whatever_the_users_says(fleet, cli, text):
         assert f"policy      {rule}" in shown
 
 
+def test_command_tells_what_is_forced(fleet, cli):
+    f = fleet()
+    set_switch(f.gateway, "org/acme", snaplen=96, storage="forbid", reason="GDPR")
+    note = "note: org acme: at most 96 bytes of a packet, not stored (GDPR)\n"
+    assert cli(f.gateway).ok("host", "web", "--auto", "--duration", "1s", "-w", "x.pcapng").err.count(note) == 1
+    refusal = cli(f.gateway).run("host", "web", "--store", "--duration", "1s", code=3)
+    assert "mode: storing captures is switched off for org acme: GDPR; live is offered" in refusal.err
+    set_switch(f.gateway, "org/acme", snaplen=96, reason="GDPR")
+    note = "note: org acme: at most 96 bytes of a packet (GDPR)\n"
+    assert cli(f.gateway).ok("host", "web", "--store", "--duration", "1s").err.count(note) == 1
+
+
 def test_forced_filter_that_is_wrong_refuses_and_names_its_switch(fleet):
     f = fleet()
     set_switch(f.gateway, "org/acme", filter="tcp prot 80")
@@ -228,9 +240,7 @@ def test_laxer_rule_ends_nothing(fleet):
 
 BAD = [
     ("nowhere/x", {"capture": "forbid"}, "scope"),
-    ("org", {"capture": "forbid"}, "id"),
     ("platform/x", {"capture": "forbid"}, "id"),
-    ("org/a%2Fb", {"capture": "forbid"}, "id"),
     ("org/acme?level=developer", {"capture": "forbid"}, "level"),
     ("org/acme?levle=x", {"capture": "forbid"}, "levle"),
     ("org/acme", {}, ""),
@@ -260,6 +270,8 @@ def test_api_and_command(gateways, cli):
         assert g.api(method, f"{SWITCHES}/org/acme", {} if method == "PUT" else None).status == 403
         assert method == "PUT" or g.api(method, f"{SWITCHES}/org/acme", user="olga").status == 404
     assert g.api("GET", SWITCHES).status == 403
+    for path in ("org", "org/a%2Fb", "group/a/b/c", "platform/x/y"):
+        assert g.api("GET", f"{SWITCHES}/{path}", user="olga").status == 404
     assert g.api("GET", "/v1/switches/app/x").status in (400, 404)  # no Cloud Foundry here
     assert g.api("GET", "/v1/switches/space/x").status == 404 and g.api("GET", "/v1/switches/group/web").status == 404
 
