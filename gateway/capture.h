@@ -53,7 +53,7 @@ void capture_stop(struct capture *c, enum stop_reason reason, const char *by);
 void capture_stop_for(struct capture *c, enum stop_reason reason, const struct err *why);
 
 /* capture_judge: is it still allowed, and under the terms that it was started under, in its own scopes and these too (NULL: none)?  Else it is stopped, STOP_SWITCHED_OFF or
- * STOP_POLICY; false. */
+ * STOP_POLICY; false.  One that is ending already goes on. */
 struct scope_list;
 bool capture_judge(struct capture *c, const struct scope_list *also);
 

@@ -27,9 +27,7 @@ json_t *enforcer_now(struct gateway *gw)
 	struct capture **all = jobs_all(gw->jobs, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		bool runs = capture_state(all[i]) <= JOB_RUNNING;
-
-		if (!capture_judge(all[i], NULL) && runs && ended)
+		if (!capture_judge(all[i], NULL) && ended)
 			json_array_append_new(ended, json_string(capture_id(all[i])));
 		capture_unref(all[i]);
 	}

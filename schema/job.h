@@ -77,7 +77,7 @@ struct job {
 	struct capture_options options;
 	char *note;
 	char *policy; /* what operators force on it: JSON text of a list of texts; "" : nothing */
-	char *hold; /* legal hold: why it must not be erased; "" : there is none */
+	char *hold;   /* legal hold: why it must not be erased; "" : there is none */
 	uint64_t created_at, started_at, ended_at, expires_at; /* wall ns; 0: not (yet) */
 	enum stop_reason stop_reason;
 	char *stop_by;            /* who stopped or killed it, "" : nobody */
