@@ -6,6 +6,7 @@
 #include "cli/receiver.h"
 #include "cli/renewer.h"
 #include "cli/request.h"
+#include "cli/rules.h"
 #include "cli/summary.h"
 #include "cli/talk.h"
 #include "cli/text.h"
@@ -210,6 +211,7 @@ static int finish(struct capture *c, enum call_end end, const struct err *err)
 	if (end == CALL_WHOLE || err->code == ERR_STATE || err->code == ERR_NOT_FOUND)
 		job = fetch_job(c);
 	s.job = job;
+	rules_say(json_object_get(job, "policy")); /* the event may not have come in time */
 	summary_say(&s);
 	if (rc == CLI_OK && !c->receiver.pipe_closed && end == CALL_WHOLE)
 		rc = summary_exit(job);

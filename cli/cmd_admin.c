@@ -2,11 +2,11 @@
 #include "cli/cli.h"
 
 static const struct command *const subs[] = {
-	&cmd_admin_jobs, &cmd_admin_kill, &cmd_admin_purge, &cmd_admin_agents, NULL};
+	&cmd_admin_jobs, &cmd_admin_kill, &cmd_admin_purge, &cmd_admin_switch, &cmd_admin_agents, NULL};
 
 const struct command cmd_admin = {
 	.name = "admin",
 	.words = "COMMAND",
-	.summary = "for operators: jobs, kill, purge, agents",
+	.summary = "for operators: jobs, kill, purge, switch, agents",
 	.subs = subs,
 };

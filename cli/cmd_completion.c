@@ -69,6 +69,8 @@ static void bash(const struct cli *cli)
 	printf("\tesac\n"
 	       "\tcase $path in\n"
 	       "\tcompletion) words=\"$words bash zsh fish\" ;;\n"
+	       "\tenable | disable | allowed) words=\"$words app space\" ;;\n"
+	       "\t'admin switch') words=\"$words list show set delete platform org space app deployment group\" ;;\n"
 	       "\thelp) words=\"$words targets exit-codes environment ");
 	print_names(cli->commands);
 	printf("\" ;;\n"
@@ -139,6 +141,10 @@ static void fish(const struct cli *cli)
 		}
 	}
 	printf("complete -c pcap -f -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n");
+	printf("complete -c pcap -f -n '__fish_seen_subcommand_from enable disable allowed' -a 'app space'\n");
+	printf("complete -c pcap -f -n '__fish_seen_subcommand_from switch' -a 'list show set delete platform org "
+	       "space app "
+	       "deployment group'\n");
 }
 
 static int run(struct cli *cli, const struct args *args, const void *values)

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define VALUE_MAX 1024
+#define VALUE_MAX 3000
 
 static void line(const char *name, const char *value)
 {
@@ -41,6 +41,15 @@ static void show_options(const json_t *job)
 		line("max size", parse_format_bytes(n, text, sizeof(text)));
 	if ((n = json_count(job, "options.max_packets")))
 		line("max packets", text_count(n, "packet", "packets", text, sizeof(text)));
+}
+
+static void show_policy(const json_t *job)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(job, "policy"), i, one)
+		line("policy", json_string_value(one) ? json_string_value(one) : "");
 }
 
 static void show_end(const json_t *job)
@@ -144,6 +153,7 @@ static int show(const json_t *job)
 	line("target", list_target(job, target, sizeof(target)));
 	show_options(job);
 	line("note", json_text(job, "note"));
+	show_policy(job);
 	line("created", json_text(job, "created_at"));
 	line("started", json_text(job, "started_at"));
 	line("ended", json_text(job, "ended_at"));

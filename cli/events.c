@@ -1,6 +1,7 @@
 /* events.c - see events.h. */
 #include "cli/events.h"
 
+#include "cli/rules.h"
 #include "cli/talk.h"
 #include "cli/text.h"
 #include "cli/wait.h"
@@ -90,6 +91,8 @@ static void warn_of(const json_t *event)
 {
 	char name[NAME_MAX_SHOWN], error[TEXT_MAX];
 
+	if (!strcmp(json_text(event, "type"), "policy"))
+		rules_say(json_at(event, "data.rules"));
 	if (*json_text(event, "data.error") && *json_text(event, "data.instance"))
 		talk_say("warning: %s: %s", text_clean(json_text(event, "data.instance"), name, sizeof(name)),
 			text_clean(json_text(event, "data.error"), error, sizeof(error)));

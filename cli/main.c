@@ -15,6 +15,9 @@ static const struct command *const commands[] = {
 	&cmd_download, /* fetch the file */
 	&cmd_rm,       /* erase */
 	&cmd_devices,  /* interfaces of an instance */
+	&cmd_enable,   /* captures of one's own app or space: allow */
+	&cmd_disable,  /* forbid */
+	&cmd_allowed,  /* ask */
 	&cmd_info,     /* the gateway */
 	&cmd_admin,    /* operators */
 	&cmd_version,

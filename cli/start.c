@@ -4,6 +4,7 @@
 #include "cli/capture.h"
 #include "cli/fetch.h"
 #include "cli/identity.h"
+#include "cli/rules.h"
 #include "cli/summary.h"
 #include "cli/talk.h"
 #include "cli/text.h"
@@ -60,6 +61,7 @@ static int after_start(const struct api *api, const struct cli *cli, const struc
 		talk_say("pcap: the gateway's answer names no job");
 		return CLI_UNREACHABLE;
 	}
+	rules_say(json_object_get(job, "policy"));
 	if (v->wait) {
 		talk_say("job %s: capturing to the gateway's store", id);
 		return wait_stored(api, cli, v, id);

@@ -42,6 +42,8 @@ enum capture_state { CAPTURE_NEW, CAPTURE_OPENED, CAPTURE_RUNNING, CAPTURE_DRAIN
 struct capture {
 	/* fixed after capture_new */
 	struct capture_options options;
+	struct capture_forced forced[CAPTURE_FORCED_MAX];
+	size_t forced_n;
 	char description[CAPTURE_NAME_MAX];
 	uint64_t duration_ms;
 	uint64_t ring_bytes, block_timeout_ms, stats_interval_ns;
@@ -98,6 +100,8 @@ struct capture *capture_new(const struct capture_settings *s, struct err *err)
 		return NULL;
 	}
 	c->options = s->request->options;
+	c->forced_n = s->request->forced_n;
+	memcpy(c->forced, s->request->forced, sizeof(c->forced));
 	snprintf(c->description, sizeof(c->description), "%s", s->request->name);
 	c->duration_ms = s->duration_max_ms;
 	if (c->options.max_duration_s)
@@ -343,6 +347,8 @@ int capture_open(struct capture *c, const char *own_traffic, struct container *c
 	struct container_device where;
 	struct device_options o = {
 		.filter = c->options.filter,
+		.forced = c->forced,
+		.forced_n = c->forced_n,
 		.own_traffic = own_traffic,
 		.snaplen = snaplen(&c->options),
 		.ring_bytes = c->ring_bytes,

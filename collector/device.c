@@ -188,6 +188,35 @@ static int combine(
 	return fail(err, cause.code, "", "options.filter", cause.msg);
 }
 
+/* A filter that an operator forces is no business of the user's text: who set it can mend it. */
+static int fail_forced(const struct capture_forced *f, const struct err *cause, struct err *err)
+{
+	err_set(err, cause->code == ERR_INPUT || cause->code == ERR_LIMIT ? ERR_STATE : cause->code,
+		"the filter \"%s\" that the switch of %s forces: %s", f->filter, f->by, cause->msg);
+	return err_detail(err, "bad_forced_filter");
+}
+
+/* Each in turn stands before what there is. */
+static int force(
+	struct device *d, const struct device_options *o, struct bpf_program *program /* is changed */, struct err *err)
+{
+	for (size_t i = 0; i < o->forced_n; i++) {
+		const struct capture_forced *f = &o->forced[i];
+		struct bpf_program one = {0}, both = {0};
+		struct err cause = {0};
+		int rc = filter_compile(d->pcap, f->filter, d->netmask, &one, &cause);
+
+		if (rc == 0)
+			rc = filter_both(&one, program, &both, &cause);
+		filter_done(&one);
+		if (rc < 0)
+			return fail_forced(f, &cause, err);
+		filter_done(program);
+		*program = both;
+	}
+	return 0;
+}
+
 static int set_filter(struct device *d, const struct device_options *o, struct err *err)
 {
 	struct bpf_program user = {0}, own = {0}, both = {0};
@@ -195,6 +224,10 @@ static int set_filter(struct device *d, const struct device_options *o, struct e
 
 	if (compile_user(d, o, &user, err) < 0)
 		return -1;
+	if (force(d, o, &user, err) < 0) {
+		filter_done(&user);
+		return -1;
+	}
 	if (!own_traffic_possible(pcap_datalink(d->pcap)))
 		rc = attach(d, &user, err);
 	else if (compile_own(d, o, &own, err) == 0 && combine(&own, &user, &both, err) == 0)

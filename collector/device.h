@@ -6,6 +6,7 @@
 
 #include "collector/capture_stats.h"
 #include "common/err.h"
+#include "schema/capture_request.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,10 +15,12 @@
 struct device;
 
 struct device_options {
-	const char *name;        /* an interface of its network namespace, or "any" */
-	int netns;               /* descriptor of that namespace, borrowed; -1: the one we are in */
-	unsigned ifindex;        /* the interface must have this number; 0: any */
-	const char *filter;      /* the user's; "" : everything */
+	const char *name;                    /* an interface of its network namespace, or "any" */
+	int netns;                           /* descriptor of that namespace, borrowed; -1: the one we are in */
+	unsigned ifindex;                    /* the interface must have this number; 0: any */
+	const char *filter;                  /* the user's; "" : everything */
+	const struct capture_forced *forced; /* operators'; borrowed */
+	size_t forced_n;
 	const char *own_traffic; /* expression of what is left out in any case, see own_traffic.h */
 	uint32_t snaplen;
 	uint64_t ring_bytes;
@@ -35,7 +38,7 @@ struct device_packet {
 typedef bool (*device_packet_fn)(void *ctx, const struct device_packet *p);
 
 /* device_open: NULL with err, whose detail is one of unknown_device (ERR_NOT_FOUND), no_permission (ERR_PERM), device_down (ERR_STATE),
- * bad_filter (ERR_INPUT), device_error (ERR_UNAVAILABLE); err->field names the option at fault.  In another namespace also what netns_run says.
+ * bad_filter (ERR_INPUT), bad_forced_filter (ERR_STATE), device_error (ERR_UNAVAILABLE); err->field names the option at fault.  In another namespace also what netns_run says.
  * Only opening is done there: host names in the filter are looked up by this one, and everything later works on the handle. */
 struct device *device_open(const struct device_options *o, struct err *err);
 void device_close(struct device *d); /* accepts NULL */

@@ -167,3 +167,36 @@ void filter_done(struct bpf_program *p)
 	free(p->bf_insns);
 	*p = (struct bpf_program){0};
 }
+
+int filter_both(
+	const struct bpf_program *first, const struct bpf_program *second, struct bpf_program *ret, struct err *err)
+{
+	struct bpf_insn *insns;
+	size_t n;
+
+	if (first->bf_len > FILTER_INSNS_MAX || second->bf_len > FILTER_INSNS_MAX - first->bf_len)
+		return err_set(err, ERR_LIMIT, "together they are over %u instructions", FILTER_INSNS_MAX);
+	n = (size_t)first->bf_len + second->bf_len;
+	if (!(insns = calloc(n ? n : 1, sizeof(*insns))))
+		return err_nomem(err);
+	memcpy(insns, first->bf_insns, first->bf_len * sizeof(*insns));
+	memcpy(insns + first->bf_len, second->bf_insns, second->bf_len * sizeof(*insns));
+
+	/* What first accepts goes on at the beginning of second, what it refuses stays refused. */
+	for (bpf_u_int32 i = 0; i < first->bf_len; i++) {
+		if (BPF_CLASS(insns[i].code) != BPF_RET || (BPF_RVAL(insns[i].code) == BPF_K && insns[i].k == 0))
+			continue;
+		if (BPF_RVAL(insns[i].code) != BPF_K) {
+			free(insns);
+			return err_set(err, ERR_INTERNAL, "instruction %u returns no constant", i);
+		}
+		insns[i] = (struct bpf_insn)BPF_STMT(BPF_JMP | BPF_JA, first->bf_len - i - 1);
+	}
+	if (!bpf_validate(insns, (int)n)) {
+		free(insns);
+		return err_set(err, ERR_INTERNAL, "together they are no valid program");
+	}
+	ret->bf_len = (u_int)n;
+	ret->bf_insns = insns;
+	return 0;
+}

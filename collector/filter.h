@@ -16,4 +16,9 @@
 int filter_compile(pcap_t *pcap, const char *text, bpf_u_int32 netmask, struct bpf_program *ret, struct err *err);
 void filter_done(struct bpf_program *p);
 
+/* filter_both: the program that accepts what both accept, first being asked first; their texts never meet, so that neither can reach past its own end ("a) or (b").  Both are as
+ * the compiler left them; ret is freed by filter_done.  -1: ERR_LIMIT over FILTER_INSNS_MAX, ERR_INTERNAL when they do not make a valid program. */
+int filter_both(
+	const struct bpf_program *first, const struct bpf_program *second, struct bpf_program *ret, struct err *err);
+
 #endif

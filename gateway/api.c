@@ -35,6 +35,18 @@ static const struct api_route routes[] = {
 	{"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
 	{"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
 	{"GET", "/v1/admin/agents", API_OPERATOR, api_admin_agents},
+	{"GET", "/v1/admin/switches", API_OPERATOR, api_switches_list},
+	{"GET", "/v1/admin/switches/platform", API_OPERATOR, api_switches_show},
+	{"PUT", "/v1/admin/switches/platform", API_OPERATOR, api_switches_set},
+	{"DELETE", "/v1/admin/switches/platform", API_OPERATOR, api_switches_delete},
+	{"GET", "/v1/admin/switches/*/*", API_OPERATOR, api_switches_show},
+	{"PUT", "/v1/admin/switches/*/*", API_OPERATOR, api_switches_set},
+	{"DELETE", "/v1/admin/switches/*/*", API_OPERATOR, api_switches_delete},
+	{"GET", "/v1/admin/switches/group/*/*", API_OPERATOR, api_switches_show},
+	{"PUT", "/v1/admin/switches/group/*/*", API_OPERATOR, api_switches_set},
+	{"DELETE", "/v1/admin/switches/group/*/*", API_OPERATOR, api_switches_delete},
+	{"GET", "/v1/switches/*/*", API_USER, api_switches_allowed},
+	{"PUT", "/v1/switches/*/*", API_USER, api_switches_allow},
 };
 #define ROUTES_N (sizeof(routes) / sizeof(routes[0]))
 _Static_assert(ROUTES_N <= METRICS_ROUTES_MAX, "each route is counted by itself");

@@ -17,14 +17,14 @@ struct api_call {
 	const struct api_route *route;
 	struct people people;
 	const struct identity *who; /* is asking: the first of people; empty for open calls */
-	char param[256];            /* what stood for the * in the path */
+	char param[256];            /* what stood for the last * in the path */
 	uint64_t spent_ns;          /* on what its headers ask for */
 };
 
 enum api_access { API_OPEN, API_USER, API_OPERATOR };
 
 struct api_route {
-	const char *method, *path; /* one whole segment may be "*" */
+	const char *method, *path; /* whole segments may be "*" */
 	enum api_access access;
 	void (*handle)(struct api_call *a);
 };
@@ -89,6 +89,17 @@ void api_admin_list(struct api_call *a);
 void api_admin_kill(struct api_call *a);
 void api_admin_purge(struct api_call *a);
 void api_admin_agents(struct api_call *a);
+void api_switches_list(struct api_call *a);
+void api_switches_show(struct api_call *a);
+void api_switches_set(struct api_call *a);
+void api_switches_delete(struct api_call *a);
+void api_switches_allowed(struct api_call *a); /* developers', api_own_switches.c */
+void api_switches_allow(struct api_call *a);
+
+/* api_switch_put, api_switch_remove: recorded, then done; what runs is not looked at yet (enforcer_now). */
+struct switch_row;
+int api_switch_put(struct api_call *a, const struct switch_row *r, struct err *err);
+int api_switch_remove(struct api_call *a, const struct switch_row *old, struct err *err);
 
 /* api_list: GET of a list; admin: all users' jobs. */
 void api_list(struct api_call *a, bool admin);

@@ -8,6 +8,7 @@
 #include "gateway/jobs.h"
 #include "gateway/metrics.h"
 #include "gateway/own_ends.h"
+#include "gateway/policy.h"
 #include "gateway/retention.h"
 #include "gateway/start_request.h"
 #include "gateway/storage.h"
@@ -86,8 +87,35 @@ static const char *folder(const struct target_set *t, const struct job *j)
 	return j->org[0] ? j->org : j->owner_user_id;
 }
 
+/* What is forced there; and a job must not be stored that must not be. */
+static int apply_policy(
+	const struct policy_verdict *v, const struct start_request *r, enum job_mode *mode, struct err *err)
+{
+	if (!v->store_forbidden || *mode != JOB_STORE)
+		return 0;
+	if (r->mode == START_STORE) {
+		err_set(err, ERR_PERM, "mode: %s", v->store_why);
+		err_field(err, "mode");
+		return err_detail(err, "store_forbidden");
+	}
+	*mode = JOB_LIVE;
+	return 0;
+}
+
+static int set_policy(const struct policy_verdict *v, struct job *j, struct err *err)
+{
+	char *text = json_array_size(v->rules) > 0 ? json_dumps(v->rules, JSON_COMPACT) : strdup("");
+
+	policy_apply(v, &j->options);
+	if (!text)
+		return err_nomem(err);
+	free(j->policy);
+	j->policy = text;
+	return 0;
+}
+
 static struct job *make_job(struct api_call *a, const struct start_request *r, enum job_mode mode,
-	const struct target_set *targets, struct err *err)
+	const struct target_set *targets, const struct policy_verdict *verdict, struct err *err)
 {
 	const struct identity *w = a->who;
 	char *target = json_dumps(r->targets, JSON_COMPACT | JSON_SORT_KEYS);
@@ -103,7 +131,7 @@ static struct job *make_job(struct api_call *a, const struct start_request *r, e
 	j->format = r->format;
 	j->options = r->options;
 	j->created_at = clock_wall_ns();
-	if (apply_limits(&a->gw->config, mode, &j->options, err) < 0)
+	if (apply_limits(&a->gw->config, mode, &j->options, err) < 0 || set_policy(verdict, j, err) < 0)
 		goto fail;
 	if (scope_list_copy(&targets->scopes, &j->scopes, err) < 0)
 		goto fail;
@@ -147,10 +175,12 @@ static int resolve(struct api_call *a, const struct start_request *r, struct tar
 }
 
 static struct capture *start_as(struct api_call *a, const struct start_request *r, enum job_mode mode,
-	const struct target_set *targets, const struct own_ends *own, struct err *err)
+	const struct target_set *targets, const struct policy_verdict *verdict, const struct own_ends *own,
+	struct err *err)
 {
 	struct capture_watch watch;
-	struct job *j = make_job(a, r, mode, targets, err);
+	struct capture *c;
+	struct job *j = make_job(a, r, mode, targets, verdict, err);
 
 	if (!j)
 		return NULL;
@@ -161,37 +191,49 @@ static struct capture *start_as(struct api_call *a, const struct start_request *
 	watch.people = &a->people;
 	watch.targets = r->targets;
 	watch.options = &r->options;
+	watch.forced = verdict->forced;
+	watch.forced_n = verdict->forced_n;
 	log_event(LOG_LEVEL_INFO, "capture.start",
 		json_pack("{s:s, s:s, s:s, s:s, s:I}", "job", j->id, "user", a->who->user_id, "org", j->org, "mode",
 			job_mode_name(mode), "instances", (json_int_t)targets->n));
-	return capture_start(a->gw, j, targets->instances, own->ends, own->n, &watch, err);
+	c = capture_start(a->gw, j, targets->instances, own->ends, own->n, &watch, err);
+	/* A switch that was set since the verdict has looked through all captures but this one. */
+	if (c)
+		capture_judge(c, NULL);
+	return c;
 }
 
 static struct capture *start(struct api_call *a, const struct start_request *r, struct err *err)
 {
 	struct own_ends *own = calloc(1, sizeof(*own));
+	struct policy_verdict *verdict = calloc(1, sizeof(*verdict));
 	struct target_set targets = {0};
 	struct capture *c = NULL;
 	enum job_mode mode = JOB_LIVE;
 	const char *local;
 	uint16_t port;
 
-	if (!own) {
+	if (!own || !verdict) {
 		err_nomem(err);
 		goto out;
 	}
 	if (choose_mode(a, r, &mode, err) < 0 || resolve(a, r, &targets, err) < 0)
 		goto out;
+	if (policy_judge(a->gw->policy, &targets.scopes, verdict, err) < 0 || apply_policy(verdict, r, &mode, err) < 0)
+		goto out;
 	local = http_request_local(a->rq, &port);
 	own_ends_collect(&a->gw->config, local, port, &targets, a->gw->targets, own);
-	c = start_as(a, r, mode, &targets, own, err);
+	c = start_as(a, r, mode, &targets, verdict, own, err);
 	/* The store was well a moment ago, and then would not have it. */
 	if (!c && r->mode == START_AUTO && mode == JOB_STORE && strcmp(err->detail, CAPTURE_NOT_STORED) == 0) {
 		*err = (struct err){0};
-		c = start_as(a, r, JOB_LIVE, &targets, own, err);
+		c = start_as(a, r, JOB_LIVE, &targets, verdict, own, err);
 	}
 out:
 	target_set_done(&targets);
+	if (verdict)
+		policy_verdict_done(verdict);
+	free(verdict);
 	free(own);
 	return c;
 }

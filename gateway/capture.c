@@ -98,6 +98,10 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	c->job = job;
 	memcpy(c->excludes, excludes, excludes_n * sizeof(*excludes));
 	c->excludes_n = excludes_n;
+	if (watch && watch->forced_n > 0) {
+		memcpy(c->forced, watch->forced, watch->forced_n * sizeof(*watch->forced));
+		c->forced_n = watch->forced_n;
+	}
 	job->state = JOB_STARTING;
 	job->heartbeat_at = job->created_at;
 	c->born_ns = clock_mono_ns();

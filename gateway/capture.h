@@ -24,6 +24,8 @@ struct capture_watch {
 	const struct people *people; /* whose it is, with their tokens */
 	json_t *targets;             /* as asked for */
 	const struct capture_options *options;
+	const struct capture_forced *forced; /* filters that hold beside the user's, for each of its agents */
+	size_t forced_n;
 };
 
 /* capture_start: job (taken over also on failure) is filled but for state and times; its instances match targets one by one.  The place under the limits that
@@ -49,6 +51,11 @@ void capture_stop(struct capture *c, enum stop_reason reason, const char *by);
 
 /* capture_stop_for: as capture_stop, because of what why says, which the record and the file show. */
 void capture_stop_for(struct capture *c, enum stop_reason reason, const struct err *why);
+
+/* capture_judge: is it still allowed, and under the terms that it was started under, in its own scopes and these too (NULL: none)?  Else it is stopped, STOP_SWITCHED_OFF or
+ * STOP_POLICY; false.  One that is ending already goes on. */
+struct scope_list;
+bool capture_judge(struct capture *c, const struct scope_list *also);
 
 /* capture_follow: what the platform lists now: instances that are missing for the second time are let go, their user may not capture them any more or they are not there; of
  * targets that follow, instances that are new join. */

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "gateway/capture_notes.h"
 #include "gateway/metrics.h"
+#include "gateway/policy.h"
 
 #include <string.h>
 
@@ -155,7 +156,9 @@ static void finish_store(struct capture *c)
 	pthread_mutex_lock(&c->lock);
 	c->job->object_bytes = object.bytes;
 	memcpy(c->job->object_sha256, object.sha256, sizeof(object.sha256));
-	c->job->expires_at = clock_wall_ns() + c->gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+	c->job->expires_at = clock_wall_ns() +
+			     policy_retention_ms(c->gw->policy, &c->job->scopes, c->gw->config.storage_retention_ms) *
+				     CLOCK_NS_PER_MS;
 	pthread_mutex_unlock(&c->lock);
 	capture_set_state(c, JOB_READY);
 	capture_event(

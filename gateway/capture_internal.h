@@ -49,6 +49,8 @@ struct capture {
 	struct watch *watch; /* NULL: nobody asks again */
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
 	size_t excludes_n;
+	struct capture_forced forced[CAPTURE_FORCED_MAX];
+	size_t forced_n;
 	struct merge *merge;
 	struct output *output;
 	struct store_job *store; /* the thread's own; NULL: not stored */

@@ -19,6 +19,17 @@ static void add(char ret[NOTE_MAX], const char *fmt, ...)
 	va_end(ap);
 }
 
+/* What somebody finds missing in the file was not there to be captured. */
+static void add_policy(const struct job *j, char ret[NOTE_MAX])
+{
+	json_t *rules = *j->policy ? json_loads(j->policy, 0, NULL) : NULL, *one;
+	size_t n;
+
+	json_array_foreach(rules, n, one)
+		add(ret, "; forced by operators: %s", json_string_value(one) ? json_string_value(one) : "");
+	json_decref(rules);
+}
+
 void note_section(const struct job *j, char ret[NOTE_MAX])
 {
 	const struct capture_options *o = &j->options;
@@ -40,6 +51,7 @@ void note_section(const struct job *j, char ret[NOTE_MAX])
 	if (o->headers_only)
 		add(ret, "; headers only");
 	add(ret, "; traffic of the capture itself is left out");
+	add_policy(j, ret);
 	if (j->note[0])
 		add(ret, "; note: %s", j->note);
 	add(ret, "; target %s", j->target);

@@ -218,6 +218,8 @@ void capture_stream_start(struct capture *c, unsigned index)
 		memcpy(r->excludes, c->excludes, sizeof(r->excludes));
 		r->excludes_n = c->excludes_n;
 		agents_note(c->gw->agents, &ci->target, false);
+		memcpy(r->forced, c->forced, sizeof(r->forced));
+		r->forced_n = c->forced_n;
 		ci->stream = agent_stream_start(&o, &err);
 	}
 	free(r);
@@ -424,6 +426,8 @@ void *capture_run(void *arg)
 	log_context_job(c->job->id);
 	capture_event(c, "created",
 		json_pack("{s:s, s:I}", "mode", job_mode_name(c->job->mode), "instances", (json_int_t)c->n));
+	if (c->job->policy[0])
+		capture_event(c, "policy", json_pack("{s:o}", "rules", json_loads(c->job->policy, 0, NULL)));
 	for (unsigned n = 0; n < c->n; n++)
 		capture_stream_start(c, n);
 	if (c->watch)

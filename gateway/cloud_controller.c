@@ -116,6 +116,25 @@ int cc_app_get(
 	return rc;
 }
 
+int cc_space_get(const struct cloud_controller *c, const char *guid, struct cc_place *ret_space,
+	struct cc_place *ret_org, struct err *err)
+{
+	char *path = fs_path("/v3/spaces/%s?include=organization", guid);
+	struct platform_answer a;
+	int rc = ask(c, path, &a, err);
+
+	free(path);
+	if (rc < 0)
+		return -1;
+	rc = cc_read_space(a.json, ret_space, ret_org, err);
+	if (rc == 0 && strcmp(ret_space->guid, guid) != 0) {
+		err_set(err, ERR_NET, "%s's answer is of another space", c->platform->what);
+		rc = err_detail(err, "platform_failed");
+	}
+	platform_answer_done(&a);
+	return rc;
+}
+
 struct search {
 	const char *name, *space, *label;
 	struct cc_app *ret;

@@ -60,6 +60,10 @@ int cc_app_get(
 int cc_app_find(const struct cloud_controller *c, const char *name, const char *space, const char *label,
 	struct cc_app *ret, struct err *err);
 
+/* cc_space_get: a space and its org, without their labels.  One request. */
+int cc_space_get(const struct cloud_controller *c, const char *guid, struct cc_place *ret_space,
+	struct cc_place *ret_org, struct err *err);
+
 /* cc_is_developer: is the user (his id, or a client's) a developer of the space?  One request. */
 int cc_is_developer(const struct cloud_controller *c, const char *space, const char *user, bool *ret, struct err *err);
 
@@ -111,6 +115,8 @@ void cc_stats_done(struct cc_stats *s);
 bool cc_is_guid(const char *s);
 
 int cc_read_app(json_t *answer, const char *label, struct cc_app *ret, struct err *err);
+
+int cc_read_space(json_t *answer, struct cc_place *ret_space, struct cc_place *ret_org, struct err *err);
 
 /* cc_read_found: from a page of apps the one of exactly this name and space; *ret_found. */
 int cc_read_found(json_t *answer, const char *name, const char *space, const char *label, struct cc_app *ret,

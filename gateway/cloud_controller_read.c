@@ -188,6 +188,19 @@ int cc_read_app(json_t *answer, const char *label, struct cc_app *ret, struct er
 	return read_app(answer, answer, label, ret, err);
 }
 
+int cc_read_space(json_t *answer, struct cc_place *ret_space, struct cc_place *ret_org, struct err *err)
+{
+	json_t *org;
+
+	*ret_space = *ret_org = (struct cc_place){0};
+	if (!guid_at(answer, "guid", ret_space->guid))
+		return not_understood(err, "the space has no guid");
+	if (!related(answer, "organization", ret_org->guid) || !read_place(answer, "organizations", "", ret_org, &org))
+		return not_understood(err, "the space's org is not included");
+	ret_space->suspended = is_suspended(answer);
+	return 0;
+}
+
 int cc_read_found(json_t *answer, const char *name, const char *space, const char *label, struct cc_app *ret,
 	bool *ret_found, struct err *err)
 {

@@ -22,6 +22,8 @@ struct examination;
 struct audit;
 struct agents;
 struct metrics_server;
+struct policy;
+struct enforcer;
 
 struct gateway {
 	struct config_gateway config;
@@ -39,6 +41,8 @@ struct gateway {
 	struct jobs *jobs;                  /* running captures */
 	struct audit *audit;                /* who did what */
 	struct agents *agents;              /* which there are, as far as is known */
+	struct policy *policy;              /* what is switched, and forced; NULL: nothing */
+	struct enforcer *enforcer;          /* of it, on what runs */
 	struct http_server *server;
 	struct metrics_server *metrics; /* NULL: there is none */
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */

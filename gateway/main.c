@@ -10,10 +10,12 @@
 #include "gateway/agents.h"
 #include "gateway/api.h"
 #include "gateway/capture.h"
+#include "gateway/enforcer.h"
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
 #include "gateway/metrics_page.h"
+#include "gateway/policy.h"
 #include "gateway/retention.h"
 #include "gateway/storage.h"
 #include "gateway/targets.h"
@@ -188,6 +190,18 @@ static char *below(const char *dir, const char *configured, const char *name, st
 	return path;
 }
 
+static int open_policy(struct gateway *gw, struct err *err)
+{
+	struct policy_options o = {
+		.db = gw->db,
+		.closed = strcmp(gw->config.policy_default, "closed") == 0,
+		.store_closed = strcmp(gw->config.policy_storage, "closed") == 0,
+	};
+
+	policy_developers_parse(gw->config.policy_developers, &o.developers);
+	return (gw->policy = policy_new(&o, err)) ? 0 : -1;
+}
+
 static int open_state(struct gateway *gw, struct err *err)
 {
 	const struct config_gateway *c = &gw->config;
@@ -203,6 +217,8 @@ static int open_state(struct gateway *gw, struct err *err)
 		goto out;
 	}
 	if (!(gw->db = job_db_open(db, err)) || link_key_load(key, &gw->link_key, err) < 0)
+		goto out;
+	if (open_policy(gw, err) < 0)
 		goto out;
 	if (!(gw->jobs = jobs_new(c->limit_captures, c->limit_captures_per_user, err)))
 		goto out;
@@ -257,9 +273,11 @@ static void close_all(struct gateway *gw)
 {
 	metrics_page_close(gw);
 	http_server_stop(gw->server);
+	enforcer_stop(gw->enforcer);
 	jobs_free(gw->jobs);
 	agents_free(gw->agents);
 	storage_close(gw);
+	policy_free(gw->policy);
 	job_db_close(gw->db);
 	targets_free(gw->targets);
 	if (gw->identities)
@@ -351,7 +369,7 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 		return storage_check_files(&gw->config, err) < 0 ? err_in(err, "%s", args->config) : 0;
 	if (open_state(gw, err) < 0 || storage_watch(gw, err) < 0)
 		return -1;
-	if (!(retention = retention_start(gw, err)))
+	if (!(gw->enforcer = enforcer_start(gw, err)) || !(retention = retention_start(gw, err)))
 		return -1;
 	if (open_server(gw, err) < 0 || metrics_page_open(gw, err) < 0) {
 		retention_stop(retention);

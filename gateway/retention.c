@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
+#include "gateway/policy.h"
 #include "gateway/storage.h"
 #include "schema/pcapng.h"
 
@@ -212,7 +213,9 @@ static void finish_stored(struct gateway *gw, struct job *j)
 	} else if (store_recover(gw->store, j->id, j->object_key, &tags, tail_write, j, &object, &err) == 0) {
 		j->state = JOB_READY;
 		j->ended_at = clock_wall_ns();
-		j->expires_at = j->ended_at + gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+		j->expires_at =
+			j->ended_at +
+			policy_retention_ms(gw->policy, &j->scopes, gw->config.storage_retention_ms) * CLOCK_NS_PER_MS;
 		j->object_bytes = j->bytes = object.bytes;
 		memcpy(j->object_sha256, object.sha256, sizeof(object.sha256));
 		job_set(&j->error_code, "", NULL);

@@ -56,6 +56,9 @@ struct target_source_ops {
 	 *   ERR_NET, ERR_TIMEOUT, ERR_UNAVAILABLE, ERR_BUSY  the platform did not answer, not properly, or wants to be left alone for now
 	 * An instance that cannot be captured now comes back with its error. */
 	int (*resolve)(struct target_source *s, const struct target_query *q, struct target_set *ret, struct err *err);
+	/* May this user capture in this space (its GUID), and where does it lie?  Errors as of resolve, they speak of "space".  NULL: it knows no spaces. */
+	int (*space)(struct target_source *s, const struct identity *who, const char *guid, struct scope *ret,
+		struct err *err);
 	/* Ends of agents' listeners that this source knows of, to keep the platform's own streams out of captures; at most max.  NULL: it knows none. */
 	size_t (*agents)(struct target_source *s, struct capture_exclude *ret, size_t max);
 	/* Tells each agent that this source knows of without asking anybody, once or more; tell must not call back.  NULL: it knows none. */

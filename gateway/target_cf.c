@@ -40,7 +40,9 @@ struct wish {
 /* Where an app that cannot be had is spoken of. */
 static const char *field_of(const struct wish *w)
 {
-	return w->app ? "target.app" : "target.app_name";
+	if (w->app)
+		return "target.app";
+	return w->app_name ? "target.app_name" : "space";
 }
 
 static void check_guid(struct json_in *in, const char *key, const char *guid, const char *hint)
@@ -124,6 +126,11 @@ static int not_there(const struct wish *w, struct err *err)
 {
 	char shown[100];
 
+	if (!w->app && !w->app_name) {
+		err_set(err, ERR_NOT_FOUND, "space: there is no space \"%s\" that you may see",
+			parse_printable(w->space, shown, sizeof(shown)));
+		return err_field(err, "space");
+	}
 	err_set(err, ERR_NOT_FOUND, "%s: there is no app \"%s\"%s that you may see", field_of(w),
 		parse_printable(w->app ? w->app : w->app_name, shown, sizeof(shown)), w->app ? "" : " in that space");
 	return err_field(err, field_of(w));
@@ -495,6 +502,36 @@ static int resolve(struct target_source *source, const struct target_query *q, s
 	return err_nomem(err);
 }
 
+/* The right that an app of it would take. */
+static int space(
+	struct target_source *source, const struct identity *who, const char *guid, struct scope *ret, struct err *err)
+{
+	struct target_cf *s = (struct target_cf *)source;
+	const struct cloud_controller cc = {.platform = &s->platform, .token = who->token};
+	const struct target_query q = {.who = who};
+	struct wish *w = calloc(1, sizeof(*w)); /* only the space of it */
+	struct cc_app app = {0};
+	struct err e = {0};
+	int rc = -1;
+
+	if (!w)
+		return err_nomem(err);
+	w->space = guid;
+	if (!cc_is_guid(guid))
+		not_there(w, err);
+	else if (cc_space_get(&cc, guid, &app.space, &app.org, &e) < 0)
+		fail_as(w, &e, err);
+	else
+		rc = check_role(&q, &cc, w, &app, err);
+	free(w);
+	if (rc < 0)
+		return -1;
+	*ret = (struct scope){0};
+	memcpy(ret->org, app.org.guid, sizeof(app.org.guid));
+	memcpy(ret->space, app.space.guid, sizeof(app.space.guid));
+	return 0;
+}
+
 static void source_free(struct target_source *source)
 {
 	struct target_cf *s = (struct target_cf *)source;
@@ -507,7 +544,7 @@ static void source_free(struct target_source *source)
 }
 
 /* Where cells' agents listen is known only when an app was asked for: such an agent leaves its own listener out. */
-static const struct target_source_ops ops = {.resolve = resolve, .free = source_free};
+static const struct target_source_ops ops = {.resolve = resolve, .space = space, .free = source_free};
 
 struct target_source *target_cf_new(const struct config_gateway *c, struct err *err)
 {

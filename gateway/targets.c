@@ -157,6 +157,17 @@ static const struct identity *person_for(const struct target_source *s, const st
 	return NULL;
 }
 
+static int refuse_person(const struct target_source *s, struct err *err)
+{
+	err_set(err, ERR_PERM,
+		"target.type: \"%s\" takes a token of the issuer \"%s\"; log in there, and send its token "
+		"(beside "
+		"another one as Pcap-Second-Token)",
+		s->type, s->issuer);
+	err_field(err, "target.type");
+	return err_detail(err, "other_issuer");
+}
+
 static int resolve_one(
 	struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret, struct err *err)
 {
@@ -170,13 +181,7 @@ static int resolve_one(
 			continue;
 		if ((one.who = person_for(s, q->people)))
 			return s->ops->resolve(s, &one, ret, err);
-		err_set(err, ERR_PERM,
-			"target.type: \"%s\" takes a token of the issuer \"%s\"; log in there, and send its token "
-			"(beside "
-			"another one as Pcap-Second-Token)",
-			s->type, s->issuer);
-		err_field(err, "target.type");
-		return err_detail(err, "other_issuer");
+		return refuse_person(s, err);
 	}
 	return refuse_type(t, type, err);
 }
@@ -302,6 +307,18 @@ int targets_resolve(struct targets *t, const struct targets_query *q, struct tar
 	if (rc < 0)
 		target_set_done(ret);
 	return rc;
+}
+
+int targets_space(struct targets *t, const struct people *people, const char *guid, struct scope *ret, struct err *err)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		struct target_source *s = t->sources[i];
+		const struct identity *who = person_for(s, people);
+
+		if (s->ops->space)
+			return who ? s->ops->space(s, who, guid, ret, err) : refuse_person(s, err);
+	}
+	return err_set(err, ERR_NOT_FOUND, "space: there are none here");
 }
 
 bool targets_follow(const struct targets *t, json_t *targets)

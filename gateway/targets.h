@@ -48,6 +48,9 @@ int targets_resolve(struct targets *t, const struct targets_query *q, struct tar
 /* targets_person: whose token a target is asked for with, by number; -1: nobody's, or the type is not known. */
 int targets_person(const struct targets *t, const struct people *p, json_t *target);
 
+/* targets_space: may they capture in this space?  As target_source_ops.space of the source that knows spaces; ERR_NOT_FOUND: none does. */
+int targets_space(struct targets *t, const struct people *people, const char *guid, struct scope *ret, struct err *err);
+
 /* targets_follow: is any of these targets (as in targets_query) of a source whose instances come and go? */
 bool targets_follow(const struct targets *t, json_t *targets);
 

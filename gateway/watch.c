@@ -252,9 +252,15 @@ static void resolve_all(struct watch *w, const struct people *people, struct loo
 			f = l->tokens[person].finding;
 			err = l->tokens[person].err;
 		} else if (targets_resolve(w->gw->targets, &q, &set, &err) == 0) {
-			for (size_t i = 0; i < set.n; i++)
+			bool allowed = capture_judge(w->capture, &set.scopes);
+
+			for (size_t i = 0; i < set.n && allowed; i++)
 				target_set_add(&l->set, &set.instances[i], SIZE_MAX, NULL);
 			target_set_done(&set);
+			if (!allowed) { /* and so it ends */
+				watch_stop(w);
+				return;
+			}
 			continue;
 		} else {
 			f = judge(&err, &reason);

@@ -207,6 +207,33 @@ static int read_excludes(json_t *array, struct agent_request *r, struct err *err
 	return 0;
 }
 
+/* Like the user's own filter, but short, and a control character is nobody's mistake in typing. */
+static int read_forced_one(json_t *obj, size_t index, struct capture_forced *ret, struct err *err)
+{
+	const char *filter = NULL, *by = NULL;
+	char path[32];
+	struct json_in in;
+
+	snprintf(path, sizeof(path), "forced[%zu]", index);
+	json_in_begin(&in, obj, path, err);
+	json_in_str(&in, "filter", JSON_IN_REQUIRED, 1, CAPTURE_FORCED_FILTER_MAX, &filter);
+	json_in_str(&in, "by", JSON_IN_REQUIRED, 1, CAPTURE_FORCED_BY_MAX - 1, &by);
+	if (json_in_end(&in) < 0)
+		return -1;
+	snprintf(ret->filter, sizeof(ret->filter), "%s", filter);
+	snprintf(ret->by, sizeof(ret->by), "%s", by);
+	return 0;
+}
+
+static int read_forced(json_t *array, struct agent_request *r, struct err *err)
+{
+	r->forced_n = json_array_size(array); /* bounded by the caller; NULL: 0 */
+	for (size_t i = 0; i < r->forced_n; i++)
+		if (read_forced_one(json_array_get(array, i), i, &r->forced[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 /* ---- what on an agent's machine ---- */
 
 /* Handles come from the network and end up in paths. */
@@ -305,7 +332,7 @@ static void read_id(struct json_in *in, const char *key, char ret[ID_MAX])
 int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err)
 {
 	struct err scratch = {0};
-	json_t *target = NULL, *options = NULL, *exclude = NULL;
+	json_t *target = NULL, *options = NULL, *exclude = NULL, *forced = NULL;
 	const char *name = NULL;
 	struct json_in in;
 
@@ -319,6 +346,7 @@ int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *
 	json_in_obj(&in, "target", JSON_IN_REQUIRED, &target);
 	json_in_obj(&in, "options", JSON_IN_OPTIONAL, &options);
 	json_in_array(&in, "exclude", JSON_IN_OPTIONAL, CAPTURE_EXCLUDES_MAX, &exclude);
+	json_in_array(&in, "forced", JSON_IN_OPTIONAL, CAPTURE_FORCED_MAX, &forced);
 	if (json_in_end(&in) < 0)
 		return -1;
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
@@ -330,6 +358,8 @@ int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *
 		err_set(err, ERR_INPUT, "options.device: an agent's capture is of one device");
 		return err_field(err, "options.device");
 	}
+	if (read_forced(forced, ret, err) < 0)
+		return -1;
 	return read_excludes(exclude, ret, err);
 }
 
@@ -351,10 +381,31 @@ static json_t *excludes_to_json(const struct agent_request *r)
 	return array;
 }
 
+/* Left out where none is forced: what an older agent does not know it refuses, and so captures nothing that it must not. */
+static json_t *forced_to_json(const struct agent_request *r)
+{
+	json_t *array = r->forced_n > 0 ? json_array() : json_null();
+
+	for (size_t i = 0; array && i < r->forced_n; i++) {
+		const struct capture_forced *f = &r->forced[i];
+
+		if (json_array_append_new(array, json_pack("{s:s, s:s}", "filter", f->filter, "by", f->by)) < 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
 json_t *agent_request_to_json(const struct agent_request *r)
 {
+	json_t *forced = forced_to_json(r), *j;
+
 	/* "o" takes the references, also on failure, and makes the whole fail when one is NULL */
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
+	j = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
 		agent_target_to_json(&r->target), "options", capture_options_to_json(&r->options), "exclude",
-		excludes_to_json(r));
+		excludes_to_json(r), "forced", forced);
+	if (j && r->forced_n == 0)
+		json_object_del(j, "forced");
+	return j;
 }

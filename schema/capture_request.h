@@ -24,17 +24,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CAPTURE_DEVICE_MAX      16   /* IFNAMSIZ, with the terminator */
-#define CAPTURE_DEVICES_MAX     4    /* of one instance in one capture */
-#define CAPTURE_FILTER_MAX      8192 /* bytes of filter text (bosh pcap takes 5000) */
-#define CAPTURE_DURATION_MAX_S  (7u * 24 * 3600)
-#define CAPTURE_BYTES_MAX       (UINT64_C(1) << 50)
-#define CAPTURE_PACKETS_MAX     (UINT64_C(1) << 53)
-#define CAPTURE_SNAPLEN_MIN     16u
-#define CAPTURE_SNAPLEN_DEFAULT 65535u
-#define CAPTURE_EXCLUDES_MAX    64
-#define CAPTURE_NAME_MAX        256   /* name of an instance, "web/3" */
-#define CAPTURE_BODY_MAX        65536 /* bytes of a start request's JSON */
+#define CAPTURE_DEVICE_MAX        16   /* IFNAMSIZ, with the terminator */
+#define CAPTURE_DEVICES_MAX       4    /* of one instance in one capture */
+#define CAPTURE_FILTER_MAX        8192 /* bytes of filter text (bosh pcap takes 5000) */
+#define CAPTURE_DURATION_MAX_S    (7u * 24 * 3600)
+#define CAPTURE_BYTES_MAX         (UINT64_C(1) << 50)
+#define CAPTURE_PACKETS_MAX       (UINT64_C(1) << 53)
+#define CAPTURE_SNAPLEN_MIN       16u
+#define CAPTURE_SNAPLEN_DEFAULT   65535u
+#define CAPTURE_EXCLUDES_MAX      64
+#define CAPTURE_FORCED_MAX        8     /* filters that operators force on one capture */
+#define CAPTURE_FORCED_FILTER_MAX 1024  /* bytes of one */
+#define CAPTURE_FORCED_BY_MAX     560   /* whose it is, "group cf/router" */
+#define CAPTURE_NAME_MAX          256   /* name of an instance, "web/3" */
+#define CAPTURE_BODY_MAX          65536 /* bytes of a start request's JSON */
 #define CAPTURE_HEADERS_MAX                                                                                            \
 	1024u /* bytes of a packet in a capture of headers only: several tunnels with all their options */
 
@@ -104,6 +107,12 @@ struct capture_exclude {
 	uint16_t port_last; /* of a range that begins with port; 0: port alone */
 };
 
+/* A filter that an operator forces on the capture: only what all of them and the user's accept is captured.  Each is compiled alone. */
+struct capture_forced {
+	char filter[CAPTURE_FORCED_FILTER_MAX + 1]; /* never "" */
+	char by[CAPTURE_FORCED_BY_MAX];             /* names the rule when the filter is wrong */
+};
+
 /* What the gateway sends to an agent. */
 struct agent_request {
 	char id[ID_MAX];             /* of the capture, unique per instance */
@@ -113,9 +122,11 @@ struct agent_request {
 	struct capture_options options; /* one device */
 	size_t excludes_n;
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
+	size_t forced_n;
+	struct capture_forced forced[CAPTURE_FORCED_MAX];
 };
 
-/* {"id","job","name","target","options","exclude":[{"address","port","port_last"}]}; options, exclude and port_last may be left out.
+/* {"id","job","name","target","options","exclude":[{"address","port","port_last"}],"forced":[{"filter","by"}]}; options, exclude, port_last and forced may be left out.
  * On failure what is at ret means nothing. */
 int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err);
 json_t *agent_request_to_json(const struct agent_request *r);

@@ -185,6 +185,13 @@ const struct config_key config_gateway_keys[] = {
 
 	{"policy", "share", CONFIG_CHOICE, AT(share), "none", 0, 0, "none|space|org", "",
 		"Whose captures a user sees beside the own"},
+	{"policy", "default", CONFIG_CHOICE, AT(policy_default), "open", 0, 0, "open|closed", "",
+		"Whether captures are allowed where no switch says anything"},
+	{"policy", "storage", CONFIG_CHOICE, AT(policy_storage), "open", 0, 0, "open|closed", "",
+		"The same of storing them"},
+	{"policy", "developers", CONFIG_CHOICE, AT(policy_developers), "disable", 0, 0, "off|disable|on", "",
+		"Whether space developers may switch captures of their own apps and spaces: not at all; off, and on "
+		"again what they switched off; or also on where policy.default is closed"},
 
 	{"cf", "api", CONFIG_TEXT, AT(cf_api), "", 0, 512, NULL, "",
 		"URL of Cloud Controller, https://api.sys.example.test; empty: apps are no targets here"},

@@ -84,6 +84,9 @@ struct config_gateway {
 	uint64_t limit_idle_ms;   /* limits.idle_timeout "120s": kept-alive connections (above gorouter's 90 s) */
 	uint64_t limit_header_ms; /* limits.header_timeout "10s" */
 	char *share;              /* policy.share "none" none|space|org */
+	char *policy_default;     /* policy.default "open" open|closed: captures where no switch says anything */
+	char *policy_storage;     /* policy.storage "open" open|closed: storing them */
+	char *policy_developers;  /* policy.developers "disable" off|disable|on */
 	/* Cloud Foundry: apps as targets; cf_api "" : not offered.  Checked by config_platform.c */
 	char *cf_api;           /* cf.api "": https://api.sys.example.test */
 	char *cf_ca;            /* cf.ca "": path; "" : the system's CAs */

@@ -20,7 +20,8 @@ static const char *const job_states[] = {
 static size_t job_strings(struct job *j, char **ret[], size_t most)
 {
 	char **const all[] = {&j->owner_user_id, &j->owner_user_name, &j->org, &j->space, &j->target, &j->note,
-		&j->hold, &j->stop_by, &j->error_code, &j->error, &j->object_key, &j->object_store, &j->gateway};
+		&j->policy, &j->hold, &j->stop_by, &j->error_code, &j->error, &j->object_key, &j->object_store,
+		&j->gateway};
 	size_t n = sizeof(all) / sizeof(all[0]);
 
 	if (n > most)

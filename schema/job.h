@@ -77,7 +77,8 @@ struct job {
 	char *target;             /* JSON text as asked */
 	struct capture_options options;
 	char *note;
-	char *hold; /* legal hold: why it must not be erased; "" : there is none */
+	char *policy; /* what operators force on it: JSON text of a list of texts; "" : nothing */
+	char *hold;   /* legal hold: why it must not be erased; "" : there is none */
 	uint64_t created_at, started_at, ended_at, expires_at; /* wall ns; 0: not (yet) */
 	enum stop_reason stop_reason;
 	char *stop_by;            /* who stopped or killed it, "" : nobody */

@@ -111,6 +111,7 @@ const char *const job_db_migrations[] = {
 	 * of the one before. */
 	"ALTER TABLE jobs ADD COLUMN option_payload TEXT NOT NULL DEFAULT 'full';"
 	"ALTER TABLE jobs ADD COLUMN hold TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE jobs ADD COLUMN policy TEXT NOT NULL DEFAULT '';"
 
 	"CREATE TABLE job_scopes ("
 	" job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"

@@ -87,6 +87,14 @@ static json_t *target_json(const char *text)
 	return v ? v : json_null();
 }
 
+/* The rules that it runs under; none is an empty list. */
+static json_t *policy_json(const char *text)
+{
+	json_t *v = *text ? json_in_parse(text, strlen(text), NULL) : NULL;
+
+	return v ? v : json_array();
+}
+
 static json_t *object_json(const struct job *j)
 {
 	if (j->state != JOB_READY || !*j->object_key)
@@ -111,6 +119,7 @@ json_t *job_to_json(const struct job *j, bool brief)
 	bad |= json_object_set_new(o, "target", target_json(j->target));
 	bad |= json_object_set_new(o, "options", capture_options_to_json(&j->options));
 	bad |= json_object_set_new(o, "note", text_or_null_json(j->note));
+	bad |= json_object_set_new(o, "policy", policy_json(j->policy));
 	bad |= json_object_set_new(o, "created_at", time_json(j->created_at));
 	bad |= json_object_set_new(o, "started_at", time_json(j->started_at));
 	bad |= json_object_set_new(o, "ended_at", time_json(j->ended_at));

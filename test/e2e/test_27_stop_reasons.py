@@ -236,7 +236,8 @@ ELSEWHERE = {
     "right_gone": "test/e2e/test_44_recheck.py",
     "target_gone": "test/e2e/test_44_recheck.py",
     "right_unknown": "test/unit/test_watch.c",
-    "switched_off": "test/unit/test_watch.c",
+    "switched_off": "test/e2e/test_63_switches.py",
+    "policy_changed": "test/e2e/test_63_switches.py",
     "instance_left": "test/unit/test_watch.c",
     "container_gone": "test/e2e/test_50_containers.py",
 }

@@ -36,6 +36,11 @@ static void same_request(const struct agent_request *a, const struct agent_reque
 		assert(strcmp(a->excludes[i].address, b->excludes[i].address) == 0);
 		assert(a->excludes[i].port == b->excludes[i].port);
 	}
+	assert(a->forced_n == b->forced_n && a->forced_n <= CAPTURE_FORCED_MAX);
+	for (size_t i = 0; i < a->forced_n; i++) {
+		assert(a->forced[i].filter[0] && strcmp(a->forced[i].filter, b->forced[i].filter) == 0);
+		assert(a->forced[i].by[0] && strcmp(a->forced[i].by, b->forced[i].by) == 0);
+	}
 }
 
 static void check_refusal(const struct err *err)

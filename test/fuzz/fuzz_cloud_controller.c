@@ -48,11 +48,16 @@ static void check_app(const struct cc_app *a)
 static void read_apps(json_t *answer)
 {
 	struct err err = {0};
+	struct cc_place space, org;
 	struct cc_app app;
 	bool found;
 
 	if (cc_read_app(answer, LABEL, &app, &err) == 0)
 		check_app(&app);
+	else
+		check_refusal(&err);
+	if (cc_read_space(answer, &space, &org, &err) == 0)
+		assert(cc_is_guid(space.guid) && cc_is_guid(org.guid));
 	else
 		check_refusal(&err);
 	if (cc_read_found(answer, "shop", SPACE, LABEL, &app, &found, &err) < 0) {

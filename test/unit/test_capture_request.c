@@ -355,12 +355,37 @@ static void test_targets(void **state)
 	}
 }
 
+static void test_forced(void **state)
+{
+	json_t *v;
+
+	(void)state;
+	if (read_request(
+		    WITH("\"forced\":[{\"filter\":\"udp\",\"by\":\"org acme\"},{\"filter\":\"port 1\",\"by\":\"the "
+			 "whole platform\"}]")) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(request.forced_n, 2);
+	assert_string_equal(request.forced[1].filter, "port 1");
+	v = agent_request_to_json(&request);
+	assert_non_null(v);
+	assert_int_equal(agent_request_from_json(v, &again, NULL), 0);
+	assert_int_equal(again.forced_n, 2);
+	assert_string_equal(again.forced[0].filter, "udp");
+	assert_string_equal(again.forced[0].by, "org acme");
+	json_decref(v);
+	request.forced_n = 0;
+	v = agent_request_to_json(&request);
+	assert_null(json_object_get(v, "forced")); /* older agents do not know it */
+	json_decref(v);
+}
+
 static void test_smallest_request(void **state)
 {
 	(void)state;
 	assert_int_equal(read_request("{" REQUIRED "}"), 0);
 	assert_string_equal(request.options.device, "eth0");
 	assert_int_equal(request.excludes_n, 0);
+	assert_int_equal(request.forced_n, 0);
 }
 
 static void test_request_refusals(void **state)
@@ -391,6 +416,12 @@ static void test_request_refusals(void **state)
 		{WITH("\"exclude\":[{\"address\":\"1.2.3.4) or (tcp\",\"port\":1}]"), "exclude[0].address", NULL},
 		{WITH("\"exclude\":[{\"address\":\"::1%eth0\",\"port\":1}]"), "exclude[0].address", NULL},
 		{WITH("\"exclude\":[{\"address\":\"::1\",\"port\":1,\"x\":1}]"), "exclude[0].x", NULL},
+		{WITH("\"forced\":{}"), "forced", NULL},
+		{WITH("\"forced\":[{\"by\":\"x\"}]"), "forced[0].filter", "forced[0].filter: is required"},
+		{WITH("\"forced\":[{\"filter\":\"\",\"by\":\"x\"}]"), "forced[0].filter", NULL},
+		{WITH("\"forced\":[{\"filter\":\"udp\"}]"), "forced[0].by", "forced[0].by: is required"},
+		{WITH("\"forced\":[{\"filter\":\"udp\",\"by\":\"x\",\"or\":1}]"), "forced[0].or", NULL},
+		{WITH("\"forced\":[1,1,1,1,1,1,1,1,1]"), "forced", NULL},
 		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"\"}", "name", NULL},
 		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\"}", "target", "target: is required"},
 		{"{\"id\":\"" ID_A "\",\"job\":\"" ID_B "\",\"name\":\"a\",\"target\":{}}", "target.type",
@@ -473,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_options_read_back),
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_forced),
 		cmocka_unit_test(test_smallest_request),
 		cmocka_unit_test(test_request_refusals),
 		cmocka_unit_test(test_number_of_excludes),

@@ -54,6 +54,60 @@ static void test_same_program_as_libpcap(void **state)
 	}
 }
 
+/* A datagram over IPv4 to this port. */
+static void make_datagram(uint8_t frame[64], uint16_t port)
+{
+	memset(frame, 0, 64);
+	frame[12] = 0x08; /* IPv4 */
+	frame[14] = 0x45;
+	frame[14 + 9] = 17; /* UDP */
+	frame[14 + 20 + 2] = (uint8_t)(port >> 8);
+	frame[14 + 20 + 3] = (uint8_t)port;
+}
+
+static bool takes(const struct bpf_program *p, uint16_t port)
+{
+	uint8_t frame[64];
+
+	make_datagram(frame, port);
+	return bpf_filter(p->bf_insns, frame, sizeof(frame), sizeof(frame)) > 0;
+}
+
+/* Also where one as text would move what the other looks at (vlan), or take everything, or nothing that the first takes. */
+static void test_both(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		bool takes_53, takes_80;
+	} cases[] = {
+		{"udp port 53", "", true, false},
+		{"", "udp port 53", true, false},
+		{"", "", true, true},
+		{"udp port 53", "udp port 53 or udp port 80", true, false},
+		{"udp port 53 or udp port 80", "udp port 80", false, true},
+		{"udp port 53", "udp port 80", false, false},
+		{"udp port 53", "not port 53", false, false},
+		{"udp or vlan", "udp port 53", true, false},
+		{"udp port 53", "udp or vlan", true, false},
+		{"not udp port 53", "udp", false, true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bpf_program first = {0}, second = {0}, both = {0};
+		struct err err = {0};
+
+		assert_int_equal(filter_compile(*state, cases[i].first, PCAP_NETMASK_UNKNOWN, &first, &err), 0);
+		assert_int_equal(filter_compile(*state, cases[i].second, PCAP_NETMASK_UNKNOWN, &second, &err), 0);
+		if (filter_both(&first, &second, &both, &err) < 0)
+			fail_msg("\"%s\" and \"%s\": %s", cases[i].first, cases[i].second, err.msg);
+		if (takes(&both, 53) != cases[i].takes_53 || takes(&both, 80) != cases[i].takes_80)
+			fail_msg("\"%s\" and \"%s\" take others", cases[i].first, cases[i].second);
+		filter_done(&both);
+		filter_done(&second);
+		filter_done(&first);
+	}
+}
+
 static void test_refusal_in_libpcaps_words(void **state)
 {
 	static const struct {
@@ -170,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_same_program_as_libpcap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_both, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_in_libpcaps_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endless_work_is_cut_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_is_left_behind, setup, teardown),

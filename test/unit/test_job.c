@@ -100,6 +100,7 @@ static struct job *ready(void)
 	j->stop_reason = STOP_MAX_DURATION;
 	j->bytes = 4096;
 	j->packets = 30;
+	job_set(&j->policy, "[\"org acme: headers only (x)\"]", NULL);
 	j->dropped = (struct job_drops){1, 2, 3, 4};
 	job_set(&j->object_key, "captures/acme/2026/01/05/x.pcapng", NULL);
 	j->object_bytes = 4096;
@@ -160,7 +161,8 @@ static void a_starting_job_shows_null_for_what_is_not_yet(void **state)
 		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":null,"
 		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":null,\"ended_at\":null,\"expires_at\":null,"
 		"\"stop_reason\":null,\"error\":null,\"bytes\":0,"
-		"\"packets\":{\"captured\":0,\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,\"gateway\":0}},"
+		"\"policy\":[],\"packets\":{\"captured\":0,\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,"
+		"\"gateway\":0}},"
 		"\"instances\":[],\"object\":null}");
 	job_free(j);
 }
@@ -177,7 +179,9 @@ static void a_ready_job_shows_everything(void **state)
 		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":\"2026-01-05T10:00:01.123Z\","
 		"\"ended_at\":\"2026-01-05T10:01:01.123Z\",\"expires_at\":\"2026-01-06T10:00:00.123Z\","
 		"\"stop_reason\":\"max_duration\",\"error\":null,\"bytes\":4096,"
-		"\"packets\":{\"captured\":30,\"dropped\":{\"kernel\":1,\"interface\":2,\"agent\":3,\"gateway\":4}},"
+		"\"policy\":[\"org acme: headers only "
+		"(x)\"],\"packets\":{\"captured\":30,\"dropped\":{\"kernel\":1,\"interface\":2,\"agent\":3,\"gateway\":"
+		"4}},"
 		"\"instances\":[{\"name\":\"web/"
 		"0\",\"agent\":\"10.0.0.1:9494\",\"device\":\"eth0\",\"link_type\":\"EN10MB\","
 		"\"state\":\"ended\",\"stop_reason\":\"max_duration\",\"packets\":30,\"bytes\":3000,\"late_packets\":5,"

@@ -209,7 +209,8 @@ class CloudController(HttpsServer):
             raise Refusal(404, 10000, "CF-NotFound", "Unknown request")
         for pattern, route in ((["apps"], self._apps), (["apps", None], self._app), (["apps", None, "permissions"], self._permissions),
                                (["apps", None, "ssh_enabled"], self._ssh), (["apps", None, "processes"], self._processes),
-                               (["processes", None, "stats"], self._stats), (["roles"], self._roles)):
+                               (["processes", None, "stats"], self._stats), (["roles"], self._roles),
+                               (["spaces", None], self._space)):
             if len(pattern) == len(parts) - 1 and all(p in (None, q) for p, q in zip(pattern, parts[1:])):
                 return route(person, path, query, *[urllib.parse.unquote(q) for p, q in zip(pattern, parts[1:]) if p is None])
         raise Refusal(404, 10000, "CF-NotFound", "Unknown request")
@@ -227,6 +228,15 @@ class CloudController(HttpsServer):
         app = self._seen_app(person, guid)
         included = self._included(query, [app])
         return {**app, "included": included} if included else app
+
+    def _space(self, person, _path, query, guid):
+        self._allow(query, {"include"})
+        if guid not in self.spaces or not self._sees_space(person, guid):
+            raise not_found("Space")
+        space = self.spaces[guid]
+        if query.get("include") != "organization":
+            return space
+        return {**space, "included": {"organizations": [self.orgs[space["relationships"]["organization"]["data"]["guid"]]]}}
 
     def _permissions(self, person, _path, query, guid):
         self._allow(query, set())
