@@ -28,6 +28,9 @@ struct api_route {
 	void (*handle)(struct api_call *a);
 };
 
+/* So many connections, beyond those of limits.connections, are kept for operators: their calls are served also when viewers have taken up all places. */
+#define API_RESERVED 16u
+
 /* Callbacks for http_server_options; ctx is the gateway. */
 void api_on_headers(void *ctx, struct http_request *rq);
 void api_on_request(void *ctx, struct http_request *rq);
@@ -47,6 +50,9 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 
 /* api_job_json: its newest figures, from the running capture when there is one. */
 json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief);
+
+/* api_job_json_for: the same for who asks: operators see why it is on hold. */
+json_t *api_job_json_for(const struct api_call *a, const struct job *j, bool brief);
 
 /* api_is_operator: on an open call, does the caller show an operator's token?  A wrong token counts as none. */
 bool api_is_operator(struct api_call *a);
@@ -84,6 +90,10 @@ void api_readyz(struct api_call *a);
 void api_admin_list(struct api_call *a);
 void api_admin_kill(struct api_call *a);
 void api_admin_purge(struct api_call *a);
+void api_admin_halt(struct api_call *a);
+void api_admin_resume(struct api_call *a);
+void api_admin_hold(struct api_call *a);
+void api_admin_unhold(struct api_call *a);
 
 /* api_list: GET of a list; admin: all users' jobs. */
 void api_list(struct api_call *a, bool admin);
