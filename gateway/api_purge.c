@@ -100,7 +100,9 @@ static int purge(struct api_call *a, json_t *body, struct purge *p, struct err *
 	if (!p->s->dry_run &&
 		api_audit(a, "admin.purge", &(struct api_audited){.why = p->s->reason, .data = body}, err) < 0)
 		return -1;
-	return api_each_selected(a, &p->s->filter, visit, p, err);
+	if (api_each_selected(a, &p->s->filter, visit, p, err) < 0)
+		return -1;
+	return p->s->records && !p->s->dry_run ? job_db_wipe(a->gw->db, err) : 0;
 }
 
 void api_admin_purge(struct api_call *a)

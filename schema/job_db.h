@@ -105,6 +105,9 @@ int job_db_hold(struct job_db *db, const char *job_id, const char *text, struct 
 /* job_db_delete: the job and all that hangs on it; it has ended.  ERR_NOT_FOUND: not there, or on hold. */
 int job_db_delete(struct job_db *db, const char *job_id, struct err *err);
 
+/* job_db_wipe: what was deleted is in no file of the database any more, its log neither. */
+int job_db_wipe(struct job_db *db, struct err *err);
+
 /* Removes jobs (and all that hangs on them) that ended in one of the states EXPIRED, PURGED, FAILED, KILLED, STREAMED before this time, but for those on hold
  * and those of which something is still to be erased. */
 int job_db_forget(struct job_db *db, uint64_t ended_before_ns, uint64_t *ret_n, struct err *err);

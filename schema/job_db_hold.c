@@ -32,3 +32,16 @@ int job_db_delete(struct job_db *db, const char *job_id, struct err *err)
 		n = err_set(err, ERR_NOT_FOUND, "job %s is not in the database any more, or on hold", job_id);
 	return job_db_leave(db, n, err) < 0 ? -1 : 0;
 }
+
+/* Readers hold the log only for the moment of a transaction, and all of ours take db->lock. */
+int job_db_wipe(struct job_db *db, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&db->lock);
+	rc = sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (rc != SQLITE_OK)
+		job_db_fail(db->sqlite, rc, err);
+	pthread_mutex_unlock(&db->lock);
+	return rc == SQLITE_OK ? 0 : -1;
+}
