@@ -304,6 +304,9 @@ void capture_end(struct capture *c)
 		any |= c->instances[n].started;
 	}
 	pthread_mutex_lock(&c->lock);
+	/* Who cuts the streams of many first says in a moment by whom and why. */
+	while (atomic_load(&c->cut) != STOP_NONE && !c->killed)
+		pthread_cond_wait(&c->changed, &c->lock);
 	reason = end_reason(c);
 	discarded = capture_is_discarded(c);
 	c->closing = true;

@@ -314,6 +314,10 @@ struct live_viewer *live_attach(
 		if (v->pos > l->sent)
 			l->sent = v->pos;
 		l->viewers++;
+		v->next = l->viewing;
+		if (v->next)
+			v->next->prev = v;
+		l->viewing = v;
 		live_ref(l);
 	}
 	pthread_mutex_unlock(&l->lock);

@@ -105,7 +105,7 @@ def test_a_frozen_agent_and_a_stalled_viewer_hold_nothing(platform):
         wait_for(lambda: f.agents[0].captures() == 0, "the agent that lives to be free")
         ports = {a.port for a in f.agents}
         wait_for(lambda: sockets_to(f.gateway, ports) == 0, "no connection to any agent")
-        wait_for(lambda: f.gateway.threads() <= threads and f.gateway.fds() <= fds, "no thread and no descriptor of them")
+        wait_for(lambda: (f.gateway.threads(), f.gateway.fds()) <= (threads, fds), f"no thread and no descriptor of them (before: {threads}, {fds})")
         assert not files_of(f, both) and not list((f.gateway.state_dir / "spool").iterdir())
     finally:
         f.agents[1].thaw()
