@@ -57,13 +57,14 @@ void api_admin_kill(struct api_call *a)
 	struct api_selection s = {0};
 	struct err err = {0}, why = {0};
 	json_t *body = api_body(a), *killed;
+	char name[API_OPERATOR_NAME_MAX];
 
 	if (!body)
 		return;
 	if (api_select_read(body, API_REASON_OPTIONAL, false, &s, &err) < 0) {
 		http_reply_err(a->rq, &err);
 	} else {
-		err_set(&why, ERR_CANCELLED, "killed by %s%s%s", api_operator_name(a), s.reason ? ": " : "",
+		err_set(&why, ERR_CANCELLED, "killed by %s%s%s", api_operator_name(a, name), s.reason ? ": " : "",
 			s.reason ? s.reason : "");
 		audit_kill(a, "admin.kill", s.reason, body);
 		killed = kill_all(a, &s.filter, &why);
@@ -90,10 +91,11 @@ static void halt(struct api_call *a, const char *reason, bool kill)
 {
 	const struct job_filter everything = {0};
 	struct err err = {0}, why = {0};
+	char name[API_OPERATOR_NAME_MAX];
 	json_t *killed;
-	int rc = stop_switch_set(&a->gw->stop_switch, api_operator_name(a), reason, &err);
+	int rc = stop_switch_set(&a->gw->stop_switch, api_operator_name(a, name), reason, &err);
 
-	err_set(&why, ERR_CANCELLED, "killed by %s, who stopped all captures: %s", api_operator_name(a), reason);
+	err_set(&why, ERR_CANCELLED, "killed by %s, who stopped all captures: %s", name, reason);
 	killed = kill ? kill_all(a, &everything, &why) : json_array();
 	log_event(LOG_LEVEL_WARNING, "admin.halt",
 		json_pack("{s:s, s:s, s:O}", "by", a->who->user_id, "reason", reason, "killed", killed));

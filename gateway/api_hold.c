@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define CLAIM_WAIT_MS 10000u
-#define HOLD_TEXT_MAX (API_REASON_MAX + 300)
+#define HOLD_TEXT_MAX (API_REASON_MAX + API_OPERATOR_NAME_MAX + 4)
 
 struct hold {
 	char text[HOLD_TEXT_MAX]; /* "" : it is lifted */
@@ -75,6 +75,7 @@ static void run(struct api_call *a, const char *action, const char *verb, enum a
 {
 	struct hold h = {.done = json_array(), .failed = json_array()};
 	struct api_selection s = {0};
+	char name[API_OPERATOR_NAME_MAX];
 	json_t *body = api_body(a);
 	struct err err = {0};
 
@@ -84,7 +85,7 @@ static void run(struct api_call *a, const char *action, const char *verb, enum a
 		api_audit(a, action, &(struct api_audited){.why = s.reason, .data = body}, &err) < 0)
 		goto refused;
 	if (reason == API_REASON_REQUIRED)
-		snprintf(h.text, sizeof(h.text), "%s (%.250s)", s.reason, api_operator_name(a));
+		snprintf(h.text, sizeof(h.text), "%s (%s)", s.reason, api_operator_name(a, name));
 	if (api_each_selected(a, &s.filter, visit, &h, &err) < 0)
 		goto refused;
 	log_event(LOG_LEVEL_WARNING, action,

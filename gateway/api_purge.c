@@ -12,6 +12,7 @@
 
 struct purge {
 	const struct api_selection *s;
+	struct err why; /* what runs is ended */
 	json_t *purged, *held, *failed;
 	struct driver_erased sum;
 	json_int_t records;
@@ -23,13 +24,14 @@ static bool has_file(const struct job *j)
 	return !job_state_is_end(j->state) || j->state == JOB_READY || j->object_key[0];
 }
 
-static int erase_file(struct api_call *a, const struct job *j, struct erase_report *r, struct err *err)
+static int erase_file(
+	struct api_call *a, const struct job *j, const struct err *why, struct erase_report *r, struct err *err)
 {
 	struct capture *c = jobs_find(a->gw->jobs, j->id);
 	int rc = 0;
 
 	if (c) {
-		capture_kill(c, STOP_KILLED, a->who->user_id);
+		capture_kill_for(c, STOP_KILLED, a->who->user_id, why);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)
 			rc = err_set(err, ERR_UNAVAILABLE, "the capture is still being ended");
 		else
@@ -65,7 +67,7 @@ static void purge_one(struct api_call *a, const struct job *j, struct purge *p)
 	if (p->s->dry_run)
 		foresee(j, &r);
 	else if (has_file(j))
-		rc = erase_file(a, j, &r, &err);
+		rc = erase_file(a, j, &p->why, &r, &err);
 	else
 		r.verified = strcmp(j->error_code, "storage_elsewhere") != 0;
 	if (!has_file(j) && strcmp(j->error_code, "storage_elsewhere") == 0)
@@ -97,8 +99,12 @@ static void visit(struct api_call *a, const struct job *j, void *ctx)
 
 static int purge(struct api_call *a, json_t *body, struct purge *p, struct err *err)
 {
-	if (!p->s->dry_run &&
-		api_audit(a, "admin.purge", &(struct api_audited){.why = p->s->reason, .data = body}, err) < 0)
+	const char *reason = p->s->reason;
+	char name[API_OPERATOR_NAME_MAX];
+
+	err_set(&p->why, ERR_CANCELLED, "purged by %s%s%s", api_operator_name(a, name), reason ? ": " : "",
+		reason ? reason : "");
+	if (!p->s->dry_run && api_audit(a, "admin.purge", &(struct api_audited){.why = reason, .data = body}, err) < 0)
 		return -1;
 	if (api_each_selected(a, &p->s->filter, visit, p, err) < 0)
 		return -1;

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/json_in.h"
+#include "common/parse.h"
 
 #include <stdio.h>
 
@@ -71,7 +72,9 @@ int api_each_selected(struct api_call *a, const struct job_filter *filter,
 	return 0;
 }
 
-const char *api_operator_name(const struct api_call *a)
+const char *api_operator_name(const struct api_call *a, char ret[API_OPERATOR_NAME_MAX])
 {
-	return a->who->user_name && a->who->user_name[0] ? a->who->user_name : a->who->user_id;
+	const char *name = a->who->user_name && a->who->user_name[0] ? a->who->user_name : a->who->user_id;
+
+	return parse_printable(name, ret, API_OPERATOR_NAME_MAX);
 }

@@ -150,10 +150,17 @@ static int discard(struct capture *c)
 	return 0;
 }
 
-/* The store has lost what it had confirmed: no trying helps, and what is left is of no use.  -1: the sweeper goes on erasing. */
+/* The store has lost what it had confirmed: no trying helps, and what is left is of no use.  -1: the sweeper goes on erasing; or it is on hold. */
 static int lose(struct capture *c, const struct err *why)
 {
 	struct err err = {0};
+	bool held;
+
+	pthread_mutex_lock(&c->lock);
+	held = c->job->hold[0] != '\0';
+	pthread_mutex_unlock(&c->lock);
+	if (held)
+		return -1;
 
 	log_err(LOG_LEVEL_ERROR, "capture.storage_lost", why, NULL);
 	if (store_erase(c->gw->store, c->job->id, c->job->object_key, NULL, &err) < 0) {

@@ -224,7 +224,9 @@ static void give_up(struct gateway *gw, struct job *j, const char *code, const s
 {
 	struct err err = {0};
 
-	if (store_erase(gw->store, j->id, j->object_key, NULL, &err) < 0)
+	if (j->hold[0]) /* what is left of it may be of no use, but is not ours to erase */
+		finish_later(gw, j, why);
+	else if (store_erase(gw->store, j->id, j->object_key, NULL, &err) < 0)
 		finish_later(gw, j, &err);
 	else
 		finish_lost(gw, j, code, why->msg);

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/json_in.h"
+#include "common/parse.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -88,7 +89,8 @@ int stop_switch_set(struct stop_switch *s, const char *by, const char *reason, s
 	int rc;
 
 	pthread_mutex_lock(&s->lock);
-	snprintf(s->by, sizeof(s->by), "%s", by);
+	/* An issuer's name for somebody may be anything; with a control character the next start would not read it. */
+	parse_printable(by, s->by, sizeof(s->by));
 	snprintf(s->reason, sizeof(s->reason), "%s", reason);
 	s->since_ns = clock_wall_ns();
 	/* It holds at once, also where the disk does not let it outlive this process. */

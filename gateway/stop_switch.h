@@ -27,7 +27,7 @@ struct stop_switch {
 int stop_switch_open(struct stop_switch *s, const char *state_dir, struct err *err);
 void stop_switch_close(struct stop_switch *s);
 
-/* stop_switch_set, stop_switch_lift: 0 once it is on the disk.  Lifting what is not set is success. */
+/* stop_switch_set: reason is UTF-8 without control characters, shorter than STOP_SWITCH_REASON_MAX.  stop_switch_set, stop_switch_lift: 0 once it is on the disk.  Lifting what is not set is success. */
 int stop_switch_set(struct stop_switch *s, const char *by, const char *reason, struct err *err);
 int stop_switch_lift(struct stop_switch *s, struct err *err);
 

@@ -42,7 +42,8 @@ def shown(f, job, user="olga"):
 
 
 def files_of(f, job):
-    return [p for sub in ("objects", "spool") for p in (f.gateway.state_dir / sub).rglob("*") if job in p.name]
+    """Folders may go while they are read."""
+    return [name for sub in ("objects", "spool") for _, folders, files in os.walk(f.gateway.state_dir / sub) for name in (*folders, *files) if job in name]
 
 
 def sockets_to(daemon, ports):
