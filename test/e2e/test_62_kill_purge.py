@@ -242,7 +242,7 @@ def test_everything_of_a_user_with_a_report(platform, cli, folder):
 
 def test_hold(platform, cli):
     """What is held neither its owner nor an operator nor time erases, nor a kill; the owner sees that, operators why."""
-    f = platform(1, config={"storage": {"retention": "1s", "sweep_interval": "500ms", "history": "1s"}})
+    f = platform(1, config={"storage": {"retention": "1s", "sweep_interval": "500ms"}})
     job = f.gateway.store(packet_filter=FILTER)
     f.send(count=5).wait()
     wait_for(lambda: f.gateway.job(job)["packets"]["captured"] >= 5, "its packets")
@@ -259,8 +259,9 @@ def test_hold(platform, cli):
     assert mine["hold"] is True and "hold_reason" not in mine and olgas["hold_reason"] == "case 4711 (olga)" and mine["stop_reason"] == "killed"
     assert "on hold" in cli(f.gateway, user="olga").run("admin", "jobs").text
     assert "case 4711" in cli(f.gateway, user="olga").run("show", job).text and "case 4711" not in cli(f.gateway).run("show", job).text
-    other = stored(f)
-    wait_for(lambda: shown(f, other).status == 404 or shown(f, other).json["state"] == "expired", "time to erase the other one", timeout_s=20)
+    other = f.gateway.store(packet_filter=FILTER)
+    f.gateway.finish(other)
+    f.gateway.wait_state(other, "expired")
     assert f.gateway.api("DELETE", f"/v1/captures/{job}").status == 409
     purged = admin(f, "purge", {"all": True})
     assert purged["purged"] == [] and purged["held"] == [{"job": job, "reason": "case 4711 (olga)"}]
