@@ -65,6 +65,8 @@ int cli_exit_code(const struct err *err)
 {
 	if (tip_of(err))
 		return CLI_FAILED; /* nobody was asked: another tool's login is missing */
+	if (!strcmp(err->detail, "halted"))
+		return CLI_REFUSED; /* by an operator; trying again soon is no use */
 	switch (err->code) {
 	case ERR_NONE:
 		return CLI_OK;

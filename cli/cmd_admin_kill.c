@@ -48,9 +48,9 @@ const struct command cmd_admin_kill = {
 	.name = "kill",
 	.words = "",
 	.summary = "end running captures at once",
-	.details = "What runs ends without its last packets, and nothing of it is kept.  Selections that stand "
-		   "together must all\n"
-		   "hold.  Asks before --all.\n",
+	.details = "What runs ends without its last packets, and nothing of it is kept, unless it is on hold.  Its "
+		   "users are told by\n"
+		   "whom, and the reason.  Selections that stand together must all hold.  Asks before --all.\n",
 	.options = select_options,
 	.values_size = sizeof(struct select_values),
 	.run = run,

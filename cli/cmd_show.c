@@ -63,6 +63,7 @@ static void show_end(const json_t *job)
 	} else {
 		line("ended by", json_text(job, "stop_reason"));
 	}
+	line("stopped by", json_text(job, "stop_by"));
 	line("error", json_text(job, "error.message"));
 }
 
@@ -158,6 +159,9 @@ static int show(const json_t *job)
 	line("started", json_text(job, "started_at"));
 	line("ended", json_text(job, "ended_at"));
 	line("expires", json_text(job, "expires_at"));
+	if (json_is_true(json_object_get(job, "hold")))
+		line("on hold", *json_text(job, "hold_reason") ? json_text(job, "hold_reason")
+							       : "it may not be erased until an operator lifts that");
 	show_storage(job);
 	show_end(job);
 	show_figures(job);

@@ -121,7 +121,8 @@ static const char *state_text(const json_t *job, char *ret, size_t size)
 	char storage[120];
 
 	list_storage(job, true, storage, sizeof(storage));
-	snprintf(ret, size, "%s%s%s", json_text(job, "state"), *storage ? ", " : "", storage);
+	snprintf(ret, size, "%s%s%s%s", json_text(job, "state"),
+		json_is_true(json_object_get(job, "hold")) ? ", on hold" : "", *storage ? ", " : "", storage);
 	return ret;
 }
 

@@ -16,10 +16,21 @@ const struct arg_option select_options[] = {
 	{0, "space", "SPACE", ARG_TEXT, AT(space), 0, 0, "those of this space"},
 	{0, "app", "GUID", ARG_TEXT, AT(app), 0, 0, "those of this app"},
 	{0, "deployment", "NAME", ARG_TEXT, AT(deployment), 0, 0, "those of this deployment"},
+	{0, "group", "GROUP", ARG_TEXT, AT(group), 0, 0, "those of this group (of the inventory, or DEPLOYMENT/GROUP)"},
 	{0, "agent", "HOST[:PORT]", ARG_TEXT, AT(agent), 0, 0, "those with an instance on this agent"},
 	{0, "older-than", "TIME", ARG_DURATION, AT(older_ms), 1000, OLDER_MOST_MS,
 		"those created before that (2h, 7d)"},
+	{0, "reason", "TEXT", ARG_TEXT, AT(reason), 0, 0,
+		"why; stands in the audit trail, users of what runs are told"},
 	{'y', "yes", NULL, ARG_FLAG, AT(yes), 0, 0, "do not ask"},
+	{0},
+};
+
+const struct arg_option select_purge_options[] = {
+	{0, "dry-run", NULL, ARG_FLAG, AT(dry_run), 0, 0, "only say what would be erased"},
+	{0, "records", NULL, ARG_FLAG, AT(records), 0, 0,
+		"also what is known of them: who, what, filter, note, events; the audit trail stays"},
+	{'o', "output", "FILE", ARG_TEXT, AT(report), 0, 0, "write the report, as JSON, to FILE"},
 	{0},
 };
 
@@ -28,7 +39,7 @@ json_t *select_body(const struct select_values *v, struct err *err)
 	const struct {
 		const char *key, *value;
 	} texts[] = {{"job", v->job}, {"user", v->user}, {"org", v->org}, {"space", v->space}, {"app", v->app},
-		{"deployment", v->deployment}, {"agent", v->agent}};
+		{"deployment", v->deployment}, {"group", v->group}, {"agent", v->agent}};
 	json_t *body;
 	int bad = 0;
 
@@ -50,12 +61,16 @@ json_t *select_body(const struct select_values *v, struct err *err)
 	}
 	if (!v->all && !json_object_size(body)) {
 		err_set(err, ERR_INPUT,
-			"which captures? --all, --job, --user, --org, --space, --app, --deployment, --agent or "
-			"--older-than");
+			"which captures? --all, --job, --user, --org, --space, --app, --deployment, --group, --agent "
+			"or --older-than");
 		goto bad;
 	}
 	if (v->all)
 		json_object_set_new(body, "all", json_true());
+	if (v->reason && json_object_set_new(body, "reason", json_string(v->reason)) < 0) {
+		err_set(err, ERR_INPUT, "option --reason: must be UTF-8 text");
+		goto bad;
+	}
 	return body;
 bad:
 	json_decref(body);

@@ -81,6 +81,11 @@ const char *http_request_local(const struct http_request *rq, uint16_t *ret_port
 	return rq->conn->local;
 }
 
+bool http_request_is_reserved(const struct http_request *rq)
+{
+	return http_guard_is_reserved(rq->conn);
+}
+
 int http_request_fd(const struct http_request *rq)
 {
 	return rq->conn->fd;

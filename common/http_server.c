@@ -225,8 +225,10 @@ static int http_run(struct http_server *s, const struct tls_files *tls, struct e
 {
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
 			 MHD_USE_ERROR_LOG | MHD_USE_ITC;
-	/* Ours (http_guard_add) is connections_max; libmicrohttpd also counts those that are about to end. */
-	unsigned limit = s->o.connections_max < UINT_MAX / 4 ? 2 * s->o.connections_max + 64 : UINT_MAX / 2;
+	/* Ours (http_guard_add) is connections_max and the reserve; libmicrohttpd also counts those that are about to end. */
+	unsigned most =
+		s->o.connections_max < UINT_MAX / 8 ? s->o.connections_max + s->o.connections_reserved : UINT_MAX / 4;
+	unsigned limit = 2 * most + 64;
 	struct MHD_OptionItem options[HTTP_OPTIONS_MAX] = {0};
 	size_t n = 0;
 
@@ -311,7 +313,8 @@ struct http_server *http_server_start(const struct http_server_options *o, struc
 
 	if (http_parse_address(o->address, o->port, &ss, &len, &loopback, err) < 0)
 		return NULL;
-	if (http_check_options(o, loopback, err) < 0 || http_need_files(o->connections_max, err) < 0)
+	if (http_check_options(o, loopback, err) < 0 ||
+		http_need_files(o->connections_max + o->connections_reserved, err) < 0)
 		return NULL;
 	s = http_new(o, err);
 	if (!s)

@@ -41,6 +41,7 @@ struct http_server_options {
 	const struct tls_files *tls; /* NULL: plain HTTP, refused unless address is loopback */
 	const char *client_name;  /* DNS name the client's certificate must bear; NULL: no client certificate asked */
 	unsigned connections_max; /* when so many are being served, further ones are closed at once */
+	unsigned connections_reserved; /* but for so many more, whose requests say so (http_request_is_reserved) */
 	unsigned connections_per_address_max; /* 0: no such limit */
 	unsigned idle_timeout_s; /* kept-alive connections without a request; a peer that takes no byte of an answer */
 	unsigned header_timeout_s; /* a whole header block, from accept or (kept alive) from its first byte */
@@ -74,6 +75,8 @@ const char *http_request_header(const struct http_request *rq, const char *name)
 const void *http_request_body(const struct http_request *rq, size_t *ret_len);
 const char *http_request_peer(const struct http_request *rq); /* "203.0.113.7", "2001:db8::1" (v4-mapped shown as v4) */
 const char *http_request_local(const struct http_request *rq, uint16_t *ret_port); /* our end of this connection */
+/* http_request_is_reserved: only the reserve had a place for this connection, and no other has become free since: serve it if it is who the reserve is for. */
+bool http_request_is_reserved(const struct http_request *rq);
 int http_request_fd(const struct http_request *rq); /* the socket, borrowed: to poll for the peer's hang-up */
 void http_request_set_user(struct http_request *rq, void *user);
 void *http_request_user(const struct http_request *rq);

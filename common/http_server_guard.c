@@ -176,7 +176,8 @@ void http_guard_add(struct http_conn *c)
 	 * connections pushes itself out, and the next honest client finds a place at once. */
 	if (s->live_n > crowded)
 		guard_make_room(s, c);
-	if (s->live_n > max)
+	c->reserved = s->live_n > max;
+	if (s->live_n > max + s->o.connections_reserved)
 		guard_cut(c);
 	lagging = s->cut_n > HTTP_CUT_MAX;
 	if (!c->next)
@@ -185,6 +186,18 @@ void http_guard_add(struct http_conn *c)
 	/* This is the thread that accepts: those behind wait in the kernel while the cut ones' threads come to their end. */
 	if (lagging)
 		nanosleep(&moment, NULL);
+}
+
+bool http_guard_is_reserved(struct http_conn *c)
+{
+	struct http_server *s = c->server;
+	bool reserved;
+
+	pthread_mutex_lock(&s->lock);
+	c->reserved = c->reserved && s->live_n > s->o.connections_max;
+	reserved = c->reserved;
+	pthread_mutex_unlock(&s->lock);
+	return reserved;
 }
 
 void http_guard_remove(struct http_conn *c)

@@ -59,6 +59,7 @@ struct http_conn {
 	uint64_t since_ns; /* when the phase, or in ANSWER the last progress, was seen */
 	uint64_t mark;     /* TCP's counter of bytes at that time */
 	bool cut;          /* shut down by us, its thread is about to end */
+	bool reserved;     /* it was let in by the reserve */
 };
 
 struct http_server {
@@ -132,6 +133,7 @@ int http_guard_start(struct http_server *s, struct err *err);
 void http_guard_stop(struct http_server *s);
 void http_guard_add(struct http_conn *c); /* may cut the one that has kept us waiting longest */
 void http_guard_remove(struct http_conn *c);
+bool http_guard_is_reserved(struct http_conn *c);
 void http_guard_phase(struct http_conn *c, enum http_phase phase);
 void http_guard_drain(struct http_server *s); /* waits until nobody is served, or HTTP_STOP_DRAIN_S */
 

@@ -47,6 +47,10 @@ static const struct api_route routes[] = {
 	{"DELETE", "/v1/admin/switches/group/*/*", API_OPERATOR, api_switches_delete},
 	{"GET", "/v1/switches/*/*", API_USER, api_switches_allowed},
 	{"PUT", "/v1/switches/*/*", API_USER, api_switches_allow},
+	{"POST", "/v1/admin/halt", API_OPERATOR, api_admin_halt},
+	{"POST", "/v1/admin/resume", API_OPERATOR, api_admin_resume},
+	{"POST", "/v1/admin/hold", API_OPERATOR, api_admin_hold},
+	{"POST", "/v1/admin/unhold", API_OPERATOR, api_admin_unhold},
 };
 #define ROUTES_N (sizeof(routes) / sizeof(routes[0]))
 _Static_assert(ROUTES_N <= METRICS_ROUTES_MAX, "each route is counted by itself");
@@ -187,6 +191,13 @@ void api_on_headers(void *ctx, struct http_request *rq)
 		call_free(a);
 		return;
 	}
+	if (http_request_is_reserved(rq) && a->route->access != API_OPERATOR) {
+		http_reply_header(rq, "Retry-After", "10");
+		http_reply_error(rq, 503, "too_many_connections", NULL,
+			"this gateway serves as many connections as it may (limits.connections); try again later");
+		call_free(a);
+		return;
+	}
 	if (a->route->access != API_OPEN && authenticate(a, &err) < 0) {
 		log_err(LOG_LEVEL_INFO, "request.refused", &err,
 			json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
@@ -305,6 +316,15 @@ json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief)
 	if (!c && json && !job_state_is_end(j->state)) /* one of a former process may be on its way */
 		storage_tell(gw, j->id, json);
 	capture_unref(c);
+	return json;
+}
+
+json_t *api_job_json_for(const struct api_call *a, const struct job *j, bool brief)
+{
+	json_t *json = api_job_json(a->gw, j, brief);
+
+	if (json && j->hold[0] && a->who->is_operator)
+		json_object_set_new(json, "hold_reason", json_string(j->hold));
 	return json;
 }
 

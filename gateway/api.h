@@ -31,6 +31,8 @@ struct api_route {
 
 /* api_routes: all of them, in the order that monitoring numbers them by. */
 const struct api_route *api_routes(size_t *ret_n);
+/* So many connections, beyond those of limits.connections, are kept for operators: their calls are served also when viewers have taken up all places. */
+#define API_RESERVED 16u
 
 /* Callbacks for http_server_options; ctx is the gateway. */
 void api_on_headers(void *ctx, struct http_request *rq);
@@ -51,6 +53,9 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 
 /* api_job_json: its newest figures, from the running capture when there is one. */
 json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief);
+
+/* api_job_json_for: the same for who asks: operators see why it is on hold. */
+json_t *api_job_json_for(const struct api_call *a, const struct job *j, bool brief);
 
 /* api_is_operator: on an open call, does the caller show an operator's token?  A wrong token counts as none. */
 bool api_is_operator(struct api_call *a);
@@ -100,6 +105,10 @@ void api_switches_allow(struct api_call *a);
 struct switch_row;
 int api_switch_put(struct api_call *a, const struct switch_row *r, struct err *err);
 int api_switch_remove(struct api_call *a, const struct switch_row *old, struct err *err);
+void api_admin_halt(struct api_call *a);
+void api_admin_resume(struct api_call *a);
+void api_admin_hold(struct api_call *a);
+void api_admin_unhold(struct api_call *a);
 
 /* api_list: GET of a list; admin: all users' jobs. */
 void api_list(struct api_call *a, bool admin);

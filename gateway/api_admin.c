@@ -1,169 +1,154 @@
-/* What operators may: see all jobs, end captures at once, erase what is stored. */
-#include "common/clock.h"
+/* What operators may: see all jobs, end captures at once, let none begin. */
 #include "common/json_in.h"
 #include "common/log.h"
 #include "gateway/api.h"
+#include "gateway/api_select.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
-#include "gateway/retention.h"
 
-#include <string.h>
-
-#define AT_ONCE     1000u
-#define END_WAIT_MS 10000u
+#include <stdlib.h>
 
 void api_admin_list(struct api_call *a)
 {
 	api_list(a, true);
 }
 
-/* Which jobs are meant: {"all":true} or selectors that must all hold.  Strings are borrowed from body. */
-static int read_selector(json_t *body, struct job_filter *f, struct err *err)
+/* Ending what runs must work also where the trail cannot be written: then the log says who did it. */
+static void audit_kill(struct api_call *a, const char *action, const char *reason, json_t *body)
 {
-	uint64_t older_than_s = 0;
-	struct json_in in;
-	bool all = false, any;
+	struct err err = {0};
 
-	json_in_begin(&in, body, "", err);
-	json_in_bool(&in, "all", &all);
-	json_in_str(&in, "job", JSON_IN_OPTIONAL, 1, 64, &f->job);
-	json_in_str(&in, "user", JSON_IN_OPTIONAL, 1, 256, &f->user_id);
-	json_in_str(&in, "org", JSON_IN_OPTIONAL, 1, 256, &f->org);
-	json_in_str(&in, "space", JSON_IN_OPTIONAL, 1, 256, &f->space);
-	json_in_str(&in, "app", JSON_IN_OPTIONAL, 1, 256, &f->app);
-	json_in_str(&in, "deployment", JSON_IN_OPTIONAL, 1, 256, &f->deployment);
-	json_in_str(&in, "agent", JSON_IN_OPTIONAL, 1, 300, &f->agent);
-	json_in_u64(&in, "older_than_s", 1, UINT64_C(100) * 365 * 24 * 3600, &older_than_s);
-	if (json_in_end(&in) < 0)
-		return -1;
-	any = f->job || f->user_id || f->org || f->space || f->app || f->deployment || f->agent || older_than_s > 0;
-	if (all && any)
-		return err_set(err, ERR_INPUT, "all: stands alone; leave it out when other selectors are given");
-	if (!all && !any)
-		return err_set(err, ERR_INPUT,
-			"name what is meant: \"all\": true, or job, user, org, space, app, deployment, agent, "
-			"older_than_s");
-	if (older_than_s > 0) {
-		uint64_t now = clock_wall_ns();
-
-		f->before_ns = now / CLOCK_NS_PER_S > older_than_s ? now - older_than_s * CLOCK_NS_PER_S : 1;
-	}
-	return 0;
+	if (api_audit(a, action, &(struct api_audited){.why = reason, .data = body}, &err) < 0)
+		log_err(LOG_LEVEL_ERROR, "admin.not_audited", &err,
+			json_pack("{s:s, s:s, s:O}", "action", action, "by", a->who->user_id, "asked", body));
 }
 
 /* ---- kill ---- */
 
-static bool kill_one(struct api_call *a, const char *id)
+/* All at once, found by what this process runs: a database that is busy delays nothing.  First every agent loses its connection, which waits for nothing;
+ * only then what may wait for a capture that waits for its disk.  A new list of ids. */
+static json_t *kill_all(struct api_call *a, const struct job_filter *f, const struct err *why)
 {
-	struct capture *c = jobs_find(a->gw->jobs, id);
-	bool killed = false;
+	size_t n;
+	struct capture **all = jobs_all(a->gw->jobs, &n);
+	json_t *killed = json_array();
 
-	if (c && !job_state_is_end(capture_state(c))) {
-		capture_kill(c, STOP_KILLED, a->who->user_id);
-		killed = true;
+	for (size_t i = 0; i < n; i++) {
+		if (!capture_matches(all[i], f)) {
+			capture_unref(all[i]);
+			all[i] = NULL;
+		} else {
+			capture_cut(all[i], STOP_KILLED);
+		}
 	}
-	capture_unref(c);
+	for (size_t i = 0; i < n; i++) {
+		if (all[i] && !job_state_is_end(capture_state(all[i]))) {
+			capture_kill_for(all[i], STOP_KILLED, a->who->user_id, why);
+			json_array_append_new(killed, json_string(capture_id(all[i])));
+		}
+		capture_unref(all[i]);
+	}
+	free(all);
 	return killed;
 }
 
 void api_admin_kill(struct api_call *a)
 {
-	static const enum job_state unfinished[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
-	struct job_filter f = {.states = unfinished, .states_n = 3, .brief = true};
-	struct err err = {0};
-	json_t *body = api_body(a), *killed = json_array();
-	struct job **jobs = NULL;
-	size_t n = 0;
+	struct api_selection s = {0};
+	struct err err = {0}, why = {0};
+	json_t *body = api_body(a), *killed;
+	char name[API_OPERATOR_NAME_MAX];
 
-	if (!body) {
-		json_decref(killed);
+	if (!body)
 		return;
-	}
-	if (read_selector(body, &f, &err) < 0 || job_db_list(a->gw->db, &f, AT_ONCE, &jobs, &n, &err) < 0) {
-		json_decref(killed);
+	if (api_select_read(body, API_REASON_OPTIONAL, false, &s, &err) < 0) {
 		http_reply_err(a->rq, &err);
 	} else {
-		for (size_t i = 0; i < n; i++) {
-			if (kill_one(a, jobs[i]->id))
-				json_array_append_new(killed, json_string(jobs[i]->id));
-		}
+		err_set(&why, ERR_CANCELLED, "killed by %s%s%s", api_operator_name(a, name), s.reason ? ": " : "",
+			s.reason ? s.reason : "");
+		audit_kill(a, "admin.kill", s.reason, body);
+		killed = kill_all(a, &s.filter, &why);
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
-			json_pack("{s:s, s:O}", "by", a->who->user_id, "killed", killed));
-		job_db_list_free(jobs, n);
+			json_pack("{s:s, s:O, s:s*}", "by", a->who->user_id, "killed", killed, "reason", s.reason));
 		http_reply_json(a->rq, 200, json_pack("{s:o}", "killed", killed));
 	}
 	json_decref(body);
 }
 
-/* ---- purge ---- */
+/* ---- the global stop ---- */
 
-static json_t *purged_json(const char *id, const struct erase_report *r)
+static int read_halt(json_t *body, const char **ret_reason, bool *ret_kill, struct err *err)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:s*}", "job", id, "size_bytes", (json_int_t)r->store.bytes, "objects",
-		(json_int_t)r->store.objects, "uploads", (json_int_t)r->store.uploads, "note",
-		r->note[0] ? r->note : NULL);
+	struct json_in in;
+
+	json_in_begin(&in, body, "", err);
+	json_in_str(&in, "reason", JSON_IN_REQUIRED, 1, API_REASON_MAX, ret_reason);
+	json_in_bool(&in, "kill", ret_kill);
+	return json_in_end(&in);
 }
 
-static void purge_one(struct api_call *a, const char *id, json_t *purged, json_t *failed, struct driver_erased *sum)
+static void halt(struct api_call *a, const char *reason, bool kill)
 {
-	struct capture *c = jobs_find(a->gw->jobs, id);
-	struct erase_report r = {0};
-	struct err err = {0};
+	const struct job_filter everything = {0};
+	struct err err = {0}, why = {0};
+	char name[API_OPERATOR_NAME_MAX];
+	json_t *killed;
+	int rc = stop_switch_set(&a->gw->stop_switch, api_operator_name(a, name), reason, &err);
 
-	if (c) {
-		capture_kill(c, STOP_KILLED, a->who->user_id);
-		if (capture_wait_ended(c, END_WAIT_MS) < 0)
-			err_set(&err, ERR_UNAVAILABLE, "the capture is still being ended");
-		else
-			capture_erased(c, &r.store);
-		capture_unref(c);
+	err_set(&why, ERR_CANCELLED, "killed by %s, who stopped all captures: %s", name, reason);
+	killed = kill ? kill_all(a, &everything, &why) : json_array();
+	log_event(LOG_LEVEL_WARNING, "admin.halt",
+		json_pack("{s:s, s:s, s:O}", "by", a->who->user_id, "reason", reason, "killed", killed));
+	if (rc < 0) {
+		json_decref(killed);
+		err_in(&err,
+			"no capture begins until this gateway ends, but it could not be written down for the next one");
+		log_err(LOG_LEVEL_ERROR, "admin.halt_not_kept", &err, NULL);
+		http_reply_error(a->rq, 500, "halt_not_kept", NULL, "%s", err.msg);
+		return;
 	}
-	if (err.code == ERR_NONE)
-		retention_erase(a->gw, id, JOB_PURGED, a->who->user_id, &r, &err);
-	if (err.code == ERR_NONE)
-		json_array_append_new(purged, purged_json(id, &r));
-	else
-		json_array_append_new(failed, json_pack("{s:s, s:s}", "job", id, "error", err.msg));
-	sum->objects += r.store.objects;
-	sum->uploads += r.store.uploads;
-	sum->bytes += r.store.bytes;
+	http_reply_json(a->rq, 200,
+		json_pack("{s:o, s:o}", "halted", stop_switch_json(&a->gw->stop_switch, true), "killed", killed));
 }
 
-void api_admin_purge(struct api_call *a)
+void api_admin_halt(struct api_call *a)
 {
-	static const enum job_state erasable[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING, JOB_READY};
-	struct job_filter f = {.states = erasable, .states_n = 4, .brief = true};
-	json_t *body = api_body(a), *purged = json_array(), *failed = json_array();
-	struct job **jobs = NULL;
+	json_t *body = api_body(a);
+	const char *reason = NULL;
 	struct err err = {0};
-	struct driver_erased sum = {0};
-	size_t n = 0;
-	int rc;
+	bool kill = true;
 
 	if (!body)
-		goto out;
-	rc = read_selector(body, &f, &err);
-	while (rc == 0) {
-		if ((rc = job_db_list(a->gw->db, &f, AT_ONCE, &jobs, &n, &err)) < 0)
-			break;
-		for (size_t i = 0; i < n; i++)
-			purge_one(a, jobs[i]->id, purged, failed, &sum);
-		job_db_list_free(jobs, n);
-		/* What was erased has left the list, so the next look brings the rest; what failed would come again. */
-		if (n < AT_ONCE || json_array_size(failed) > 0)
-			break;
-	}
-	if (rc < 0) {
+		return;
+	if (read_halt(body, &reason, &kill, &err) < 0) {
 		http_reply_err(a->rq, &err);
-		goto out;
+	} else {
+		audit_kill(a, "admin.halt", reason, body);
+		halt(a, reason, kill);
 	}
-	log_event(LOG_LEVEL_WARNING, "admin.purge",
-		json_pack("{s:s, s:O, s:O}", "by", a->who->user_id, "purged", purged, "failed", failed));
-	http_reply_json(a->rq, 200,
-		json_pack("{s:O, s:O, s:I, s:I, s:I}", "purged", purged, "failed", failed, "size_bytes",
-			(json_int_t)sum.bytes, "objects", (json_int_t)sum.objects, "uploads", (json_int_t)sum.uploads));
-out:
-	json_decref(purged);
-	json_decref(failed);
+	json_decref(body);
+}
+
+void api_admin_resume(struct api_call *a)
+{
+	json_t *body = api_body(a), *was;
+	const char *reason = NULL;
+	struct err err = {0};
+	struct json_in in;
+
+	if (!body)
+		return;
+	json_in_begin(&in, body, "", &err);
+	json_in_str(&in, "reason", JSON_IN_OPTIONAL, 1, API_REASON_MAX, &reason);
+	was = stop_switch_json(&a->gw->stop_switch, true);
+	if (json_in_end(&in) < 0 ||
+		api_audit(a, "admin.resume", &(struct api_audited){.why = reason, .data = was}, &err) < 0 ||
+		stop_switch_lift(&a->gw->stop_switch, &err) < 0) {
+		http_reply_err(a->rq, &err);
+	} else {
+		log_event(LOG_LEVEL_WARNING, "admin.resume", json_pack("{s:s}", "by", a->who->user_id));
+		http_reply_json(a->rq, 200, json_pack("{s:O}", "was", was));
+	}
+	json_decref(was);
 	json_decref(body);
 }

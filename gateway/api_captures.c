@@ -283,7 +283,7 @@ void api_captures_start(struct api_call *a)
 			a->rq, 503, "draining", NULL, "this gateway is shutting down and takes no new captures");
 		return;
 	}
-	if (start_request_read(body, n, &r, &err) < 0) {
+	if (stop_switch_check(&a->gw->stop_switch, &err) < 0 || start_request_read(body, n, &r, &err) < 0) {
 		http_reply_err(a->rq, &err);
 		return;
 	}
@@ -345,8 +345,8 @@ static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enu
 	uint64_t *ret_limit, struct err *err)
 {
 	static const char *const user_names[] = {"state", "app", "deployment", "since", "limit", "cursor", NULL};
-	static const char *const admin_names[] = {
-		"state", "app", "deployment", "since", "limit", "cursor", "user", "org", "space", "agent", NULL};
+	static const char *const admin_names[] = {"state", "app", "deployment", "since", "limit", "cursor", "user",
+		"org", "space", "group", "agent", NULL};
 	const char *state = http_request_query(a->rq, "state"), *since = http_request_query(a->rq, "since");
 	const char *limit = http_request_query(a->rq, "limit");
 
@@ -374,6 +374,7 @@ static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enu
 		f->org = http_request_query(a->rq, "org");
 		f->space = http_request_query(a->rq, "space");
 		f->agent = http_request_query(a->rq, "agent");
+		f->group = http_request_query(a->rq, "group");
 	} else {
 		/* In the database already: a cursor is the id of a job, and no stranger's. */
 		f->visible_to = a->who->user_id;
@@ -406,7 +407,7 @@ void api_list(struct api_call *a, bool admin)
 	/* The database has narrowed it; who may see what is decided in one place. */
 	for (size_t i = 0; i < n; i++) {
 		if (admin || api_may_have(a, jobs[i]))
-			json_array_append_new(list, api_job_json(a->gw, jobs[i], true));
+			json_array_append_new(list, api_job_json_for(a, jobs[i], true));
 	}
 	cursor = n == limit ? json_string(jobs[n - 1]->id) : json_null();
 	job_db_list_free(jobs, n);
@@ -425,7 +426,7 @@ void api_captures_show(struct api_call *a)
 	struct job *j = api_job(a, api_may_see);
 
 	if (j)
-		http_reply_json(a->rq, 200, api_job_json(a->gw, j, false));
+		http_reply_json(a->rq, 200, api_job_json_for(a, j, false));
 	job_free(j);
 }
 
@@ -465,6 +466,12 @@ void api_captures_delete(struct api_call *a)
 
 	if (!j)
 		return;
+	/* Before it is ended for nothing; retention_erase looks again. */
+	if (retention_check_hold(j, &err) < 0) {
+		http_reply_err(a->rq, &err);
+		job_free(j);
+		return;
+	}
 	if ((c = jobs_find(a->gw->jobs, j->id))) {
 		capture_kill(c, STOP_DELETED, a->who->user_id);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)

@@ -31,10 +31,11 @@ void api_info(struct api_call *a)
 	}
 	a->gw->identities->ops->tell_login(a->gw->identities, issuers);
 	http_reply_json(a->rq, 200,
-		json_pack("{s:s, s:s, s:i, s:o, s:{s:s, s:o}, s:s, s:o, s:o}", "name", "pcapline", "version",
+		json_pack("{s:s, s:s, s:i, s:o, s:{s:s, s:o}, s:s, s:o, s:o, s:o}", "name", "pcapline", "version",
 			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", targets_types(a->gw->targets),
 			"login", "type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers,
-			"share", c->share, "storage", storage, "limits", limits));
+			"share", c->share, "storage", storage, "limits", limits, "halted",
+			stop_switch_json(&a->gw->stop_switch, api_is_operator(a))));
 }
 
 void api_healthz(struct api_call *a)
@@ -58,6 +59,9 @@ void api_readyz(struct api_call *a)
 		add_reason(reasons, "draining", "the gateway is shutting down");
 	if (!database)
 		add_reason(reasons, "database", "the job database cannot be used");
+	/* It answers, and operators must reach it: who takes it out of service for that would keep them from lifting it. */
+	if (stop_switch_check(&a->gw->stop_switch, NULL) < 0)
+		add_reason(reasons, "halted", "an operator has stopped all captures");
 	/* Without its store the gateway still takes live captures. */
 	if (!storage)
 		add_reason(reasons, "storage", "captures cannot be stored");

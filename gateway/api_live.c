@@ -33,6 +33,8 @@ void api_stream_reply(struct api_call *a, struct live_viewer *v, enum job_format
 	snprintf(text, sizeof(text), "%zu", prelude_bytes);
 	http_reply_header(a->rq, "Pcap-Prelude", text);
 	http_reply_header(a->rq, "X-Accel-Buffering", "no");
+	/* The last bytes may fit into the kernel although the viewer takes nothing: that must not hold a thread for as long as a connection may idle. */
+	http_reply_header(a->rq, "Connection", "close");
 	http_reply_stream(a->rq, 200, format == JOB_PCAP ? "application/vnd.tcpdump.pcap" : "application/x-pcapng",
 		&stream_ops, v);
 }

@@ -1,5 +1,6 @@
 #include "gateway/capture_internal.h"
 
+#include "common/parse.h"
 #include "common/version.h"
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
@@ -25,6 +26,7 @@ static void capture_free(struct capture *c)
 	job_free(c->job);
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->told_lock);
+	pthread_mutex_destroy(&c->streams_lock);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -74,6 +76,24 @@ static int begin_sinks(struct capture *c, struct err *err)
 	return output ? 0 : -1;
 }
 
+static int begin_locks(struct capture *c)
+{
+	if (pthread_mutex_init(&c->lock, NULL) != 0)
+		return -1;
+	if (pthread_mutex_init(&c->streams_lock, NULL) != 0)
+		goto fail;
+	if (pthread_mutex_init(&c->told_lock, NULL) != 0)
+		goto fail_streams;
+	if (clock_cond_init(&c->changed) == 0)
+		return 0;
+	pthread_mutex_destroy(&c->told_lock);
+fail_streams:
+	pthread_mutex_destroy(&c->streams_lock);
+fail:
+	pthread_mutex_destroy(&c->lock);
+	return -1;
+}
+
 struct capture *capture_start(struct gateway *gw, struct job *job, const struct target_instance *targets,
 	const struct capture_exclude *excludes, size_t excludes_n, const struct capture_watch *watch, struct err *err)
 {
@@ -82,17 +102,8 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	pthread_t thread;
 	int rc;
 
-	if (!c || pthread_mutex_init(&c->lock, NULL) != 0)
+	if (!c || begin_locks(c) < 0)
 		goto fail_early;
-	if (pthread_mutex_init(&c->told_lock, NULL) != 0) {
-		pthread_mutex_destroy(&c->lock);
-		goto fail_early;
-	}
-	if (clock_cond_init(&c->changed) != 0) {
-		pthread_mutex_destroy(&c->told_lock);
-		pthread_mutex_destroy(&c->lock);
-		goto fail_early;
-	}
 	atomic_init(&c->refs, 2); /* the thread's and the caller's */
 	c->gw = gw;
 	c->job = job;
@@ -112,6 +123,9 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 		goto fail;
 	/* First among the running ones, then in the database: what stands there unfinished and does not run is taken for left over. */
 	jobs_add(gw->jobs, c);
+	/* Not before: either the global stop finds it among the running ones, or it finds the stop. */
+	if (stop_switch_check(&gw->stop_switch, err) < 0)
+		goto fail_added;
 	pthread_mutex_lock(&c->lock);
 	rc = job_db_insert(gw->db, job, err);
 	pthread_mutex_unlock(&c->lock);
@@ -297,12 +311,90 @@ bool capture_has_any(struct capture *c)
 	return any;
 }
 
+/* ---- the kill ---- */
+
+static bool lies_in(const struct job *j, enum scope_kind kind, const char *own, const char *id)
+{
+	return !id || (own && strcmp(own, id) == 0) || scope_list_has(&j->scopes, kind, id);
+}
+
+static bool is_owners(const struct job *j, const char *user)
+{
+	if (!user || strcmp(j->owner_user_id, user) == 0)
+		return true;
+	/* Names are ids only among static tokens, as in job_db_list. */
+	return strcmp(j->owner_user_name, user) == 0 && !strchr(j->owner_user_id, ':');
+}
+
+static bool is_of_agent(struct capture *c, const char *agent)
+{
+	bool found = !agent;
+	char host[256];
+	uint16_t port;
+
+	pthread_mutex_lock(&c->streams_lock);
+	for (size_t n = 0; n < c->streams_n && !found; n++) {
+		const char *its = c->job->instances[n].agent;
+
+		found = strcmp(its, agent) == 0 ||
+			(parse_host_port(its, 1, host, &port, NULL) == 0 && strcmp(host, agent) == 0);
+	}
+	pthread_mutex_unlock(&c->streams_lock);
+	return found;
+}
+
+/* Of the job only what does not change any more. */
+bool capture_matches(struct capture *c, const struct job_filter *f)
+{
+	const struct job *j = c->job;
+
+	return is_owners(j, f->user_id) && lies_in(j, SCOPE_ORG, j->org, f->org) &&
+	       lies_in(j, SCOPE_SPACE, j->space, f->space) && lies_in(j, SCOPE_APP, NULL, f->app) &&
+	       lies_in(j, SCOPE_DEPLOYMENT, NULL, f->deployment) && lies_in(j, SCOPE_GROUP, NULL, f->group) &&
+	       (!f->job || strcmp(j->id, f->job) == 0) && (!f->before_ns || j->created_at < f->before_ns) &&
+	       is_of_agent(c, f->agent);
+}
+
+void capture_cut(struct capture *c, enum stop_reason reason)
+{
+	int none = STOP_NONE;
+
+	pthread_mutex_lock(&c->streams_lock);
+	atomic_compare_exchange_strong(&c->cut, &none, (int)reason);
+	for (size_t n = 0; n < c->streams_n; n++) {
+		if (c->instances[n].stream)
+			agent_stream_cancel(c->instances[n].stream);
+	}
+	pthread_mutex_unlock(&c->streams_lock);
+}
+
+int capture_hold(struct capture *c, const char *text, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&c->lock);
+	rc = job_set(&c->job->hold, text, err);
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+void capture_kill_for(struct capture *c, enum stop_reason reason, const char *by, const struct err *why)
+{
+	bool discarded;
+
+	capture_cut(c, reason);
+	request_end(c, reason, by, why, true);
+	pthread_mutex_lock(&c->lock);
+	discarded = capture_is_discarded(c);
+	pthread_mutex_unlock(&c->lock);
+	/* What shall be erased need not be stored first. */
+	if (c->gw->store && discarded)
+		store_cancel(c->gw->store, c->job->id);
+}
+
 void capture_kill(struct capture *c, enum stop_reason reason, const char *by)
 {
-	request_end(c, reason, by, NULL, true);
-	/* What shall be erased need not be stored first. */
-	if (c->gw->store && reason != STOP_GATEWAY_SHUTDOWN)
-		store_cancel(c->gw->store, c->job->id);
+	capture_kill_for(c, reason, by, NULL);
 }
 
 int capture_wait_ended(struct capture *c, uint64_t ms)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 struct gateway;
+struct job_filter;
 struct target_instance;
 struct capture;
 
@@ -71,8 +72,19 @@ void capture_renew(struct capture *c, const struct people *people);
 /* capture_event: one more event of the job, kept in the database; data is stolen. */
 void capture_event(struct capture *c, const char *type, json_t *data);
 
+/* capture_matches: do all selectors of f (of those that name whose or where it is, or its age) hold?  Takes no lock that anybody holds while a disk or a database hangs; nor
+ * does capture_cut, which takes the agents' streams away in the caller's own thread; a kill must follow. */
+bool capture_matches(struct capture *c, const struct job_filter *f);
+void capture_cut(struct capture *c, enum stop_reason reason);
+
+/* capture_hold: a legal hold, or (text "") none any more; 0 once its record in memory says so, the one in the database is the caller's. */
+int capture_hold(struct capture *c, const char *text, struct err *err);
+
+/* capture_kill_for: as capture_kill, because of why, a sentence that the job, the events and the file show. */
+void capture_kill_for(struct capture *c, enum stop_reason reason, const char *by, const struct err *why);
+
 /* capture_kill: at once; nothing stored is kept, also when it is being finished already (then as soon as that lets go).  STOP_KILLED, STOP_DELETED,
- * STOP_INTERNAL.  STOP_GATEWAY_SHUTDOWN only cuts the agents off: what there is, is kept. */
+ * STOP_INTERNAL.  STOP_GATEWAY_SHUTDOWN only cuts the agents off: what there is, is kept; and so is what a held capture has stored. */
 void capture_kill(struct capture *c, enum stop_reason reason, const char *by);
 
 /* capture_wait_ended: until nothing of it runs any more; -1 when it still does after ms. */

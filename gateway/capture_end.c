@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "gateway/capture_notes.h"
+#include "gateway/eraser.h"
 #include "gateway/metrics.h"
 #include "gateway/policy.h"
 
@@ -9,6 +10,8 @@
 
 /* A viewer that fetches the end drop by drop keeps the job's place for so long at the most; gorouter cuts after as much. */
 #define FETCH_MAX_NS (900 * CLOCK_NS_PER_S)
+/* A kill is to be done within a second, also of what is in a store that hangs. */
+#define ERASE_WAIT_MS 500u
 
 static enum stop_reason end_reason(struct capture *c)
 {
@@ -71,31 +74,75 @@ static bool is_discarded(struct capture *c)
 	return discarded;
 }
 
+/* Why it ended, into the record; the lock is held. */
+static void take_reason(struct capture *c, enum stop_reason reason)
+{
+	c->job->stop_reason = reason;
+	job_set(&c->job->stop_by, c->stop_by, NULL);
+	if (c->stop_why.code != ERR_NONE) {
+		job_set(&c->job->error_code, stop_reason_name(reason), NULL);
+		job_set(&c->job->error, c->stop_why.msg, NULL);
+	}
+}
+
+/* What the event of its end says; error is the job's. */
+static json_t *killed_json(struct capture *c, enum stop_reason reason)
+{
+	json_t *data;
+
+	pthread_mutex_lock(&c->lock);
+	data = json_pack("{s:s, s:s*, s:s}", "reason", stop_reason_name(reason), "by",
+		c->job->stop_by[0] ? c->job->stop_by : NULL, "error", c->job->error);
+	pthread_mutex_unlock(&c->lock);
+	return data;
+}
+
+/* -1: it is not erased yet. */
+static int erase(struct capture *c, struct driver_erased *ret)
+{
+	const struct job *j = c->job;
+	struct err err = {0};
+	int rc = c->gw->eraser ? eraser_erase(c->gw->eraser, j->id, j->object_key, ERASE_WAIT_MS, ret, &err)
+			       : store_erase(c->gw->store, j->id, j->object_key, ret, &err);
+
+	if (rc < 0)
+		log_err(err.code == ERR_TIMEOUT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "capture.erase_failed", &err,
+			NULL);
+	return rc;
+}
+
 /* Killed, maybe while it was being finished: what was made goes again.  -1: it is still there. */
 static int discard(struct capture *c)
 {
 	struct driver_erased erased = {0};
 	enum stop_reason reason;
-	struct err err = {0};
 	uint64_t dropped = 0;
+	int rc;
 
 	if (c->live)
 		live_end(c->live, true);
 	if (c->store) {
 		dropped = store_job_bytes(c->store);
-		store_job_drop(c->store);
+		if (c->gw->eraser)
+			store_job_leave(c->store); /* asks the store nothing, which may hang */
+		else
+			store_job_drop(c->store);
 		c->store = NULL;
 	}
 
 	pthread_mutex_lock(&c->lock);
 	reason = c->stop_reason;
-	c->job->stop_reason = reason;
-	job_set(&c->job->stop_by, c->stop_by, NULL);
+	take_reason(c, reason);
 	pthread_mutex_unlock(&c->lock);
 	capture_save(c); /* should this process die now, the next one goes on erasing */
-	if (c->job->mode == JOB_STORE && store_erase(c->gw->store, c->job->id, c->job->object_key, &erased, &err) < 0) {
-		log_err(LOG_LEVEL_ERROR, "capture.erase_failed", &err, NULL);
+	rc = c->job->mode == JOB_STORE ? erase(c, &erased) : 0;
+	if (rc < 0 && reason != STOP_KILLED)
 		return -1;
+	if (rc < 0) {
+		/* Its key stays in the record: so the sweeper knows what is still to be erased. */
+		capture_set_state(c, JOB_KILLED);
+		capture_event(c, "killed", killed_json(c, reason));
+		return 0;
 	}
 	erased.bytes += dropped;
 	pthread_mutex_lock(&c->lock);
@@ -105,10 +152,17 @@ static int discard(struct capture *c)
 	return 0;
 }
 
-/* The store has lost what it had confirmed: no trying helps, and what is left is of no use.  -1: the sweeper goes on erasing. */
+/* The store has lost what it had confirmed: no trying helps, and what is left is of no use.  -1: the sweeper goes on erasing; or it is on hold. */
 static int lose(struct capture *c, const struct err *why)
 {
 	struct err err = {0};
+	bool held;
+
+	pthread_mutex_lock(&c->lock);
+	held = c->job->hold[0] != '\0';
+	pthread_mutex_unlock(&c->lock);
+	if (held)
+		return -1;
 
 	log_err(LOG_LEVEL_ERROR, "capture.storage_lost", why, NULL);
 	if (store_erase(c->gw->store, c->job->id, c->job->object_key, NULL, &err) < 0) {
@@ -218,7 +272,7 @@ void capture_fail(struct capture *c, enum job_state state, enum stop_reason reas
 	}
 	pthread_mutex_unlock(&c->lock);
 	capture_set_state(c, state);
-	data = json_pack("{s:s, s:s}", "reason", stop_reason_name(reason), "error", c->job->error);
+	data = killed_json(c, reason);
 	if (data && state != JOB_FAILED && c->job->mode == JOB_STORE)
 		json_object_update_missing_new(
 			data, json_pack("{s:I, s:I, s:I}", "objects", (json_int_t)c->erased.objects, "uploads",
@@ -242,26 +296,33 @@ static void log_ended(struct capture *c)
 	metrics_capture_ended(j->mode, j->state, j->stop_reason);
 }
 
+static void join_stream(struct capture *c, size_t n)
+{
+	struct agent_stream *s = c->instances[n].stream;
+
+	pthread_mutex_lock(&c->streams_lock);
+	c->instances[n].stream = NULL;
+	pthread_mutex_unlock(&c->streams_lock);
+	agent_stream_join(s);
+}
+
 void capture_end(struct capture *c)
 {
 	enum stop_reason reason;
 	bool discarded, any = false;
 
 	for (size_t n = 0; n < c->n; n++) {
-		agent_stream_join(c->instances[n].stream);
-		c->instances[n].stream = NULL;
+		join_stream(c, n);
 		any |= c->instances[n].started;
 	}
 	pthread_mutex_lock(&c->lock);
+	/* Who cuts the streams of many first says in a moment by whom and why. */
+	while (atomic_load(&c->cut) != STOP_NONE && !c->killed)
+		pthread_cond_wait(&c->changed, &c->lock);
 	reason = end_reason(c);
 	discarded = capture_is_discarded(c);
 	c->closing = true;
-	c->job->stop_reason = reason;
-	job_set(&c->job->stop_by, c->stop_by, NULL);
-	if (c->stop_why.code != ERR_NONE) {
-		job_set(&c->job->error_code, stop_reason_name(reason), NULL);
-		job_set(&c->job->error, c->stop_why.msg, NULL);
-	}
+	take_reason(c, reason);
 	capture_refresh(c);
 	pthread_mutex_unlock(&c->lock);
 	write_end(c);

@@ -46,6 +46,7 @@ int capture_instances_begin(struct capture *c, const struct target_instance *tar
 		if (add_instance(c, &targets[i], err) < 0)
 			return -1;
 	}
+	c->streams_n = n;
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 
 struct capture_instance {
 	struct target_instance target;
-	struct agent_stream *stream; /* the capture thread's own */
+	struct agent_stream *stream; /* the capture thread's own; others, by streams_lock, cut it */
 	struct merge_input *input;
 	bool started;      /* by lock */
 	struct err error;  /* by lock */
@@ -55,6 +55,13 @@ struct capture {
 	struct output *output;
 	struct store_job *store; /* the thread's own; NULL: not stored */
 
+	/* Innermost, held for moments only: so a kill need not wait for whoever waits for a disk with the other lock in hand. */
+	pthread_mutex_t streams_lock;
+	/* by streams_lock: instances up to here, and that pointers to streams are set and taken away */
+	size_t streams_n;
+	atomic_int
+		cut; /* enum stop_reason: the streams are cut, or not even begun, because of it; STOP_NONE: they are not */
+
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* by lock */
@@ -89,7 +96,7 @@ void capture_save(struct capture *c);
 /* capture_set_state: the record's state and the times that go with it, saved. */
 void capture_set_state(struct capture *c, enum job_state state);
 
-/* capture_is_discarded: killed, and nothing of it is kept (the end of the gateway only cuts it short).  The lock is held. */
+/* capture_is_discarded: killed, and nothing of it is kept (the end of the gateway only cuts it short, and what is on hold is not erased).  The lock is held. */
 bool capture_is_discarded(const struct capture *c);
 
 /* capture_over: its last word is in the database; who waits for its end goes on. */

@@ -81,7 +81,9 @@ void note_end(const struct job *j, const struct job_instance *i, bool first, cha
 {
 	char text[ERR_MSG_MAX] = "", note[STOP_NOTE_MAX];
 
-	if (j->stop_by[0])
+	if (j->stop_reason == STOP_KILLED && j->error[0])
+		snprintf(text, sizeof(text), "%s", j->error);
+	else if (j->stop_by[0])
 		snprintf(text, sizeof(text), "by %s", j->stop_by);
 	else if (i->error[0] || i->stop_reason == j->stop_reason)
 		snprintf(text, sizeof(text), "%s", i->error[0] ? i->error : j->error);

@@ -99,7 +99,7 @@ void capture_save(struct capture *c)
 
 bool capture_is_discarded(const struct capture *c)
 {
-	return c->killed && c->stop_reason != STOP_GATEWAY_SHUTDOWN;
+	return c->killed && c->stop_reason != STOP_GATEWAY_SHUTDOWN && !c->job->hold[0];
 }
 
 void capture_over(struct capture *c)

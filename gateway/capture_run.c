@@ -14,8 +14,9 @@
 #define TICK_NS       (200 * CLOCK_NS_PER_MS)  /* how often limits, grace and the like are looked at */
 #define SAVE_NS       (1000 * CLOCK_NS_PER_MS) /* how often a running job goes to the database */
 #define HOLD_NS       (5 * CLOCK_NS_PER_S) /* a delivered live stream stays for a viewer whose last bytes were lost */
+#define CUT_MS        500u /* who views a killed capture has so long to take what is left, and with it why it ended */
 #define SHED_EVENT_NS (10 * CLOCK_NS_PER_S)
-#define AGENT_EXTRA_S 10u /* the agent's own limit lies behind ours, for the case that we are gone */
+#define AGENT_EXTRA_S 10u  /* the agent's own limit lies behind ours, for the case that we are gone */
 
 /* ---- what the streams' threads tell ---- */
 
@@ -143,19 +144,20 @@ static void on_ended(
 {
 	struct capture *c = ctx;
 	struct job_instance *i = &c->job->instances[index];
+	enum stop_reason ours;
 	json_t *data;
 
 	pthread_mutex_lock(&c->lock);
 	/* An agent only knows that it was told to stop; why is known here. */
-	if (c->stop_reason != STOP_NONE && (reason == STOP_USER || err->code == ERR_CANCELLED))
-		reason = c->stop_reason;
+	ours = c->stop_reason != STOP_NONE ? c->stop_reason : (enum stop_reason)atomic_load(&c->cut);
+	if (ours != STOP_NONE && (reason == STOP_USER || err->code == ERR_CANCELLED))
+		reason = ours;
 	if (reason == STOP_USER && c->instances[index].left)
 		reason = STOP_INSTANCE_LEFT;
 	c->instances[index].ended_at = clock_wall_ns();
 	i->state = started ? INSTANCE_ENDED : INSTANCE_FAILED;
 	i->stop_reason = reason;
-	if (err->code != ERR_NONE &&
-		!(err->code == ERR_CANCELLED && c->stop_reason != STOP_NONE && c->stop_reason != STOP_START_FAILED)) {
+	if (err->code != ERR_NONE && !(err->code == ERR_CANCELLED && ours != STOP_NONE && ours != STOP_START_FAILED)) {
 		snprintf(i->error_code, sizeof(i->error_code), "%s", err_api_code(err));
 		snprintf(i->error, sizeof(i->error), "%s", err->msg);
 		c->instances[index].error = *err;
@@ -178,6 +180,19 @@ static void on_ended(
 static const struct agent_stream_ops stream_ops = {.interface = on_interface, .stats = on_stats, .ended = on_ended};
 
 /* ---- the capture's thread ---- */
+
+/* One that is cut already asks no agent any more. */
+static void start_uncut(struct capture *c, unsigned index, const struct agent_stream_options *o, struct err *err)
+{
+	pthread_mutex_lock(&c->streams_lock);
+	if (index >= c->streams_n)
+		c->streams_n = index + 1;
+	if (atomic_load(&c->cut) == STOP_NONE)
+		c->instances[index].stream = agent_stream_start(o, err);
+	else
+		err_set(err, ERR_CANCELLED, "cut off by the gateway");
+	pthread_mutex_unlock(&c->streams_lock);
+}
 
 void capture_stream_start(struct capture *c, unsigned index)
 {
@@ -220,7 +235,7 @@ void capture_stream_start(struct capture *c, unsigned index)
 		agents_note(c->gw->agents, &ci->target, false);
 		memcpy(r->forced, c->forced, sizeof(r->forced));
 		r->forced_n = c->forced_n;
-		ci->stream = agent_stream_start(&o, &err);
+		start_uncut(c, index, &o, &err);
 	}
 	free(r);
 	if (!ci->stream) {
@@ -439,6 +454,8 @@ void *capture_run(void *arg)
 	capture_over(c);
 	if (c->job->state == JOB_STREAMED)
 		hold_live(c);
+	else if (c->live && c->killed)
+		live_cut(c->live, CUT_MS);
 	if (c->watch)
 		watch_join(c->watch); /* before the gateway may think that nothing runs any more */
 	jobs_remove(c->gw->jobs, c);

@@ -7,6 +7,7 @@
 #include "common/id.h"
 #include "common/tls_files.h"
 #include "gateway/readiness.h"
+#include "gateway/stop_switch.h"
 #include "schema/config_gateway.h"
 #include "schema/job_db.h"
 #include "uploader/link.h"
@@ -24,6 +25,7 @@ struct agents;
 struct metrics_server;
 struct policy;
 struct enforcer;
+struct eraser;
 
 struct gateway {
 	struct config_gateway config;
@@ -35,6 +37,7 @@ struct gateway {
 	struct store *store;             /* NULL: storage is switched off */
 	struct store_health *health;     /* of the store, asked in bounded time; NULL: the store is asked itself */
 	struct examination *examination; /* of the store; NULL: none */
+	struct eraser *eraser; /* of what killed captures left in a store that may hang; NULL: whoever kills erases */
 	struct link_key link_key;
 	struct identity_source *identities; /* who is it? */
 	struct targets *targets;            /* what may they capture, and where is it? */
@@ -49,6 +52,7 @@ struct gateway {
 	char *_Atomic public_url;
 	atomic_bool draining; /* no new captures */
 	struct readiness readiness;
+	struct stop_switch stop_switch; /* no new captures, by an operator's word */
 };
 
 #endif

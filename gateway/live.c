@@ -5,11 +5,13 @@
 #include "schema/pcap_file.h"
 #include "schema/pcapng.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define PEER_CHECK_MS 500u /* how soon a viewer that left is noticed while the stream is quiet */
 
@@ -37,6 +39,7 @@ struct live {
 	uint64_t start, end; /* the bytes kept are start..end */
 	uint64_t sent;       /* the furthest that any viewer has been given */
 	bool ended, whole, delivered;
+	struct live_viewer *viewing;
 	unsigned viewers;
 	uint64_t alone_since;
 	struct dropped *dropped; /* by interface */
@@ -47,6 +50,7 @@ struct live {
 
 struct live_viewer {
 	struct live *live;
+	struct live_viewer *prev, *next; /* by the live's lock */
 	int peer_fd;
 	struct segment *prelude;
 	size_t prelude_pos;
@@ -318,6 +322,10 @@ struct live_viewer *live_attach(
 		if (v->pos > l->sent)
 			l->sent = v->pos;
 		l->viewers++;
+		v->next = l->viewing;
+		if (v->next)
+			v->next->prev = v;
+		l->viewing = v;
 		live_ref(l);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -426,12 +434,39 @@ void live_detach(struct live_viewer *v)
 	struct live *l = v->live;
 
 	pthread_mutex_lock(&l->lock);
-	if (--l->viewers == 0)
+	if (v->prev)
+		v->prev->next = v->next;
+	else
+		l->viewing = v->next;
+	if (v->next)
+		v->next->prev = v->prev;
+	if (--l->viewers == 0) {
 		l->alone_since = clock_mono_ns();
+		pthread_cond_broadcast(&l->news); /* for live_cut */
+	}
 	pthread_mutex_unlock(&l->lock);
 	segment_unref(v->prelude);
 	free(v);
 	live_unref(l);
+}
+
+void live_cut(struct live *l, uint64_t ms)
+{
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	struct timespec until = clock_deadline(ms);
+	int rc = 0;
+
+	pthread_mutex_lock(&l->lock);
+	while (l->viewing && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&l->news, &l->lock, &until);
+	/* A viewer's socket is open for as long as it stands in the list. */
+	for (const struct live_viewer *v = l->viewing; v; v = v->next) {
+		if (v->peer_fd < 0)
+			continue;
+		(void)setsockopt(v->peer_fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		(void)shutdown(v->peer_fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&l->lock);
 }
 
 bool live_is_alone(struct live *l, uint64_t *ret_since_ns)

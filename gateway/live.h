@@ -31,6 +31,9 @@ int live_push(struct live *l, struct segment *s, bool must, struct err *err);
 /* live_end: nothing will follow.  whole: the stream is complete; else viewers' connections are cut after the last byte. */
 void live_end(struct live *l, bool whole);
 
+/* live_cut: after live_end: who has not taken all of it within ms is cut off, whatever is left. */
+void live_cut(struct live *l, uint64_t ms);
+
 uint64_t live_dropped(struct live *l);                        /* packets left out */
 uint64_t live_dropped_of(struct live *l, uint32_t interface); /* of one interface */
 

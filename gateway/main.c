@@ -216,6 +216,8 @@ static int open_state(struct gateway *gw, struct err *err)
 		err_nomem(err);
 		goto out;
 	}
+	if (stop_switch_open(&gw->stop_switch, c->state_dir, err) < 0)
+		goto out;
 	if (!(gw->db = job_db_open(db, err)) || link_key_load(key, &gw->link_key, err) < 0)
 		goto out;
 	if (open_policy(gw, err) < 0)
@@ -240,6 +242,7 @@ static int open_server(struct gateway *gw, struct err *err)
 		.port = (uint16_t)c->listen_port,
 		.tls = tls ? &gw->server_tls : NULL,
 		.connections_max = (unsigned)c->limit_connections,
+		.connections_reserved = API_RESERVED,
 		.connections_per_address_max = (unsigned)c->limit_connections_per_address,
 		.idle_timeout_s = (unsigned)((c->limit_idle_ms + 999) / 1000),
 		.header_timeout_s = (unsigned)((c->limit_header_ms + 999) / 1000),
@@ -279,6 +282,7 @@ static void close_all(struct gateway *gw)
 	storage_close(gw);
 	policy_free(gw->policy);
 	job_db_close(gw->db);
+	stop_switch_close(&gw->stop_switch);
 	targets_free(gw->targets);
 	if (gw->identities)
 		gw->identities->ops->free(gw->identities);
@@ -394,7 +398,8 @@ int main(int argc, char **argv)
 {
 	struct arguments args = {0};
 	enum log_level level = LOG_LEVEL_INFO;
-	struct gateway gw = {.readiness.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct gateway gw = {
+		.readiness.lock = PTHREAD_MUTEX_INITIALIZER, .stop_switch.lock = PTHREAD_MUTEX_INITIALIZER};
 	struct err err = {0};
 	sigset_t signals;
 	int rc = read_arguments(argc, argv, &args);

@@ -80,6 +80,33 @@ static int erase_stored(
 	return 0;
 }
 
+/* Once more: what has erased it must find nothing now. */
+static int verify(struct gateway *gw, const struct job *j, struct erase_report *ret, struct err *err)
+{
+	struct driver_erased again = {0};
+
+	if (!gw->store) {
+		ret->verified = !j->object_key[0];
+		return 0;
+	}
+	if (store_erase(gw->store, j->id, j->object_key, &again, err) < 0)
+		return err_in(err, "looking whether it is gone");
+	if (again.objects > 0 || again.uploads > 0)
+		return err_set(err, ERR_IO,
+			"the store had erased it, and then still held %u objects and %u uploads of it", again.objects,
+			again.uploads);
+	ret->verified = true;
+	return 0;
+}
+
+int retention_check_hold(const struct job *j, struct err *err)
+{
+	if (!j->hold[0])
+		return 0;
+	err_set(err, ERR_STATE, "the capture is on hold: it may not be erased until an operator lifts that");
+	return err_detail(err, "on_hold");
+}
+
 static json_t *erased_json(const struct erase_report *r, const char *by)
 {
 	return json_pack("{s:s*, s:I, s:I, s:I, s:s*}", "by", by, "objects", (json_int_t)r->store.objects, "uploads",
@@ -90,16 +117,21 @@ static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state 
 	struct erase_report *ret, struct err *err)
 {
 	struct job *j = job_db_get(gw->db, job_id, err);
+	enum job_state before;
 	int rc = -1;
 
 	if (!j)
 		return -1;
 	if (j->state == JOB_PURGED) {
+		ret->verified = true;
 		rc = 0;
 		goto out;
 	}
-	if (erase_stored(gw, j, state, ret, err) < 0)
+	if (retention_check_hold(j, err) < 0 || erase_stored(gw, j, state, ret, err) < 0)
 		goto out;
+	if (state == JOB_PURGED && verify(gw, j, ret, err) < 0)
+		goto out;
+	before = j->state;
 	j->state = state;
 	j->object_bytes = 0;
 	j->object_sha256[0] = '\0';
@@ -110,7 +142,7 @@ static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state 
 	if (job_set(&j->object_key, "", err) < 0 || job_db_links_delete(gw->db, j->id, err) < 0 ||
 		job_db_save(gw->db, j, err) < 0)
 		goto out;
-	add_event(gw, j, job_state_name(state), erased_json(ret, by));
+	add_event(gw, j, before == state ? "erased" : job_state_name(state), erased_json(ret, by));
 	rc = 0;
 out:
 	job_free(j);
@@ -186,14 +218,16 @@ static bool is_too_old(const struct gateway *gw, const struct job *j)
 {
 	uint64_t now = clock_wall_ns(), last = j->heartbeat_at > 0 ? j->heartbeat_at : j->created_at;
 
-	return now > last && now - last > gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+	return !j->hold[0] && now > last && now - last > gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
 }
 
 static void give_up(struct gateway *gw, struct job *j, const char *code, const struct err *why)
 {
 	struct err err = {0};
 
-	if (store_erase(gw->store, j->id, j->object_key, NULL, &err) < 0)
+	if (j->hold[0]) /* what is left of it may be of no use, but is not ours to erase */
+		finish_later(gw, j, why);
+	else if (store_erase(gw->store, j->id, j->object_key, NULL, &err) < 0)
 		finish_later(gw, j, &err);
 	else
 		finish_lost(gw, j, code, why->msg);
@@ -258,6 +292,12 @@ static void finish_killed(struct gateway *gw, const struct job *j)
 		log_err(LOG_LEVEL_ERROR, "retention.erase_failed", &err, json_pack("{s:s}", "job", j->id));
 }
 
+/* What is on hold is kept. */
+static bool is_discarded(const struct job *j)
+{
+	return (j->stop_reason == STOP_KILLED || j->stop_reason == STOP_DELETED) && !j->hold[0];
+}
+
 /* What a job that nobody runs any more is called from now on; no store is asked.  A live one has its end with it. */
 static void interrupt(struct gateway *gw, struct job *j)
 {
@@ -272,7 +312,7 @@ static void interrupt(struct gateway *gw, struct job *j)
 			}
 		}
 	}
-	if (j->stop_reason == STOP_KILLED || j->stop_reason == STOP_DELETED)
+	if (is_discarded(j))
 		return; /* being erased */
 	if (j->mode == JOB_LIVE) {
 		finish_lost(gw, j, "interrupted", "the gateway ended while it streamed");
@@ -285,7 +325,7 @@ static void interrupt(struct gateway *gw, struct job *j)
 static void finish(struct gateway *gw, struct job *j)
 {
 	interrupt(gw, j);
-	if (j->stop_reason == STOP_KILLED || j->stop_reason == STOP_DELETED)
+	if (is_discarded(j))
 		finish_killed(gw, j);
 	else if (job_state_is_end(j->state))
 		return;
@@ -367,6 +407,33 @@ static void finish_by_id(struct gateway *gw, const char *id)
 	act_unfinished(gw, id, finish);
 }
 
+/* Killed while the store did not answer. */
+static void finish_killed_within(struct gateway *gw, const char *id, uint64_t claim_ms)
+{
+	struct job *j;
+
+	if (jobs_claim(gw->jobs, id, claim_ms, NULL) < 0)
+		return;
+	if ((j = job_db_get(gw->db, id, NULL))) {
+		if (j->state == JOB_KILLED && j->object_key[0] && gw->store && !j->hold[0])
+			finish_killed(gw, j);
+		job_free(j);
+	}
+	jobs_unclaim(gw->jobs, id);
+}
+
+static void finish_killed_by_id(struct gateway *gw, const char *id)
+{
+	finish_killed_within(gw, id, 0);
+}
+
+void retention_finish_killed(struct gateway *gw, const char *job_id)
+{
+	finish_killed_within(gw, job_id, CLAIM_WAIT_MS);
+}
+
+static const enum job_state killed_states[] = {JOB_KILLED};
+static const struct job_filter killed = {.states = killed_states, .states_n = 1, .brief = true, .with_object = true};
 static const enum job_state unfinished_states[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
 static const struct job_filter unfinished = {.states = unfinished_states, .states_n = 3, .brief = true};
 
@@ -377,6 +444,7 @@ static void recover(struct retention *r)
 	struct err err = {0};
 
 	each_job(r, &unfinished, finish_by_id);
+	each_job(r, &killed, finish_killed_by_id);
 	if (!gw->store || is_stopping(r))
 		return;
 	if (store_orphans(gw->store, job_is_known, gw, &erased, &foreign, &err) < 0 && err.code != ERR_CANCELLED)
@@ -392,7 +460,8 @@ static void expire_by_id(struct gateway *gw, const char *id)
 {
 	struct err err = {0};
 
-	if (retention_erase(gw, id, JOB_EXPIRED, NULL, NULL, &err) < 0 && err.code != ERR_CANCELLED)
+	if (retention_erase(gw, id, JOB_EXPIRED, NULL, NULL, &err) < 0 && err.code != ERR_CANCELLED &&
+		strcmp(err.detail, "on_hold") != 0)
 		log_err(LOG_LEVEL_ERROR, "retention.expire_failed", &err, json_pack("{s:s}", "job", id));
 }
 
@@ -401,7 +470,7 @@ static void expire(struct retention *r)
 {
 	static const enum job_state ready[] = {JOB_READY};
 	const struct job_filter f = {
-		.states = ready, .states_n = 1, .brief = true, .expires_before_ns = clock_wall_ns()};
+		.states = ready, .states_n = 1, .brief = true, .expires_before_ns = clock_wall_ns(), .not_held = true};
 
 	each_job(r, &f, expire_by_id);
 }
@@ -414,6 +483,7 @@ static void sweep(struct retention *r)
 
 	expire(r);
 	each_job(r, &unfinished, finish_by_id);
+	each_job(r, &killed, finish_killed_by_id);
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);

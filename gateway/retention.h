@@ -7,6 +7,7 @@
 #include "schema/job.h"
 #include "uploader/driver.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct gateway;
@@ -21,13 +22,20 @@ void retention_stop(struct retention *r);
 /* What was erased. */
 struct erase_report {
 	struct driver_erased store;
+	bool verified;          /* it was looked for again, and nothing of it is left */
 	char note[ERR_MSG_MAX]; /* what should be known of it beyond the figures, a plain sentence; "" : nothing */
 };
 
 /* retention_erase: object, spool and links of a job that does not run, verified; then it is in state (JOB_EXPIRED, JOB_PURGED). A job that is
- * purged already is success.  Adds to *ret (may be NULL).  ERR_UNAVAILABLE: the object is in a store that this gateway does not use; expiry lets such
+ * purged already is success; one on hold is ERR_STATE (detail on_hold).  Adds to *ret (may be NULL).  ERR_UNAVAILABLE: the object is in a store that this gateway does not use; expiry lets such
  * an object be and says so in the job. */
 int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by,
 	struct erase_report *ret, struct err *err);
+
+/* retention_check_hold: -1: ERR_STATE, detail on_hold. */
+int retention_check_hold(const struct job *j, struct err *err);
+
+/* retention_finish_killed: of a job that was killed while its store did not answer: what is left there is erased, and its record says so. */
+void retention_finish_killed(struct gateway *gw, const char *job_id);
 
 #endif

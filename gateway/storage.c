@@ -4,6 +4,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/parse.h"
+#include "gateway/eraser.h"
 #include "gateway/examination.h"
 #include "gateway/gateway.h"
 #include "gateway/store_health.h"
@@ -164,6 +165,8 @@ int storage_watch(struct gateway *gw, struct err *err)
 		return 0;
 	if (!(gw->health = store_health_start(gw->store, err)) || !(gw->examination = examination_start(&o, err)))
 		return -1;
+	if (!store_objects_are_files(gw->store) && !(gw->eraser = eraser_start(gw, err)))
+		return -1;
 	return 0;
 }
 
@@ -171,9 +174,11 @@ void storage_close(struct gateway *gw)
 {
 	if (gw->store)
 		store_cancel(gw->store, NULL);
+	eraser_stop(gw->eraser);
 	examination_stop(gw->examination);
 	store_health_stop(gw->health);
 	store_close(gw->store);
+	gw->eraser = NULL;
 	gw->examination = NULL;
 	gw->health = NULL;
 	gw->store = NULL;

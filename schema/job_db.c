@@ -259,6 +259,8 @@ static int job_db_start(struct job_db *db, struct err *err)
 	if (job_db_pragma(db->sqlite, "PRAGMA journal_mode = WAL", "wal", err) < 0 ||
 		job_db_pragma(db->sqlite, "PRAGMA synchronous = NORMAL", NULL, err) < 0 ||
 		job_db_pragma(db->sqlite, "PRAGMA foreign_keys = ON", NULL, err) < 0 ||
+		/* What is deleted is overwritten: it may be what somebody asked to have erased. */
+		job_db_pragma(db->sqlite, "PRAGMA secure_delete = ON", NULL, err) < 0 ||
 		job_db_migrate(db->sqlite, job_db_migrations_n, err) < 0)
 		return -1;
 	db->version = job_db_migrations_n;

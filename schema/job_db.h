@@ -44,6 +44,8 @@ struct job_filter {          /* NULL or 0: any */
 	const char *gateway;        /* run by this gateway process */
 	const char *not_gateway;    /* run by any other */
 	const char *after_id;       /* newest first: ids smaller than this (the cursor) */
+	bool with_object;           /* the record names an object */
+	bool not_held;              /* no legal hold is on it */
 	bool brief; /* job_db_list leaves the instances out: a page of large captures is many megabytes otherwise */
 };
 
@@ -95,8 +97,19 @@ int job_db_link_use(struct job_db *db, const char *nonce, const char *job_id, st
 int job_db_links_delete(struct job_db *db, const char *job_id, struct err *err);
 int job_db_links_sweep(struct job_db *db, uint64_t now_ns, struct err *err); /* forgets expired ones */
 
+/* ---- legal hold ---- */
+/* job_db_hold: text "" lifts it.  ERR_NOT_FOUND. */
+int job_db_hold(struct job_db *db, const char *job_id, const char *text, struct err *err);
+
 /* ---- old ends ---- */
-/* Removes jobs (and all that hangs on them) that ended in one of the states EXPIRED, PURGED, FAILED, KILLED, STREAMED before this time. */
+/* job_db_delete: the job and all that hangs on it; it has ended.  ERR_NOT_FOUND: not there, or on hold. */
+int job_db_delete(struct job_db *db, const char *job_id, struct err *err);
+
+/* job_db_wipe: what was deleted is in no file of the database any more, its log neither. */
+int job_db_wipe(struct job_db *db, struct err *err);
+
+/* Removes jobs (and all that hangs on them) that ended in one of the states EXPIRED, PURGED, FAILED, KILLED, STREAMED before this time, but for those on hold
+ * and those of which something is still to be erased. */
 int job_db_forget(struct job_db *db, uint64_t ended_before_ns, uint64_t *ret_n, struct err *err);
 
 #endif

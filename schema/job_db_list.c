@@ -131,6 +131,10 @@ static int where_make(struct where *w, const char *select, const struct job_filt
 	where_text(w, " AND gateway = ?", f->gateway);
 	where_text(w, " AND gateway <> ?", f->not_gateway);
 	where_text(w, " AND id < ?", f->after_id);
+	if (f->with_object)
+		where_sql(w, " AND object_key <> ''");
+	if (f->not_held)
+		where_sql(w, " AND hold = ''");
 	return w->rc;
 }
 
@@ -258,6 +262,7 @@ int job_db_forget(struct job_db *db, uint64_t ended_before_ns, uint64_t *ret_n, 
 	/* one that never said when it ended is as old as its beginning */
 	static const char sql[] =
 		"DELETE FROM jobs WHERE state IN ('expired', 'purged', 'failed', 'killed', 'streamed')"
+		" AND hold = '' AND NOT (state = 'killed' AND object_key <> '')"
 		" AND CASE WHEN ended_at > 0 THEN ended_at ELSE created_at END < ?";
 	struct dbq q;
 	int n;

@@ -113,6 +113,8 @@ int store_job_finish(struct store_job *j, struct driver_object *ret, struct err 
 void store_cancel(struct store *s, const char *job_id);
 
 void store_job_drop(struct store_job *j); /* erases spool and upload; frees j */
+/* store_job_leave: erases the spool and frees j, but asks the driver nothing, which may hang: store_erase must follow. */
+void store_job_leave(struct store_job *j);
 
 /* ---- after a restart ---- */
 /* store_recover: finishes job_id from what spool and database hold, wherever the process died; call it again after a failure.

@@ -390,3 +390,15 @@ void store_job_drop(struct store_job *j)
 	if (j)
 		store_job_discard(j);
 }
+
+/* The text of its upload stays in the database, by which store_erase finds what the driver holds. */
+void store_job_leave(struct store_job *j)
+{
+	struct store *s = j->store;
+	char id[ID_MAX];
+
+	store_upload_stop(j);
+	memcpy(id, j->id, sizeof(id));
+	store_job_free(j);
+	store_clean(s, id, NULL);
+}

@@ -4,8 +4,9 @@ in one run on this machine.
 
 usage: bench.py [--json] [--rounds N] [WORD...]
 
-A WORD is a row (paced, bulk, full, workload, latency, stopped, store, bucket, many, token) or one of its ways: of capturing (tcpdump, dumpcap, ssh, agent,
-pcapline, stored; of fifty instances many-ssh, many-pcapline; beside a workload nothing, unguarded, guarded), of uploading (curl, uploader, boto3, s3cmd), of saying who asks (static, rs256, es256).
+A WORD is a row (paced, bulk, full, workload, latency, stopped, store, bucket, many, token, kill) or one of its ways: of capturing (tcpdump, dumpcap, ssh, agent,
+pcapline, stored; of fifty instances many-ssh, many-pcapline; beside a workload nothing, unguarded, guarded), of uploading (curl, uploader, boto3, s3cmd), of saying who asks (static, rs256, es256),
+of hanging during a kill (kill-well, kill-frozen, kill-stalled, kill-store).
 Without words everything runs, in about eleven minutes.  Rounds are interleaved: each way once, then all again.  Figures are medians of
 the rounds; a ratio is the median of the ratios of each round.  There are no thresholds: the table is for people.
 """

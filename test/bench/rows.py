@@ -7,6 +7,7 @@ import threading
 import time
 
 from bucket import Boto3, Bucket, Curl, S3cmd, Uploader
+from kill import Killed, KilledFrozen, KilledStalled, KilledStoring
 from many import AGENTS, INSTANCES, ManySsh, ManyWhole
 from place import FAR_IP, HOST_IP, PORT, BenchError, Process, wait_for
 from systems import Agent, Dumpcap, Ssh, Store, Tcpdump, Whole
@@ -409,8 +410,45 @@ class TokenCheck(Row):
         return {"cpu": cpu * 1e6 / self.requests, "rate": self.requests / took}
 
 
-ROWS = (Paced(), Bulk(), Full(), Workload(), Latency(), Stopped(), Storing(), Uploading(), Many(), TokenCheck())
+class Kill(Row):
+    name = "kill"
+    title = f"pcap admin kill of {INSTANCES} instances on {AGENTS} agents under traffic, while something hangs"
+    notes = ("ms from the operator's request until the answer, until no agent that lives captures any more, and until the job is killed; then, within two seconds,\n"
+             "what the gateway has more than before the capture: threads, descriptors, files in the spool.")
+    ways = (Killed, KilledFrozen, KilledStalled, KilledStoring)
+    peers = {}
+    metrics = (Metric("answer", "answer ms", 0), Metric("agents", "agents free ms", 0), Metric("job", "job killed ms", 0), Metric("threads", "threads left", 0),
+               Metric("fds", "descriptors left", 0), Metric("files", "files left", 0))
+    pps, seconds, limit_s = 4000, 60, 30
+
+    def measure(self, place, way):
+        sender = Process(place, "sender", [place.program("bench/sender"), HOST_IP, PORT, 512, self.pps, self.seconds], ns="far")
+        way.begin()
+        wait_for(lambda: way.running() == INSTANCES, "all to capture", 45)
+        way.hang()
+        figures, begin = {}, time.monotonic()
+        way.kill()
+        figures["answer"] = (time.monotonic() - begin) * 1e3
+        while "agents" not in figures or "job" not in figures:
+            if "agents" not in figures and way.agents_busy() == 0:
+                figures["agents"] = (time.monotonic() - begin) * 1e3
+            if "job" not in figures and way.is_killed():
+                figures["job"] = (time.monotonic() - begin) * 1e3
+            if time.monotonic() - begin > self.limit_s:
+                raise BenchError(f"not killed after {self.limit_s} s: {way.trouble()}")
+        sender.kill()
+        way.viewer().thaw()  # one that is stopped cannot take leave of a connection of its own
+        end = time.monotonic() + 2
+        while any(way.left().values()) and time.monotonic() < end:
+            time.sleep(0.02)
+        figures |= way.left()
+        way.close()
+        return figures
+
+
+ROWS = (Paced(), Bulk(), Full(), Workload(), Latency(), Stopped(), Storing(), Uploading(), Many(), TokenCheck(), Kill())
 WAYS = {"tcpdump": Tcpdump, "dumpcap": Dumpcap, "ssh": Ssh, "agent": Agent, "pcapline": Whole, "stored": Store,
         "nothing": Nothing, "unguarded": Unguarded,
         "guarded": Guarded, "curl": Curl, "uploader": Uploader, "boto3": Boto3, "s3cmd": S3cmd, "many-ssh": ManySsh, "many-pcapline": ManyWhole,
-        "static": StaticToken, "rs256": Rs256, "es256": Es256}
+        "static": StaticToken, "rs256": Rs256, "es256": Es256,
+        "kill-well": Killed, "kill-frozen": KilledFrozen, "kill-stalled": KilledStalled, "kill-store": KilledStoring}

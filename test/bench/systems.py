@@ -267,7 +267,7 @@ class Whole(Agent):
         self.gateway_port = self.place.free_port()
         self.state = d / f"state{self.gateway_port}"
         self.state.mkdir(mode=0o700)
-        (d / "tokens.yml").write_text(f"tokens: [{{sha256: {hashlib.sha256(token.encode()).hexdigest()}, user_id: bench}}]\n")
+        (d / "tokens.yml").write_text(f"tokens: [{{sha256: {hashlib.sha256(token.encode()).hexdigest()}, user_id: bench, operator: true}}]\n")
         (d / "tokens.yml").chmod(0o600)
         instances = ", ".join(f"{{id: '{name}', agent: '127.0.0.1:{port}'}}" for name, port in self.instances())
         (d / "inventory.yml").write_text(f"groups: [{{name: bench, users: [bench], instances: [{instances}]}}]\n")

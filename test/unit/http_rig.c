@@ -221,9 +221,10 @@ static void rig_on_request(void *ctx, struct http_request *rq)
 		rig_reply_stream(r, rq, STREAM_BLOCKS);
 	else if (strcmp(path, "/abort") == 0)
 		rig_reply_stream(r, rq, STREAM_ABORT);
-	else if (strcmp(path, "/hold") == 0)
+	else if (strcmp(path, "/hold") == 0) {
+		http_reply_header(rq, "Reserved", http_request_is_reserved(rq) ? "yes" : "no");
 		rig_reply_stream(r, rq, STREAM_HOLD);
-	else if (strcmp(path, "/quiet") == 0)
+	} else if (strcmp(path, "/quiet") == 0)
 		rig_reply_stream(r, rq, STREAM_QUIET);
 	else if (strcmp(path, "/forget") != 0)
 		rig_reply_echo(rq);

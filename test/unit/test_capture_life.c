@@ -115,6 +115,90 @@ static void test_killed_while_running(void **state)
 	assert_object(false);
 }
 
+/* What is on hold is kept as far as it was stored; by whom and why it ended is said. */
+static void test_killed_while_held(void **state)
+{
+	struct capture *c = start(JOB_STORE);
+	struct err why = {0};
+	struct job *j;
+
+	(void)state;
+	until_captured(c);
+	assert_int_equal(capture_hold(c, "case 4711", &err), 0);
+	err_set(&why, ERR_CANCELLED, "killed by olga: enough");
+	capture_kill_for(c, STOP_KILLED, "op", &why);
+	gateway_rig_ended(&rig, c);
+	assert_job(JOB_READY, STOP_KILLED);
+	j = gateway_rig_job(&rig);
+	assert_string_equal(j->stop_by, "op");
+	assert_string_equal(j->error_code, "killed");
+	assert_string_equal(j->error, "killed by olga: enough");
+	job_free(j);
+	assert_object(true);
+}
+
+/* Of many that are cut first and killed then, none says that it does not know why. */
+static void test_cut_before_killed(void **state)
+{
+	struct capture *c = start(JOB_STORE);
+	struct job *j;
+
+	(void)state;
+	until_captured(c);
+	capture_cut(c, STOP_KILLED);
+	for (unsigned ms = 0; capture_has_any(c) && ms < GATEWAY_RIG_WAIT_MS; ms++)
+		(void)poll(NULL, 0, 1);
+	assert_false(capture_has_any(c));
+	(void)poll(NULL, 0, 20);
+	capture_kill(c, STOP_KILLED, "op");
+	gateway_rig_ended(&rig, c);
+	assert_job(JOB_KILLED, STOP_KILLED);
+	j = gateway_rig_job(&rig);
+	assert_string_equal(j->stop_by, "op");
+	assert_string_equal(stop_reason_name(j->instances[0].stop_reason), "killed");
+	job_free(j);
+}
+
+static void test_not_begun_while_halted(void **state)
+{
+	(void)state;
+	snprintf(rig.gw.stop_switch.by, sizeof(rig.gw.stop_switch.by), "olga");
+	rig.gw.stop_switch.on = true;
+	assert_null(gateway_rig_start(&rig, JOB_LIVE, &err));
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_string_equal(err.detail, "halted");
+	assert_int_equal(jobs_running(rig.gw.jobs), 0);
+}
+
+static void test_matches(void **state)
+{
+	struct capture *c = start(JOB_LIVE);
+	const struct {
+		struct job_filter f;
+		bool matches;
+	} cases[] = {
+		{{0}, true},
+		{{.job = rig.store.job}, true},
+		{{.job = "01jh8zxk5f8m3q0v7w2n4r6t9y"}, false},
+		{{.user_id = capture_user_id(c)}, true},
+		{{.user_id = "nobody"}, false},
+		{{.user_id = capture_user_id(c), .org = "nowhere"}, false},
+		{{.group = "nowhere"}, false},
+		{{.agent = "127.0.0.1"}, true},
+		{{.agent = "127.0.0.2"}, false},
+		{{.before_ns = 1}, false},
+		{{.before_ns = UINT64_MAX}, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (capture_matches(c, &cases[i].f) != cases[i].matches)
+			fail_msg("case %zu", i);
+	}
+	capture_kill(c, STOP_KILLED, "op");
+	gateway_rig_ended(&rig, c);
+}
+
 /* Who kills has been told that it is done. */
 static void test_killed_while_finishing(void **state)
 {
@@ -335,6 +419,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_while_running, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_killed_while_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_before_killed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_begun_while_halted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_matches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_while_finishing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_outage_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_store_that_loses_parts, setup, teardown),

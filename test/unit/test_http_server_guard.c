@@ -179,6 +179,34 @@ static void a_flood_does_not_push_out_who_is_served(void **state)
 	close(good);
 }
 
+/* Two are held in a handler, so that neither can be pushed out: the third comes in by the reserve, the fourth not at all; and who leaves makes the third a guest like others. */
+static void the_reserve_lets_in_and_says_so(void **state)
+{
+	int held[2], fd, fourth;
+
+	(void)state;
+	rig.o.connections_max = 2;
+	rig.o.connections_reserved = 1;
+	rig_start(&rig);
+	for (unsigned i = 0; i < 2; i++) {
+		held[i] = rig_connect(http_server_port(rig.server));
+		rig_say(held[i], "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+		rig_read(held[i], answer, sizeof(answer), "\r\n\r\n");
+		assert_non_null(strstr(answer, "Reserved: no"));
+	}
+	fd = rig_connect(http_server_port(rig.server));
+	rig_say(fd, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+	rig_read(fd, answer, sizeof(answer), "\r\n\r\n");
+	assert_non_null(strstr(answer, "Reserved: yes"));
+	fourth = rig_connect(http_server_port(rig.server));
+	assert_true(rig_is_closed(fourth));
+	close(fourth);
+	atomic_store(&rig.release, true);
+	close(held[0]);
+	close(held[1]);
+	close(fd);
+}
+
 static void among_many_none_is_kept_alive(void **state)
 {
 	int fd[65];
@@ -412,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_flood_within_the_limit_hurts_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_over_the_limit_pushes_itself_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_does_not_push_out_who_is_served, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_reserve_lets_in_and_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(among_many_none_is_kept_alive, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_address_has_its_own_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stream_fills_whole_blocks, setup, teardown),

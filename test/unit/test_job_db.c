@@ -476,6 +476,56 @@ static void forgetting_takes_old_ends_and_all_that_hangs_on_them(void **state)
 		r, "what is left", (struct job_filter){.states = (enum job_state[]){JOB_READY}, .states_n = 1}, "3");
 }
 
+/* ---- legal hold ---- */
+
+static void what_is_held_is_neither_forgotten_nor_deleted(void **state)
+{
+	struct rig *r = *state;
+	struct job *j;
+	uint64_t n = 0;
+
+	three_jobs(r);
+	ok(r, job_db_hold(r->db, ID_A, "case 4711", &r->err));
+	j = job_db_get(r->db, ID_A, &r->err);
+	assert_string_equal(j->hold, "case 4711");
+	j->state = JOB_FAILED;
+	j->ended_at = 1;
+	ok(r, job_db_save(r->db, j, &r->err)); /* which knows nothing of a hold */
+	job_free(j);
+	ok(r, job_db_forget(r->db, 1000, &n, &r->err));
+	assert_int_equal(n, 0);
+	assert_int_equal(job_db_delete(r->db, ID_A, &r->err), -1);
+	assert_int_equal(r->err.code, ERR_NOT_FOUND);
+	assert_finds(r, "what is not held", (struct job_filter){.not_held = true, .job = ID_A}, "");
+	ok(r, job_db_hold(r->db, ID_A, "", &r->err));
+	ok(r, job_db_delete(r->db, ID_A, &r->err));
+	assert_null(job_db_get(r->db, ID_A, &r->err));
+	assert_int_equal(job_db_hold(r->db, ID_A, "x", &r->err), -1);
+	assert_int_equal(r->err.code, ERR_NOT_FOUND);
+	ok(r, job_db_wipe(r->db, &r->err));
+}
+
+/* Else nobody would know any more what the store is still to be rid of. */
+static void what_is_still_to_be_erased_is_not_forgotten(void **state)
+{
+	struct rig *r = *state;
+	struct job *j = make_job(ID_A, 1);
+	uint64_t n = 0;
+
+	j->state = JOB_KILLED;
+	j->ended_at = 1;
+	job_set(&j->object_key, "a/key", NULL);
+	insert(r, j);
+	ok(r, job_db_forget(r->db, 1000, &n, &r->err));
+	assert_int_equal(n, 0);
+	j = job_db_get(r->db, ID_A, &r->err);
+	job_set(&j->object_key, "", NULL);
+	ok(r, job_db_save(r->db, j, &r->err));
+	job_free(j);
+	ok(r, job_db_forget(r->db, 1000, &n, &r->err));
+	assert_int_equal(n, 1);
+}
+
 /* ---- events, chunks, uploads, links ---- */
 
 static void events_are_numbered_without_gaps(void **state)
@@ -921,6 +971,8 @@ int main(void)
 		with_db(lists_are_bounded),
 		with_db(heartbeats_reach_own_unfinished_jobs),
 		with_db(forgetting_takes_old_ends_and_all_that_hangs_on_them),
+		with_db(what_is_held_is_neither_forgotten_nor_deleted),
+		with_db(what_is_still_to_be_erased_is_not_forgotten),
 		with_db(events_are_numbered_without_gaps),
 		with_db(chunks_come_back_in_order_and_are_replaced),
 		with_db(an_upload_is_remembered_and_survives_a_save),

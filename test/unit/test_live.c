@@ -11,6 +11,7 @@
 #include "schema/pcap_file.h"
 #include "test/unit/segment_rig.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -563,11 +564,71 @@ static void viewers_read_while_it_is_written(void **state)
 	assert_true(live_is_delivered(l));
 }
 
+/* ---- who takes nothing ---- */
+
+static void *leave_late(void *v)
+{
+	(void)poll(NULL, 0, 30);
+	live_detach(v);
+	return NULL;
+}
+
+static void who_leaves_in_time_is_not_cut(void **state)
+{
+	struct err err = {0};
+	struct live_viewer *v;
+	pthread_t thread;
+	int pair[2];
+	uint64_t at;
+	char c = 'x';
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	v = live_attach(l, -1, NULL, pair[0], &at, &err);
+	assert_non_null(v);
+	live_end(l, true);
+	assert_int_equal(pthread_create(&thread, NULL, leave_late, v), 0);
+	live_cut(l, 60000);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(send(pair[0], &c, 1, MSG_NOSIGNAL), 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void who_stays_is_cut(void **state)
+{
+	struct live_viewer *v, *w;
+	int first[2], second[2];
+	struct err err = {0};
+	uint64_t at;
+	char c;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, first), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, second), 0);
+	v = live_attach(l, -1, NULL, first[0], &at, &err);
+	w = live_attach(l, -1, NULL, second[0], &at, &err);
+	assert_non_null(v);
+	assert_non_null(w);
+	live_end(l, true);
+	live_detach(v);
+	live_cut(l, 10);
+	assert_int_equal(recv(second[1], &c, 1, 0), 0);
+	assert_int_equal(recv(first[1], &c, 1, MSG_DONTWAIT), -1);
+	live_detach(w);
+	close(first[0]);
+	close(first[1]);
+	close(second[0]);
+	close(second[1]);
+}
+
 #define test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		test(who_leaves_in_time_is_not_cut),
+		test(who_stays_is_cut),
 		test(what_is_pushed_is_read),
 		test(an_end_that_is_not_whole_cuts),
 		test(viewers_come_in_where_they_say),
