@@ -32,6 +32,8 @@ static const struct api_route routes[] = {
 	{"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
 	{"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
 	{"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
+	{"GET", "/v1/admin/audit", API_OPERATOR, api_admin_audit},
+	{"POST", "/v1/admin/audit/verify", API_OPERATOR, api_admin_audit_verify},
 };
 
 /* ---- routing ---- */
@@ -147,6 +149,7 @@ void api_on_headers(void *ctx, struct http_request *rq)
 		log_err(LOG_LEVEL_INFO, "request.refused", &err,
 			json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
 				http_request_peer(rq)));
+		api_audit_stranger(a, a->who->user_id ? "request.refused" : "token.refused", &err);
 		if (err.code == ERR_UNAVAILABLE)
 			http_reply_header(rq, "Retry-After", "10");
 		http_reply_err(rq, &err);

@@ -51,6 +51,21 @@ static int read_selector(json_t *body, struct job_filter *f, struct err *err)
 	return 0;
 }
 
+/* What was meant, and what that is. */
+static int audit_selected(
+	struct api_call *a, const char *action, json_t *selector, struct job *const *jobs, size_t n, struct err *err)
+{
+	json_t *ids = json_array(), *data = json_pack("{s:O, s:O}", "selector", selector, "jobs", ids);
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(ids, json_string(jobs[i]->id));
+	rc = api_audit(a, action, &(struct api_audited){.job = n == 1 ? jobs[0]->id : NULL, .scopes = n == 1 ? &jobs[0]->scopes : NULL, .data = data}, err);
+	json_decref(data);
+	json_decref(ids);
+	return rc;
+}
+
 /* ---- kill ---- */
 
 static bool kill_one(struct api_call *a, const char *id)
@@ -83,6 +98,7 @@ void api_admin_kill(struct api_call *a)
 		json_decref(killed);
 		http_reply_err(a->rq, &err);
 	} else {
+		audit_selected(a, "admin.kill", body, jobs, n, NULL);
 		for (size_t i = 0; i < n; i++) {
 			if (kill_one(a, jobs[i]->id))
 				json_array_append_new(killed, json_string(jobs[i]->id));
@@ -146,6 +162,10 @@ void api_admin_purge(struct api_call *a)
 	while (rc == 0) {
 		if ((rc = job_db_list(a->gw->db, &f, AT_ONCE, &jobs, &n, &err)) < 0)
 			break;
+		if ((rc = audit_selected(a, "admin.purge", body, jobs, n, &err)) < 0) {
+			job_db_list_free(jobs, n);
+			break;
+		}
 		for (size_t i = 0; i < n; i++)
 			purge_one(a, jobs[i]->id, purged, failed, &sum);
 		job_db_list_free(jobs, n);

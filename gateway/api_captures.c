@@ -157,6 +157,11 @@ static struct capture *start_as(struct api_call *a, const struct start_request *
 		job_free(j);
 		return NULL;
 	}
+	if (api_audit_start(a, r, j, targets, err) < 0) {
+		jobs_release(a->gw->jobs, a->who->user_id);
+		job_free(j);
+		return NULL;
+	}
 	watch.people = &a->people;
 	watch.targets = r->targets;
 	watch.options = &r->options;
@@ -239,6 +244,7 @@ void api_captures_start(struct api_call *a)
 		return;
 	}
 	if (start_request_read(body, n, &r, &err) < 0) {
+		api_audit_start_refused(a, NULL, &err);
 		http_reply_err(a->rq, &err);
 		return;
 	}
@@ -246,6 +252,7 @@ void api_captures_start(struct api_call *a)
 		reply_started(a, c, capture_mode(c), r.format);
 		capture_unref(c);
 	} else {
+		api_audit_start_refused(a, &r, &err);
 		http_reply_err(a->rq, &err);
 	}
 	start_request_done(&r);
@@ -378,6 +385,8 @@ void api_captures_show(struct api_call *a)
 {
 	struct job *j = api_job(a, api_may_see);
 
+	if (j && !api_may_have(a, j)) /* an operator, and nothing of the operator's own */
+		api_audit_job(a, "admin.read", j, json_pack("{s:s}", "what", "capture"), NULL);
 	if (j)
 		http_reply_json(a->rq, 200, api_job_json(a->gw, j, false));
 	job_free(j);
@@ -398,6 +407,7 @@ void api_captures_stop(struct api_call *a)
 	json_decref(body);
 	c = jobs_find(a->gw->jobs, j->id);
 	if (c && !job_state_is_end(capture_state(c))) {
+		api_audit_job(a, "capture.stop", j, NULL, NULL);
 		capture_stop(c, STOP_USER, a->who->user_id);
 		http_reply_json(a->rq, 202, capture_to_json(c, false));
 	} else {
@@ -419,6 +429,11 @@ void api_captures_delete(struct api_call *a)
 
 	if (!j)
 		return;
+	if (api_audit_job(a, "capture.delete", j, NULL, &err) < 0) {
+		http_reply_err(a->rq, &err);
+		job_free(j);
+		return;
+	}
 	if ((c = jobs_find(a->gw->jobs, j->id))) {
 		capture_kill(c, STOP_DELETED, a->who->user_id);
 		if (capture_wait_ended(c, END_WAIT_MS) < 0)

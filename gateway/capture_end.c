@@ -1,6 +1,7 @@
 #include "gateway/capture_internal.h"
 
 #include "common/log.h"
+#include "gateway/audit_capture.h"
 #include "gateway/capture_notes.h"
 
 #include <string.h>
@@ -235,6 +236,7 @@ static void log_ended(struct capture *c)
 		(json_int_t)j->dropped.agent, "dropped_gateway", (json_int_t)j->dropped.gateway);
 	pthread_mutex_unlock(&c->lock);
 	log_event(LOG_LEVEL_INFO, "capture.ended", fields);
+	audit_capture_end(c->gw->audit, j);
 }
 
 void capture_end(struct capture *c)

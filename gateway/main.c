@@ -8,6 +8,7 @@
 #include "common/source_ports.h"
 #include "common/version.h"
 #include "gateway/api.h"
+#include "gateway/audit.h"
 #include "gateway/capture.h"
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
@@ -47,7 +48,7 @@ static const char usage[] = "usage: pcap-gateway --config FILE [--check-config]\
 			    "  -h, --help           print this\n"
 			    "\n"
 			    "SIGTERM and SIGINT drain: captures end gracefully, then the program.  SIGHUP reads\n"
-			    "inventory, tokens and issuers again.  Logs are JSON lines on stderr.\n";
+			    "inventory, tokens and issuers again, and opens the file of the audit trail anew.  Logs are JSON lines on stderr.\n";
 
 struct arguments {
 	const char *config;
@@ -251,6 +252,7 @@ static void close_all(struct gateway *gw)
 	http_server_stop(gw->server);
 	jobs_free(gw->jobs);
 	storage_close(gw);
+	audit_close(gw->audit);
 	job_db_close(gw->db);
 	targets_free(gw->targets);
 	if (gw->identities)
@@ -264,7 +266,25 @@ static void close_all(struct gateway *gw)
 
 /* ---- running ---- */
 
-static void reload(struct gateway *gw)
+/* What the files say now, and what came of it. */
+static void audit_reload(struct gateway *gw, json_t **known, const struct err *err)
+{
+	json_t *now = audit_config_json(gw, *known);
+	const struct audit_record r = {
+		.action = "config.reload",
+		.outcome = err->code == ERR_NONE ? "ok" : "failed",
+		.code = err->code == ERR_NONE ? NULL : err_api_code(err),
+		.why = err->msg,
+		.data = now,
+	};
+
+	audit_reopen(gw->audit);
+	audit_write(gw->audit, &r, NULL);
+	json_decref(*known);
+	*known = now;
+}
+
+static void reload(struct gateway *gw, json_t **known)
 {
 	struct err err = {0};
 
@@ -272,6 +292,7 @@ static void reload(struct gateway *gw)
 		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
 	else
 		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);
+	audit_reload(gw, known, &err);
 }
 
 static void end_captures(struct gateway *gw, bool kill)
@@ -324,10 +345,12 @@ static void block_signals(sigset_t *set)
 
 static void serve(struct gateway *gw, const sigset_t *signals)
 {
+	json_t *known = audit_config_json(gw, NULL);
 	int sig = 0;
 
 	while (sigwait(signals, &sig) == 0 && sig == SIGHUP)
-		reload(gw);
+		reload(gw, &known);
+	json_decref(known);
 	drain(gw);
 }
 
@@ -339,8 +362,9 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 		return err_in(err, "%s", args->config);
 	if (args->check)
 		return storage_check_files(&gw->config, err) < 0 ? err_in(err, "%s", args->config) : 0;
-	if (open_state(gw, err) < 0 || storage_watch(gw, err) < 0)
+	if (open_state(gw, err) < 0 || storage_watch(gw, err) < 0 || !(gw->audit = audit_open(gw, err)))
 		return -1;
+	audit_event(gw->audit, "gateway.start", audit_config_json(gw, NULL));
 	if (!(retention = retention_start(gw, err)))
 		return -1;
 	if (open_server(gw, err) < 0) {
@@ -349,6 +373,7 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 	}
 	serve(gw, signals);
 	retention_stop(retention);
+	audit_event(gw->audit, "gateway.stop", NULL);
 	log_event(LOG_LEVEL_INFO, "gateway.ended", NULL);
 	return 0;
 }
