@@ -69,6 +69,7 @@ static void bash(const struct cli *cli)
 	printf("\tesac\n"
 	       "\tcase $path in\n"
 	       "\tcompletion) words=\"$words bash zsh fish\" ;;\n"
+	       "\t'admin audit') words=\"$words verify\" ;;\n"
 	       "\thelp) words=\"$words targets exit-codes environment ");
 	print_names(cli->commands);
 	printf("\" ;;\n"

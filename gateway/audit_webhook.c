@@ -122,10 +122,10 @@ static bool pause_ms(struct audit_webhook *w, unsigned ms)
 
 static void tell_until_heard(struct audit_webhook *w, const char *body)
 {
-	unsigned pause = PAUSE_FIRST_MS;
+	unsigned pause = PAUSE_FIRST_MS, n;
 	struct err err = {0};
 
-	for (unsigned n = 1;; n++) {
+	for (n = 1;; n++) {
 		err = (struct err){0};
 		if (tell(w, body, &err) == 0)
 			return;
@@ -138,7 +138,8 @@ static void tell_until_heard(struct audit_webhook *w, const char *body)
 	pthread_mutex_lock(&w->lock);
 	w->lost++;
 	pthread_mutex_unlock(&w->lock);
-	log_err(LOG_LEVEL_ERROR, "audit.webhook_lost", &err, NULL);
+	if (n == ATTEMPTS_MAX) /* else it is the end that cuts it short, which says so for all */
+		log_err(LOG_LEVEL_ERROR, "audit.webhook_lost", &err, NULL);
 }
 
 /* The next one; NULL: there is none any more, and nothing is to be waited for. */

@@ -29,7 +29,7 @@ static int add_escaped(struct buf *b, const char *text, const char *special, str
 		else if (strchr(special, *text))
 			rc = buf_addf(b, err, "\\%c", *text);
 		else
-			rc = buf_add(b, text, 1, err);
+			rc = buf_add(b, (unsigned char)*text < ' ' || *text == 0x7f ? "?" : text, 1, err);
 		if (rc < 0)
 			return -1;
 	}
