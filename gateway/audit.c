@@ -322,6 +322,13 @@ void audit_tick(struct audit *a)
 		log_err(LOG_LEVEL_WARNING, "audit.sweep_failed", &err, NULL);
 }
 
+void audit_settle(struct audit *a)
+{
+	pthread_mutex_lock(&a->lock);
+	tell_strangers(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
 void audit_reopen(struct audit *a)
 {
 	struct err err = {0};
@@ -412,12 +419,9 @@ void audit_close(struct audit *a)
 
 	if (!a)
 		return;
-	if (a->file.fd >= 0) {
-		tell_strangers(a);
-		if (resume(a, &err) < 0)
-			log_err(LOG_LEVEL_ERROR, "audit.lost", &err,
-				json_pack("{s:I}", "records", (json_int_t)(a->held_n + a->lost)));
-	}
+	if (a->file.fd >= 0 && resume(a, &err) < 0)
+		log_err(LOG_LEVEL_ERROR, "audit.lost", &err,
+			json_pack("{s:I}", "records", (json_int_t)(a->held_n + a->lost)));
 	audit_webhook_stop(a->webhook);
 	audit_syslog_free(a->syslog);
 	for (size_t i = 0; i < a->held_n; i++)

@@ -63,6 +63,9 @@ int audit_usable(struct audit *a, struct err *err);
 /* audit_tick: now and then: writes what waits, forgets what is too old in the database. */
 void audit_tick(struct audit *a);
 
+/* audit_settle: before the last record: what was left out of this minute is told now. */
+void audit_settle(struct audit *a);
+
 /* audit_reopen: the file, which somebody may have put aside. */
 void audit_reopen(struct audit *a);
 

@@ -373,6 +373,7 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 	}
 	serve(gw, signals);
 	retention_stop(retention);
+	audit_settle(gw->audit);
 	audit_event(gw->audit, "gateway.stop", NULL);
 	log_event(LOG_LEVEL_INFO, "gateway.ended", NULL);
 	return 0;
