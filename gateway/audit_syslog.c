@@ -6,6 +6,7 @@
 #include "schema/audit_cef.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,13 +15,15 @@
 #include <unistd.h>
 
 #define TELL_NS (60 * CLOCK_NS_PER_S)
+#define WAIT_MS 100 /* a burst is longer than the socket's queue, which holds ten where nobody raised that */
+#define HUNG_NS (10 * CLOCK_NS_PER_S)
 
-/* Not libc's syslog(): it waits for a daemon that hangs, and a gateway must not. */
+/* Not libc's syslog(): it waits for a daemon that hangs, without end. */
 struct audit_syslog {
 	const struct config_gateway *config;
 	int facility;
 	int fd; /* -1: not connected */
-	uint64_t lost, told_ns;
+	uint64_t lost, told_ns, hung_ns;
 };
 
 static int facility_of(const char *name)
@@ -66,14 +69,27 @@ static int dial(struct audit_syslog *s)
 	return -1;
 }
 
+static bool wait_for_room(struct audit_syslog *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+	uint64_t now = clock_mono_ns();
+
+	if (s->hung_ns > 0 && now - s->hung_ns < HUNG_NS)
+		return false;
+	s->hung_ns = poll(&p, 1, WAIT_MS) > 0 ? 0 : now;
+	return s->hung_ns == 0;
+}
+
 /* A daemon that was started anew has another socket of the same name. */
 static int send_text(struct audit_syslog *s, const char *text)
 {
-	for (int tries = 0; tries < 2; tries++) {
+	for (int tries = 0; tries < 3; tries++) {
 		if (s->fd < 0 && dial(s) < 0)
 			return -1;
 		if (send(s->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return 0;
+		if (errno == EAGAIN && wait_for_room(s))
+			continue;
 		if (errno == EAGAIN || errno == EMSGSIZE)
 			return -1;
 		fs_close(s->fd);

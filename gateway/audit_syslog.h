@@ -1,4 +1,5 @@
-/* audit_syslog.h - records to this machine's syslog, which may send them on.  Never waits for it: what it does not take at once is counted and said in the log. */
+/* audit_syslog.h - records to this machine's syslog, which may send them on.  Waits for it a tenth of a second, and after
+ * that was in vain not at all for ten: what it does not take is counted and said in the log. */
 #ifndef PCAPLINE_GATEWAY_AUDIT_SYSLOG_H
 #define PCAPLINE_GATEWAY_AUDIT_SYSLOG_H
 
