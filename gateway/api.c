@@ -149,7 +149,7 @@ void api_on_headers(void *ctx, struct http_request *rq)
 		log_err(LOG_LEVEL_INFO, "request.refused", &err,
 			json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
 				http_request_peer(rq)));
-		api_audit_stranger(a, a->who->user_id ? "request.refused" : "token.refused", &err);
+		api_audit_stranger(a, err.code == ERR_PERM ? "request.refused" : "token.refused", &err);
 		if (err.code == ERR_UNAVAILABLE)
 			http_reply_header(rq, "Retry-After", "10");
 		http_reply_err(rq, &err);
@@ -230,11 +230,10 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 		j = NULL;
 	}
 	if (!j) {
-		if (err.code != ERR_NONE && err.code != ERR_NOT_FOUND)
-			http_reply_err(a->rq, &err);
-		else
-			http_reply_error(
-				a->rq, 404, "not_found", NULL, "there is no capture of this id that you may see");
+		if (err.code == ERR_NONE || err.code == ERR_NOT_FOUND)
+			err_set(&err, ERR_NOT_FOUND, "there is no capture of this id that you may see");
+		api_audit_stranger(a, "request.refused", &err);
+		http_reply_err(a->rq, &err);
 		return NULL;
 	}
 	if (api_may_end(a, j) && (c = jobs_find(a->gw->jobs, j->id))) {
@@ -243,7 +242,10 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 		capture_unref(c);
 	}
 	if (!may(a, j)) {
-		http_reply_error(a->rq, 403, "not_yours", NULL, "you may see this capture, but not this of it");
+		err_set(&err, ERR_PERM, "you may see this capture, but not this of it");
+		err_detail(&err, "not_yours");
+		api_audit_stranger(a, "request.refused", &err);
+		http_reply_err(a->rq, &err);
 		job_free(j);
 		return NULL;
 	}

@@ -78,7 +78,7 @@ void api_audit_start_refused(struct api_call *a, const struct start_request *r, 
 /* api_audit_link: somebody with a good link is about to get the bytes of j; the first of many ranges of one peer counts for a minute. */
 int api_audit_link(struct api_call *a, const struct job *j, bool once, struct err *err);
 
-/* api_audit_stranger: a token or link that is refused; never the token. */
+/* api_audit_stranger: a token or link that is refused (never the token), or a capture that is not the asker's; so many a minute. */
 void api_audit_stranger(struct api_call *a, const char *action, const struct err *why);
 
 /* ---- handlers, by file ---- */

@@ -141,7 +141,10 @@ void api_audit_stranger(struct api_call *a, const char *action, const struct err
 {
 	json_t *data = json_pack("{s:s, s:s}", "method", a->route->method, "path", a->route->path);
 
-	api_audit(a, action, &(struct api_audited){.refused = why, .data = data, .is_strangers = true}, NULL);
+	const struct api_audited what = {
+		.refused = why, .job = id_is_valid(a->param) ? a->param : NULL, .data = data, .is_strangers = true};
+
+	api_audit(a, action, &what, NULL);
 	json_decref(data);
 }
 

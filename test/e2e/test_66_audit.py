@@ -232,7 +232,7 @@ def test_everything_is_recorded_once(fleet, receiver, short_folder, folder, cli)
     assert len(trail.find("token.refused") + trail.find("request.refused") + trail.find("link.use", outcome="refused")) == 4
     assert trail.find("token.refused")[0]["data"]["path"] == "/v1/captures"
 
-    # configuration
+    # configuration; the rest of the minute is told of at its end
     g.write_tokens(extra=[{"sha256": "0" * 64, "user_id": "nobody"}])
     g.send(signal.SIGHUP)
     reload = wait_for(lambda: trail.find("config.reload"), "the reload")[0]
@@ -266,7 +266,7 @@ def test_everything_is_recorded_once(fleet, receiver, short_folder, folder, cli)
     wait_for(lambda: len(hook.heard) == len(wanted()), "the webhook to have heard all")
     # to syslog came all of it, as CEF
     g.stop()
-    assert trail.records[-1]["action"] == "gateway.stop"
+    assert trail.records[-1]["action"] == "gateway.stop" and trail.records[-2]["data"]["more"] >= 27
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.sendto(b"", f"{short_folder}/log")
     listener.join()
@@ -354,6 +354,19 @@ def test_broken_in_five_ways(fleet, cli):
     assert fault["database"]["fault"]["what"] == "missing" and fault["database"]["fault"]["seq"] == 4 and fault["file"]["ok"]
     said = olga.run("admin", "audit", "verify")
     assert said.code == 1 and "database: missing:" in said.err and "file: " in said.err
+
+
+def test_what_is_not_ones_own(fleet):
+    f = fleet(1, users={"alice": {"org": "acme"}, "anna": {"org": "acme"}, "bob": {"org": "other"}, "olga": {"operator": True}},
+              config={"policy": {"share": "org"}})
+    g, trail = f.gateway, Trail(f.gateway)
+    job = stored(f)
+    assert g.api("GET", f"/v1/captures/{job}", user="bob").status == 404
+    assert g.api("DELETE", f"/v1/captures/{job}", user="anna").status == 403
+    assert g.api("POST", f"/v1/captures/{job}/link", {}, "olga").status == 403
+    refused = trail.find("request.refused", job=job)
+    assert [(r["user_id"], r["code"], r["data"]["method"]) for r in refused] == [
+        ("bob", "not_found", "GET"), ("anna", "not_yours", "DELETE"), ("olga", "not_yours", "POST")]
 
 
 def test_put_aside_by_size(fleet, cli):
