@@ -98,11 +98,11 @@ void api_admin_kill(struct api_call *a)
 		json_decref(killed);
 		http_reply_err(a->rq, &err);
 	} else {
-		audit_selected(a, "admin.kill", body, jobs, n, NULL);
 		for (size_t i = 0; i < n; i++) {
 			if (kill_one(a, jobs[i]->id))
 				json_array_append_new(killed, json_string(jobs[i]->id));
 		}
+		audit_selected(a, "admin.kill", body, jobs, n, NULL); /* after it: a slow disk holds up no kill */
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
 			json_pack("{s:s, s:O}", "by", a->who->user_id, "killed", killed));
 		job_db_list_free(jobs, n);
