@@ -60,7 +60,10 @@ static int audit_selected(
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(ids, json_string(jobs[i]->id));
-	rc = api_audit(a, action, &(struct api_audited){.job = n == 1 ? jobs[0]->id : NULL, .scopes = n == 1 ? &jobs[0]->scopes : NULL, .data = data}, err);
+	rc = api_audit(a, action,
+		&(struct api_audited){
+			.job = n == 1 ? jobs[0]->id : NULL, .scopes = n == 1 ? &jobs[0]->scopes : NULL, .data = data},
+		err);
 	json_decref(data);
 	json_decref(ids);
 	return rc;

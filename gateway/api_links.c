@@ -112,11 +112,12 @@ static char *make_url(
 static int audit_link(
 	struct api_call *a, const char *action, const struct job *j, const struct link_wish *w, struct err *err)
 {
-	bool direct = !w->once && strcmp(a->gw->config.storage_links, "direct") == 0 && !store_objects_are_files(a->gw->store);
+	bool direct = !w->once && strcmp(a->gw->config.storage_links, "direct") == 0 &&
+		      !store_objects_are_files(a->gw->store);
 
 	return api_audit_job(a, action, j,
-		json_pack("{s:I, s:b, s:b, s:I}", "ttl_s", (json_int_t)w->ttl_s, "once", w->once, "direct", direct, "size_bytes",
-			(json_int_t)j->object_bytes),
+		json_pack("{s:I, s:b, s:b, s:I}", "ttl_s", (json_int_t)w->ttl_s, "once", w->once, "direct", direct,
+			"size_bytes", (json_int_t)j->object_bytes),
 		err);
 }
 
@@ -283,7 +284,9 @@ void api_file(struct api_call *a)
 		http_reply_err(a->rq, &err);
 	} else if (use_link(a, &l, &err) < 0) {
 		api_audit(a, "link.use",
-			&(struct api_audited){.refused = &err, .job = j->id, .scopes = &j->scopes, .is_strangers = true}, NULL);
+			&(struct api_audited){
+				.refused = &err, .job = j->id, .scopes = &j->scopes, .is_strangers = true},
+			NULL);
 		fs_close(fd);
 	} else if (!http_request_is_head(a->rq) && api_audit_link(a, j, l.nonce[0], &err) < 0) {
 		fs_close(fd);

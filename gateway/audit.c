@@ -191,8 +191,10 @@ static int resume(struct audit *a, struct err *err)
 }
 
 /* Refusals, which anybody can cause, leave half of the room to what has happened. */
-static void hold(struct audit *a, json_t *record, bool was_refused)
+static void hold(struct audit *a, json_t *record)
 {
+	bool was_refused = strcmp(text_of(record, "outcome"), "refused") == 0;
+
 	if (a->held_n < (was_refused ? AUDIT_HELD_MAX / 2 : AUDIT_HELD_MAX))
 		a->held[a->held_n++] = json_incref(record);
 	else
@@ -207,7 +209,7 @@ static int put(struct audit *a, const char *action, bool was_refused, json_t *re
 		return 0;
 	failed(a, &why);
 	if (was_refused || audit_action_can_wait(action)) {
-		hold(a, record, was_refused);
+		hold(a, record);
 		return 0;
 	}
 	err_set(err, ERR_UNAVAILABLE,

@@ -48,7 +48,8 @@ static const char usage[] = "usage: pcap-gateway --config FILE [--check-config]\
 			    "  -h, --help           print this\n"
 			    "\n"
 			    "SIGTERM and SIGINT drain: captures end gracefully, then the program.  SIGHUP reads\n"
-			    "inventory, tokens and issuers again, and opens the file of the audit trail anew.  Logs are JSON lines on stderr.\n";
+			    "inventory, tokens and issuers again, and opens the file of the audit trail anew.  Logs "
+			    "are JSON lines on stderr.\n";
 
 struct arguments {
 	const char *config;

@@ -320,8 +320,7 @@ static int check_together(struct config_gateway *c, struct err *err)
 {
 	if (check_listen(c, err) < 0 || config_storage_check(c, err) < 0)
 		return -1;
-	if (check_outgoing(c, err) < 0 || config_platform_check(c, err) < 0 ||
-		config_audit_check(c, err) < 0)
+	if (check_outgoing(c, err) < 0 || config_platform_check(c, err) < 0 || config_audit_check(c, err) < 0)
 		return -1;
 	if (c->link_ttl_ms > c->link_ttl_max_ms)
 		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");

@@ -108,11 +108,11 @@ struct config_gateway {
 	uint64_t
 		recheck_stored_ms; /* recheck.stored "1h", 0..7d: how long a stored capture goes on without a fresh token */
 	/* The audit trail, and who is told of it at once.  Checked by config_audit.c */
-	char *audit_file;                  /* audit.file "": "" : state_dir/audit.jsonl */
-	char *audit_key_file;              /* audit.key_file "": "" : state_dir/audit.key, made at first start */
-	bool audit_sync;                   /* audit.sync true: a record is on the disk before what it tells of happens */
-	uint64_t audit_file_max_bytes;     /* audit.file_max "100MiB", 64KiB..1TiB: then another file is begun */
-	uint64_t audit_retention_ms;       /* audit.retention "365d", 1h..3650d, in the database */
+	char *audit_file;              /* audit.file "": "" : state_dir/audit.jsonl */
+	char *audit_key_file;          /* audit.key_file "": "" : state_dir/audit.key, made at first start */
+	bool audit_sync;               /* audit.sync true: a record is on the disk before what it tells of happens */
+	uint64_t audit_file_max_bytes; /* audit.file_max "100MiB", 64KiB..1TiB: then another file is begun */
+	uint64_t audit_retention_ms;   /* audit.retention "365d", 1h..3650d, in the database */
 	uint64_t audit_refused_per_minute; /* audit.refused_per_minute 60, 1..10000, of those whom nobody knows */
 	char *audit_syslog;                /* audit.syslog "off" off|local */
 	char *audit_syslog_socket;         /* audit.syslog_socket "/dev/log" */
@@ -124,10 +124,10 @@ struct config_gateway {
 	struct config_list webhook_events; /* webhook.events: actions; empty: those of config_webhook_events */
 	uint64_t webhook_timeout_ms;       /* webhook.timeout "10s", 1s..60s */
 	bool webhook_allow_http;           /* webhook.allow_http false: http:// to this machine */
-	uint64_t drain_ms;         /* drain_timeout "30s", 1s..15m */
-	char *inventory_file;      /* inventory "": path; "" : no host targets */
-	char *tokens_file;         /* tokens "": path */
-	char *issuers_file;        /* issuers "": path; see schema/issuers.h */
+	uint64_t drain_ms;                 /* drain_timeout "30s", 1s..15m */
+	char *inventory_file;              /* inventory "": path; "" : no host targets */
+	char *tokens_file;                 /* tokens "": path */
+	char *issuers_file;                /* issuers "": path; see schema/issuers.h */
 };
 
 extern const struct config_key config_gateway_keys[];
