@@ -245,27 +245,23 @@ void api_admin_audit(struct api_call *a)
 
 void api_admin_audit_verify(struct api_call *a)
 {
-	struct audit_check *checks = calloc(2, sizeof(*checks)), *database = checks, *file = checks ? checks + 1 : NULL;
+	struct audit_check database, file;
 	json_t *body = api_body(a), *data;
 	struct err err = {0};
 	bool ok;
 
 	if (!body)
-		goto out;
+		return;
 	if (json_object_size(body) > 0)
 		err_set(&err, ERR_INPUT, "this call takes no members");
-	else if (!checks)
-		err_nomem(&err);
-	if (err.code != ERR_NONE || audit_look(a->gw->audit, database, file, &err) < 0) {
+	json_decref(body);
+	if (err.code != ERR_NONE || audit_look(a->gw->audit, &database, &file, &err) < 0) {
 		http_reply_err(a->rq, &err);
-		goto out;
+		return;
 	}
-	ok = database->fault == AUDIT_WHOLE && file->fault == AUDIT_WHOLE;
-	data = json_pack("{s:b, s:o, s:o}", "ok", ok, "database", audit_check_to_json(database), "file",
-		audit_check_to_json(file));
+	ok = database.fault == AUDIT_WHOLE && file.fault == AUDIT_WHOLE;
+	data = json_pack("{s:b, s:o, s:o}", "ok", ok, "database", audit_check_to_json(&database), "file",
+		audit_check_to_json(&file));
 	api_audit(a, "audit.verify", &(struct api_audited){.data = data}, NULL);
 	http_reply_json(a->rq, 200, data);
-out:
-	free(checks);
-	json_decref(body);
 }

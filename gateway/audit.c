@@ -423,7 +423,7 @@ void audit_close(struct audit *a)
 		return;
 	if (a->file.fd >= 0 && resume(a, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "audit.lost", &err,
-			json_pack("{s:I}", "records", (json_int_t)(a->held_n + a->lost)));
+			json_pack("{s:I}", "records", (json_int_t)a->held_n + (json_int_t)a->lost));
 	audit_webhook_stop(a->webhook);
 	audit_syslog_free(a->syslog);
 	for (size_t i = 0; i < a->held_n; i++)

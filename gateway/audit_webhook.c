@@ -278,6 +278,6 @@ void audit_webhook_stop(struct audit_webhook *w)
 	pthread_join(w->thread, NULL);
 	if (w->n > 0 || w->lost > 0)
 		log_event(LOG_LEVEL_WARNING, "audit.webhook_lost",
-			json_pack("{s:I}", "records", (json_int_t)(w->n + w->lost)));
+			json_pack("{s:I}", "records", (json_int_t)w->n + (json_int_t)w->lost));
 	done(w);
 }
