@@ -12,6 +12,7 @@
 #include "test/unit/temp_file.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +153,30 @@ static void test_what_waits_is_bounded(void **state)
 	assert_whole();
 }
 
+/* From now on the database takes a record, and then does not commit it. */
+static void refuse_commits(void)
+{
+	static const char sql[] =
+		"CREATE TABLE child (job TEXT REFERENCES jobs (id) DEFERRABLE INITIALLY DEFERRED);"
+		"CREATE TRIGGER late AFTER INSERT ON audit BEGIN INSERT INTO child VALUES ('none'); END";
+	sqlite3 *other;
+
+	assert_int_equal(sqlite3_open(db_path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+}
+
 /* The database says no after the file has it: then it is not in the file either. */
+static void test_commit_fails(void **state)
+{
+	(void)state;
+	assert_int_equal(say("capture.start", "ok", NULL), 0);
+	refuse_commits();
+	assert_int_equal(say("capture.start", "ok", NULL), -1);
+	assert_int_equal(count("\n"), 1);
+	assert_whole();
+}
+
 static void test_both_or_none(void **state)
 {
 	struct job_db *db = gw.db;
@@ -255,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(test_full),
 		EACH(test_what_waits_is_bounded),
+		EACH(test_commit_fails),
 		EACH(test_both_or_none),
 		EACH(test_strangers),
 		EACH(test_large_data_is_left_out),
