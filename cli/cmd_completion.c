@@ -71,6 +71,7 @@ static void bash(const struct cli *cli)
 	       "\tcompletion) words=\"$words bash zsh fish\" ;;\n"
 	       "\tenable | disable | allowed) words=\"$words app space\" ;;\n"
 	       "\t'admin switch') words=\"$words list show set delete platform org space app deployment group\" ;;\n"
+	       "\t'admin audit') words=\"$words verify\" ;;\n"
 	       "\thelp) words=\"$words targets exit-codes environment ");
 	print_names(cli->commands);
 	printf("\" ;;\n"

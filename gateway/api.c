@@ -51,6 +51,8 @@ static const struct api_route routes[] = {
 	{"POST", "/v1/admin/resume", API_OPERATOR, api_admin_resume},
 	{"POST", "/v1/admin/hold", API_OPERATOR, api_admin_hold},
 	{"POST", "/v1/admin/unhold", API_OPERATOR, api_admin_unhold},
+	{"GET", "/v1/admin/audit", API_OPERATOR, api_admin_audit},
+	{"POST", "/v1/admin/audit/verify", API_OPERATOR, api_admin_audit_verify},
 };
 #define ROUTES_N (sizeof(routes) / sizeof(routes[0]))
 _Static_assert(ROUTES_N <= METRICS_ROUTES_MAX, "each route is counted by itself");
@@ -202,6 +204,7 @@ void api_on_headers(void *ctx, struct http_request *rq)
 		log_err(LOG_LEVEL_INFO, "request.refused", &err,
 			json_pack("{s:s, s:s, s:s}", "method", a->route->method, "path", a->route->path, "peer",
 				http_request_peer(rq)));
+		api_audit_stranger(a, err.code == ERR_PERM ? "request.refused" : "token.refused", &err);
 		if (err.code == ERR_UNAVAILABLE)
 			http_reply_header(rq, "Retry-After", "10");
 		http_reply_err(rq, &err);
@@ -287,11 +290,10 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 		j = NULL;
 	}
 	if (!j) {
-		if (err.code != ERR_NONE && err.code != ERR_NOT_FOUND)
-			http_reply_err(a->rq, &err);
-		else
-			http_reply_error(
-				a->rq, 404, "not_found", NULL, "there is no capture of this id that you may see");
+		if (err.code == ERR_NONE || err.code == ERR_NOT_FOUND)
+			err_set(&err, ERR_NOT_FOUND, "there is no capture of this id that you may see");
+		api_audit_stranger(a, "request.refused", &err);
+		http_reply_err(a->rq, &err);
 		return NULL;
 	}
 	if (api_may_end(a, j) && (c = jobs_find(a->gw->jobs, j->id))) {
@@ -300,7 +302,10 @@ struct job *api_job(struct api_call *a, bool (*may)(const struct api_call *, con
 		capture_unref(c);
 	}
 	if (!may(a, j)) {
-		http_reply_error(a->rq, 403, "not_yours", NULL, "you may see this capture, but not this of it");
+		err_set(&err, ERR_PERM, "you may see this capture, but not this of it");
+		err_detail(&err, "not_yours");
+		api_audit_stranger(a, "request.refused", &err);
+		http_reply_err(a->rq, &err);
 		job_free(j);
 		return NULL;
 	}

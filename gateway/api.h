@@ -71,8 +71,24 @@ struct api_audited {
 	const char *job;
 	const struct scope_list *scopes;
 	json_t *data;
+	bool is_strangers; /* see audit.h */
 };
 int api_audit(struct api_call *a, const char *action, const struct api_audited *what, struct err *err);
+
+/* api_audit_job: the same of something done to a job; data is stolen, may be NULL. */
+int api_audit_job(struct api_call *a, const char *action, const struct job *j, json_t *data, struct err *err);
+
+/* api_audit_start: of a start that is just about to happen; of one that is refused, r NULL when its body could not be read. */
+struct start_request;
+int api_audit_start(struct api_call *a, const struct start_request *r, const struct job *j,
+	const struct target_set *targets, struct err *err);
+void api_audit_start_refused(struct api_call *a, const struct start_request *r, const struct err *why);
+
+/* api_audit_link: somebody with a good link is about to get the bytes of j; the first of many ranges of one peer counts for a minute. */
+int api_audit_link(struct api_call *a, const struct job *j, bool once, struct err *err);
+
+/* api_audit_stranger: a token or link that is refused (never the token), or a capture that is not the asker's; so many a minute. */
+void api_audit_stranger(struct api_call *a, const char *action, const struct err *why);
 
 /* ---- handlers, by file ---- */
 void api_resolve(struct api_call *a);
@@ -109,6 +125,8 @@ void api_admin_halt(struct api_call *a);
 void api_admin_resume(struct api_call *a);
 void api_admin_hold(struct api_call *a);
 void api_admin_unhold(struct api_call *a);
+void api_admin_audit(struct api_call *a);
+void api_admin_audit_verify(struct api_call *a);
 
 /* api_list: GET of a list; admin: all users' jobs. */
 void api_list(struct api_call *a, bool admin);

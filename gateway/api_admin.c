@@ -13,14 +13,19 @@ void api_admin_list(struct api_call *a)
 	api_list(a, true);
 }
 
-/* Ending what runs must work also where the trail cannot be written: then the log says who did it. */
-static void audit_kill(struct api_call *a, const char *action, const char *reason, json_t *body)
+/* What was meant, and what that was.  Ending what runs must work also where the trail cannot be written: then the log says who did it. */
+static void audit_kill(struct api_call *a, const char *action, const char *reason, json_t *body, json_t *killed)
 {
+	json_t *data = json_pack("{s:O, s:O}", "selector", body, "jobs", killed);
+	struct api_audited what = {.why = reason, .data = data};
 	struct err err = {0};
 
-	if (api_audit(a, action, &(struct api_audited){.why = reason, .data = body}, &err) < 0)
+	if (json_array_size(killed) == 1)
+		what.job = json_string_value(json_array_get(killed, 0));
+	if (!data || api_audit(a, action, &what, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "admin.not_audited", &err,
 			json_pack("{s:s, s:s, s:O}", "action", action, "by", a->who->user_id, "asked", body));
+	json_decref(data);
 }
 
 /* ---- kill ---- */
@@ -66,8 +71,8 @@ void api_admin_kill(struct api_call *a)
 	} else {
 		err_set(&why, ERR_CANCELLED, "killed by %s%s%s", api_operator_name(a, name), s.reason ? ": " : "",
 			s.reason ? s.reason : "");
-		audit_kill(a, "admin.kill", s.reason, body);
 		killed = kill_all(a, &s.filter, &why);
+		audit_kill(a, "admin.kill", s.reason, body, killed); /* after it: a slow disk holds up no kill */
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
 			json_pack("{s:s, s:O, s:s*}", "by", a->who->user_id, "killed", killed, "reason", s.reason));
 		http_reply_json(a->rq, 200, json_pack("{s:o}", "killed", killed));
@@ -87,7 +92,7 @@ static int read_halt(json_t *body, const char **ret_reason, bool *ret_kill, stru
 	return json_in_end(&in);
 }
 
-static void halt(struct api_call *a, const char *reason, bool kill)
+static void halt(struct api_call *a, json_t *body, const char *reason, bool kill)
 {
 	const struct job_filter everything = {0};
 	struct err err = {0}, why = {0};
@@ -97,6 +102,7 @@ static void halt(struct api_call *a, const char *reason, bool kill)
 
 	err_set(&why, ERR_CANCELLED, "killed by %s, who stopped all captures: %s", name, reason);
 	killed = kill ? kill_all(a, &everything, &why) : json_array();
+	audit_kill(a, "admin.halt", reason, body, killed);
 	log_event(LOG_LEVEL_WARNING, "admin.halt",
 		json_pack("{s:s, s:s, s:O}", "by", a->who->user_id, "reason", reason, "killed", killed));
 	if (rc < 0) {
@@ -123,8 +129,7 @@ void api_admin_halt(struct api_call *a)
 	if (read_halt(body, &reason, &kill, &err) < 0) {
 		http_reply_err(a->rq, &err);
 	} else {
-		audit_kill(a, "admin.halt", reason, body);
-		halt(a, reason, kill);
+		halt(a, body, reason, kill);
 	}
 	json_decref(body);
 }

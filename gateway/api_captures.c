@@ -188,6 +188,11 @@ static struct capture *start_as(struct api_call *a, const struct start_request *
 		job_free(j);
 		return NULL;
 	}
+	if (api_audit_start(a, r, j, targets, err) < 0) {
+		jobs_release(a->gw->jobs, a->who->user_id);
+		job_free(j);
+		return NULL;
+	}
 	watch.people = &a->people;
 	watch.targets = r->targets;
 	watch.options = &r->options;
@@ -284,6 +289,7 @@ void api_captures_start(struct api_call *a)
 		return;
 	}
 	if (stop_switch_check(&a->gw->stop_switch, &err) < 0 || start_request_read(body, n, &r, &err) < 0) {
+		api_audit_start_refused(a, NULL, &err);
 		http_reply_err(a->rq, &err);
 		return;
 	}
@@ -292,6 +298,7 @@ void api_captures_start(struct api_call *a)
 		capture_unref(c);
 	} else {
 		metrics_refused(&err);
+		api_audit_start_refused(a, &r, &err);
 		http_reply_err(a->rq, &err);
 	}
 	start_request_done(&r);
@@ -425,6 +432,8 @@ void api_captures_show(struct api_call *a)
 {
 	struct job *j = api_job(a, api_may_see);
 
+	if (j && !api_may_have(a, j)) /* an operator, and nothing of the operator's own */
+		api_audit_job(a, "admin.read", j, json_pack("{s:s}", "what", "capture"), NULL);
 	if (j)
 		http_reply_json(a->rq, 200, api_job_json_for(a, j, false));
 	job_free(j);
@@ -445,6 +454,7 @@ void api_captures_stop(struct api_call *a)
 	json_decref(body);
 	c = jobs_find(a->gw->jobs, j->id);
 	if (c && !job_state_is_end(capture_state(c))) {
+		api_audit_job(a, "capture.stop", j, NULL, NULL);
 		capture_stop(c, STOP_USER, a->who->user_id);
 		http_reply_json(a->rq, 202, capture_to_json(c, false));
 	} else {
@@ -467,7 +477,7 @@ void api_captures_delete(struct api_call *a)
 	if (!j)
 		return;
 	/* Before it is ended for nothing; retention_erase looks again. */
-	if (retention_check_hold(j, &err) < 0) {
+	if (retention_check_hold(j, &err) < 0 || api_audit_job(a, "capture.delete", j, NULL, &err) < 0) {
 		http_reply_err(a->rq, &err);
 		job_free(j);
 		return;

@@ -1,6 +1,7 @@
 /* What anyone may ask: what this is, is it alive, is it ready. */
 #include "common/version.h"
 #include "gateway/api.h"
+#include "gateway/audit.h"
 #include "gateway/examination.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
@@ -51,10 +52,10 @@ static void add_reason(json_t *reasons, const char *what, const char *message)
 void api_readyz(struct api_call *a)
 {
 	json_t *reasons = json_array();
-	bool draining = atomic_load(&a->gw->draining), database, storage, ready;
+	bool draining = atomic_load(&a->gw->draining), database, storage, audit, ready;
 
-	readiness_look(a->gw, &database, &storage);
-	ready = database && !draining;
+	readiness_look(a->gw, &database, &storage, &audit);
+	ready = database && audit && !draining;
 	if (draining)
 		add_reason(reasons, "draining", "the gateway is shutting down");
 	if (!database)
@@ -62,6 +63,8 @@ void api_readyz(struct api_call *a)
 	/* It answers, and operators must reach it: who takes it out of service for that would keep them from lifting it. */
 	if (stop_switch_check(&a->gw->stop_switch, NULL) < 0)
 		add_reason(reasons, "halted", "an operator has stopped all captures");
+	if (!audit)
+		add_reason(reasons, "audit", "the audit trail cannot be written");
 	/* Without its store the gateway still takes live captures. */
 	if (!storage)
 		add_reason(reasons, "storage", "captures cannot be stored");

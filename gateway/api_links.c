@@ -108,6 +108,25 @@ static char *make_url(
 	return err->code == ERR_NONE ? gateway_url(a, j, w->once, expires, err) : NULL;
 }
 
+/* With a link to the store itself this is the last that is known of the download. */
+static int audit_link(
+	struct api_call *a, const char *action, const struct job *j, const struct link_wish *w, struct err *err)
+{
+	bool direct = !w->once && strcmp(a->gw->config.storage_links, "direct") == 0 &&
+		      !store_objects_are_files(a->gw->store);
+
+	return api_audit_job(a, action, j,
+		json_pack("{s:I, s:b, s:b, s:I}", "ttl_s", (json_int_t)w->ttl_s, "once", w->once, "direct", direct,
+			"size_bytes", (json_int_t)j->object_bytes),
+		err);
+}
+
+static void refuse(struct api_call *a, const char *action, const struct job *j, const struct err *err)
+{
+	api_audit(a, action, &(struct api_audited){.refused = err, .job = j->id, .scopes = &j->scopes}, NULL);
+	http_reply_err(a->rq, err);
+}
+
 void api_link(struct api_call *a)
 {
 	struct job *j = api_job(a, api_may_have);
@@ -125,8 +144,8 @@ void api_link(struct api_call *a)
 		return;
 	}
 	if (read_wish(a, body, &w, &err) < 0 || check_ready(j, a->gw, &err) < 0 ||
-		!(url = make_url(a, j, &w, &expires, &err)))
-		http_reply_err(a->rq, &err);
+		audit_link(a, "link.create", j, &w, &err) < 0 || !(url = make_url(a, j, &w, &expires, &err)))
+		refuse(a, "link.create", j, &err);
 	else
 		http_reply_json(a->rq, 200,
 			json_pack("{s:s, s:s, s:I, s:s}", "url", url, "expires_at", clock_rfc3339(expires, at),
@@ -146,8 +165,9 @@ void api_download(struct api_call *a)
 
 	if (!j)
 		return;
-	if (check_ready(j, a->gw, &err) < 0 || !(url = make_url(a, j, &w, &expires, &err))) {
-		http_reply_err(a->rq, &err);
+	if (check_ready(j, a->gw, &err) < 0 || audit_link(a, "download", j, &w, &err) < 0 ||
+		!(url = make_url(a, j, &w, &expires, &err))) {
+		refuse(a, "download", j, &err);
 	} else {
 		http_reply_header(a->rq, "Location", url);
 		http_reply_empty(a->rq, 303);
@@ -253,6 +273,7 @@ void api_file(struct api_call *a)
 	int fd = -1;
 
 	if (link_verify(&a->gw->link_key, a->param, clock_wall_ns() / CLOCK_NS_PER_S, &l, &err) < 0) {
+		api_audit_stranger(a, "link.use", &err);
 		refuse_link(a->rq, &err);
 		return;
 	}
@@ -262,7 +283,14 @@ void api_file(struct api_call *a)
 	} else if (find_object(a->gw, j, &fd, &size, &err) < 0) {
 		http_reply_err(a->rq, &err);
 	} else if (use_link(a, &l, &err) < 0) {
+		api_audit(a, "link.use",
+			&(struct api_audited){
+				.refused = &err, .job = j->id, .scopes = &j->scopes, .is_strangers = true},
+			NULL);
 		fs_close(fd);
+	} else if (!http_request_is_head(a->rq) && api_audit_link(a, j, l.nonce[0], &err) < 0) {
+		fs_close(fd);
+		http_reply_err(a->rq, &err);
 	} else {
 		send_object(a, j, fd, size);
 	}

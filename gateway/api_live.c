@@ -74,7 +74,9 @@ void api_live(struct api_call *a)
 		if (!(c = jobs_find(a->gw->jobs, j->id))) {
 			err_set(&err, ERR_STATE, "the capture has ended (%s)", job_state_name(j->state));
 			err_detail(&err, "job_ended");
-		} else {
+		} else if (http_request_is_head(a->rq) ||
+			   api_audit_job(a, "capture.attach", j, json_pack("{s:I}", "offset", (json_int_t)offset),
+				   &err) == 0) {
 			v = capture_attach(c, offset, http_request_fd(a->rq), &at, &prelude, &err);
 		}
 	}

@@ -24,6 +24,13 @@ static bool has_file(const struct job *j)
 	return !job_state_is_end(j->state) || j->state == JOB_READY || j->object_key[0];
 }
 
+/* Each one has a record of its own: a purge of an app or a user may be of thousands. */
+static int audit_one(struct api_call *a, const struct job *j, const struct purge *p, struct err *err)
+{
+	return api_audit_job(
+		a, "capture.delete", j, json_pack("{s:b, s:b}", "purge", 1, "record", (int)p->s->records), err);
+}
+
 static int erase_file(
 	struct api_call *a, const struct job *j, const struct err *why, struct erase_report *r, struct err *err)
 {
@@ -66,6 +73,8 @@ static void purge_one(struct api_call *a, const struct job *j, struct purge *p)
 
 	if (p->s->dry_run)
 		foresee(j, &r);
+	else if (audit_one(a, j, p, &err) < 0)
+		rc = -1;
 	else if (has_file(j))
 		rc = erase_file(a, j, &p->why, &r, &err);
 	else

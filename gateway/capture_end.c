@@ -1,6 +1,7 @@
 #include "gateway/capture_internal.h"
 
 #include "common/log.h"
+#include "gateway/audit_capture.h"
 #include "gateway/capture_notes.h"
 #include "gateway/eraser.h"
 #include "gateway/metrics.h"
@@ -293,6 +294,7 @@ static void log_ended(struct capture *c)
 		(json_int_t)j->dropped.agent, "dropped_gateway", (json_int_t)j->dropped.gateway);
 	pthread_mutex_unlock(&c->lock);
 	log_event(LOG_LEVEL_INFO, "capture.ended", fields);
+	audit_capture_end(c->gw->audit, j);
 	metrics_capture_ended(j->mode, j->state, j->stop_reason);
 }
 

@@ -16,7 +16,7 @@
 #define HOLD_NS       (5 * CLOCK_NS_PER_S) /* a delivered live stream stays for a viewer whose last bytes were lost */
 #define CUT_MS        500u /* who views a killed capture has so long to take what is left, and with it why it ended */
 #define SHED_EVENT_NS (10 * CLOCK_NS_PER_S)
-#define AGENT_EXTRA_S 10u  /* the agent's own limit lies behind ours, for the case that we are gone */
+#define AGENT_EXTRA_S 10u /* the agent's own limit lies behind ours, for the case that we are gone */
 
 /* ---- what the streams' threads tell ---- */
 

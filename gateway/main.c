@@ -9,6 +9,7 @@
 #include "common/version.h"
 #include "gateway/agents.h"
 #include "gateway/api.h"
+#include "gateway/audit.h"
 #include "gateway/capture.h"
 #include "gateway/enforcer.h"
 #include "gateway/gateway.h"
@@ -51,7 +52,8 @@ static const char usage[] = "usage: pcap-gateway --config FILE [--check-config]\
 			    "  -h, --help           print this\n"
 			    "\n"
 			    "SIGTERM and SIGINT drain: captures end gracefully, then the program.  SIGHUP reads\n"
-			    "inventory, tokens and issuers again.  Logs are JSON lines on stderr.\n";
+			    "inventory, tokens and issuers again, and opens the file of the audit trail anew.  Logs "
+			    "are JSON lines on stderr.\n";
 
 struct arguments {
 	const char *config;
@@ -281,6 +283,7 @@ static void close_all(struct gateway *gw)
 	agents_free(gw->agents);
 	storage_close(gw);
 	policy_free(gw->policy);
+	audit_close(gw->audit);
 	job_db_close(gw->db);
 	stop_switch_close(&gw->stop_switch);
 	targets_free(gw->targets);
@@ -296,7 +299,25 @@ static void close_all(struct gateway *gw)
 
 /* ---- running ---- */
 
-static void reload(struct gateway *gw)
+/* What the files say now, and what came of it. */
+static void audit_reload(struct gateway *gw, json_t **known, const struct err *err)
+{
+	json_t *now = audit_config_json(gw, *known);
+	const struct audit_record r = {
+		.action = "config.reload",
+		.outcome = err->code == ERR_NONE ? "ok" : "failed",
+		.code = err->code == ERR_NONE ? NULL : err_api_code(err),
+		.why = err->msg,
+		.data = now,
+	};
+
+	audit_reopen(gw->audit);
+	audit_write(gw->audit, &r, NULL);
+	json_decref(*known);
+	*known = now;
+}
+
+static void reload(struct gateway *gw, json_t **known)
 {
 	struct err err = {0};
 
@@ -304,6 +325,7 @@ static void reload(struct gateway *gw)
 		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
 	else
 		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);
+	audit_reload(gw, known, &err);
 }
 
 static void end_captures(struct gateway *gw, bool kill)
@@ -356,10 +378,12 @@ static void block_signals(sigset_t *set)
 
 static void serve(struct gateway *gw, const sigset_t *signals)
 {
+	json_t *known = audit_config_json(gw, NULL);
 	int sig = 0;
 
 	while (sigwait(signals, &sig) == 0 && sig == SIGHUP)
-		reload(gw);
+		reload(gw, &known);
+	json_decref(known);
 	drain(gw);
 }
 
@@ -371,8 +395,9 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 		return err_in(err, "%s", args->config);
 	if (args->check)
 		return storage_check_files(&gw->config, err) < 0 ? err_in(err, "%s", args->config) : 0;
-	if (open_state(gw, err) < 0 || storage_watch(gw, err) < 0)
+	if (open_state(gw, err) < 0 || storage_watch(gw, err) < 0 || !(gw->audit = audit_open(gw, err)))
 		return -1;
+	audit_event(gw->audit, "gateway.start", audit_config_json(gw, NULL));
 	if (!(gw->enforcer = enforcer_start(gw, err)) || !(retention = retention_start(gw, err)))
 		return -1;
 	if (open_server(gw, err) < 0 || metrics_page_open(gw, err) < 0) {
@@ -381,6 +406,8 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 	}
 	serve(gw, signals);
 	retention_stop(retention);
+	audit_settle(gw->audit);
+	audit_event(gw->audit, "gateway.stop", NULL);
 	log_event(LOG_LEVEL_INFO, "gateway.ended", NULL);
 	return 0;
 }

@@ -93,12 +93,13 @@ static uint64_t database_bytes(const struct gateway *gw)
 
 static void show_state(struct metrics_page *p, struct gateway *gw)
 {
-	bool database, storage, draining = atomic_load(&gw->draining);
+	bool database, storage, audit, draining = atomic_load(&gw->draining);
 
-	readiness_look(gw, &database, &storage);
+	readiness_look(gw, &database, &storage, &audit);
 	metrics_single(p, GAUGE, "pcapline_gateway_ready", "Whether captures can be taken.", database && !draining);
 	metrics_single(p, GAUGE, "pcapline_gateway_draining", "Whether the gateway is shutting down.", draining);
 	metrics_single(p, GAUGE, "pcapline_gateway_database_up", "Whether the job database can be used.", database);
+	metrics_single(p, GAUGE, "pcapline_gateway_audit_up", "Whether the audit trail can be written.", audit);
 	metrics_single(p, GAUGE, "pcapline_gateway_database_bytes", "Size of the job database.", database_bytes(gw));
 	metrics_single(p, GAUGE, "pcapline_gateway_connections", "Connections to the API.",
 		http_server_connections(gw->server));

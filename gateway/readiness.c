@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "gateway/audit.h"
 #include "gateway/gateway.h"
 #include "gateway/storage.h"
 
@@ -16,7 +17,7 @@ static bool judge(int rc, bool was, const char *event, const struct err *err)
 	return rc == 0;
 }
 
-void readiness_look(struct gateway *gw, bool *ret_database, bool *ret_storage)
+void readiness_look(struct gateway *gw, bool *ret_database, bool *ret_storage, bool *ret_audit)
 {
 	struct readiness *r = &gw->readiness;
 	uint64_t now = clock_mono_ns();
@@ -29,9 +30,11 @@ void readiness_look(struct gateway *gw, bool *ret_database, bool *ret_storage)
 		r->database = judge(job_db_check(gw->db, &err), first || r->database, "readiness.database", &err);
 		r->storage = !gw->store ||
 			     judge(storage_usable(gw, WAIT_MS, &err), first || r->storage, "readiness.storage", &err);
+		r->audit = judge(audit_usable(gw->audit, &err), first || r->audit, "readiness.audit", &err);
 		r->looked_ns = now;
 	}
 	*ret_database = r->database;
 	*ret_storage = r->storage;
+	*ret_audit = r->audit;
 	pthread_mutex_unlock(&r->lock);
 }

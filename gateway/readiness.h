@@ -13,10 +13,10 @@ struct readiness {
 	pthread_mutex_t lock;
 	/* by lock */
 	uint64_t looked_ns; /* monotonic; 0: never */
-	bool database, storage;
+	bool database, storage, audit;
 };
 
 /* readiness_look: ret_storage is true where storage is switched off. */
-void readiness_look(struct gateway *gw, bool *ret_database, bool *ret_storage);
+void readiness_look(struct gateway *gw, bool *ret_database, bool *ret_storage, bool *ret_audit);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "gateway/audit_capture.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
 #include "gateway/policy.h"
@@ -143,6 +144,8 @@ static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state 
 		job_db_save(gw->db, j, err) < 0)
 		goto out;
 	add_event(gw, j, before == state ? "erased" : job_state_name(state), erased_json(ret, by));
+	if (state == JOB_EXPIRED)
+		audit_capture_expired(gw->audit, j, ret->store.bytes, ret->note);
 	rc = 0;
 out:
 	job_free(j);
@@ -197,6 +200,7 @@ static void finish_lost(struct gateway *gw, struct job *j, const char *code, con
 	job_set(&j->error, why, NULL);
 	save(gw, j);
 	add_event(gw, j, "failed", json_pack("{s:s, s:s}", "reason", stop_reason_name(j->stop_reason), "error", why));
+	audit_capture_end(gw->audit, j);
 }
 
 static void finish_later(struct gateway *gw, struct job *j, const struct err *err)
@@ -259,6 +263,7 @@ static void finish_stored(struct gateway *gw, struct job *j)
 		add_event(gw, j, "ready",
 			json_pack("{s:I, s:s, s:b}", "size_bytes", (json_int_t)object.bytes, "sha256", object.sha256,
 				"interrupted", j->stop_reason == STOP_INTERRUPTED));
+		audit_capture_end(gw->audit, j);
 		log_event(LOG_LEVEL_INFO, "retention.recovered",
 			json_pack("{s:s, s:I}", "job", j->id, "bytes", (json_int_t)object.bytes));
 	} else if (err.code == ERR_NOT_FOUND) {
@@ -487,6 +492,7 @@ static void sweep(struct retention *r)
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
+	audit_tick(gw->audit);
 }
 
 static void *run(void *arg)

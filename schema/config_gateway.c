@@ -237,6 +237,41 @@ const struct config_key config_gateway_keys[] = {
 	{"recheck", "stored", CONFIG_DURATION, AT(recheck_stored_ms), "1h", 0, 7 * DAY_MS, NULL, "",
 		"How long a stored capture goes on without a fresh token"},
 
+	{"audit", "file", CONFIG_TEXT, AT(audit_file), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the audit trail, JSON lines; empty: state_dir/audit.jsonl"},
+	{"audit", "key_file", CONFIG_TEXT, AT(audit_key_file), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the key that seals its records, made when missing; empty: state_dir/audit.key"},
+	{"audit", "sync", CONFIG_BOOL, AT(audit_sync), "true", 0, 0, NULL, "",
+		"Whether a record must be on the disk before what it tells of happens"},
+	{"audit", "file_max", CONFIG_SIZE, AT(audit_file_max_bytes), "100MiB", 64 * KIB, TIB, NULL, "",
+		"With so many bytes the file is put aside, under its name and the number of its last record, and "
+		"another one begun; none is ever removed"},
+	{"audit", "retention", CONFIG_DURATION, AT(audit_retention_ms), "365d", HOUR_MS, 3650 * DAY_MS, NULL, "",
+		"How long records stay in the database too, where operators look through them"},
+	{"audit", "refused_per_minute", CONFIG_NUMBER, AT(audit_refused_per_minute), "60", 1, 10000, NULL, "records",
+		"Refused tokens and links that get a record of their own; the rest of a minute gets one together"},
+	{"audit", "syslog", CONFIG_CHOICE, AT(audit_syslog), "off", 0, 0, "off|local", "",
+		"Whether each record also goes to this machine's syslog"},
+	{"audit", "syslog_socket", CONFIG_TEXT, AT(audit_syslog_socket), "/dev/log", 1, 107, NULL, "", "Its socket"},
+	{"audit", "syslog_facility", CONFIG_CHOICE, AT(audit_syslog_facility), "auth", 0, 0,
+		"auth|authpriv|daemon|user|local0|local1|local2|local3|local4|local5|local6|local7", "",
+		"Facility of the records there"},
+	{"audit", "syslog_format", CONFIG_CHOICE, AT(audit_syslog_format), "json", 0, 0, "json|cef", "",
+		"Form of the records there; the file is always JSON"},
+
+	{"webhook", "url", CONFIG_TEXT, AT(webhook_url), "", 0, 1024, NULL, "",
+		"https URL that gets each record of webhook.events by POST; empty: none"},
+	{"webhook", "secret_file", CONFIG_TEXT, AT(webhook_secret_file), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the secret that signs what is sent, 16 characters or more"},
+	{"webhook", "ca", CONFIG_TEXT, AT(webhook_ca), "", 0, PATH_MAX_BYTES, NULL, "",
+		"File of the CA that signed its certificate, PEM; empty: the system's CAs"},
+	{"webhook", "events", CONFIG_LIST, AT(webhook_events), "", 1, 64, NULL, "",
+		"Actions that it is told of; left out: capture.start, capture.end, admin.kill and admin.purge"},
+	{"webhook", "timeout", CONFIG_DURATION, AT(webhook_timeout_ms), "10s", SECOND_MS, MINUTE_MS, NULL, "",
+		"Until it has answered"},
+	{"webhook", "allow_http", CONFIG_BOOL, AT(webhook_allow_http), "false", 0, 0, NULL, "",
+		"Whether http:// will do, on this machine alone"},
+
 	CONFIG_METRICS_KEYS(struct config_gateway),
 };
 const size_t config_gateway_keys_n = sizeof(config_gateway_keys) / sizeof(config_gateway_keys[0]);
@@ -284,7 +319,7 @@ static int check_together(struct config_gateway *c, struct err *err)
 {
 	if (check_listen(c, err) < 0 || config_storage_check(c, err) < 0)
 		return -1;
-	if (check_outgoing(c, err) < 0 || config_platform_check(c, err) < 0)
+	if (check_outgoing(c, err) < 0 || config_platform_check(c, err) < 0 || config_audit_check(c, err) < 0)
 		return -1;
 	if (config_metrics_check(&c->metrics, err) < 0)
 		return -1;

@@ -111,8 +111,25 @@ struct config_gateway {
 		recheck_grace_ms; /* recheck.grace "10m", 0..24h: how long it goes on while the platform does not answer, and live without a fresh token */
 	uint64_t
 		recheck_stored_ms; /* recheck.stored "1h", 0..7d: how long a stored capture goes on without a fresh token */
-	uint64_t drain_ms;         /* drain_timeout "30s", 1s..15m */
-	char *inventory_file;      /* inventory "": path; "" : no host targets */
+	/* The audit trail, and who is told of it at once.  Checked by config_audit.c */
+	char *audit_file;              /* audit.file "": "" : state_dir/audit.jsonl */
+	char *audit_key_file;          /* audit.key_file "": "" : state_dir/audit.key, made at first start */
+	bool audit_sync;               /* audit.sync true: a record is on the disk before what it tells of happens */
+	uint64_t audit_file_max_bytes; /* audit.file_max "100MiB", 64KiB..1TiB: then another file is begun */
+	uint64_t audit_retention_ms;   /* audit.retention "365d", 1h..3650d, in the database */
+	uint64_t audit_refused_per_minute; /* audit.refused_per_minute 60, 1..10000, of those whom nobody knows */
+	char *audit_syslog;                /* audit.syslog "off" off|local */
+	char *audit_syslog_socket;         /* audit.syslog_socket "/dev/log" */
+	char *audit_syslog_facility;       /* audit.syslog_facility "auth" auth|authpriv|daemon|user|local0...local7 */
+	char *audit_syslog_format;         /* audit.syslog_format "json" json|cef */
+	char *webhook_url;                 /* webhook.url "": "" : nobody is told */
+	char *webhook_secret_file;         /* webhook.secret_file "" */
+	char *webhook_ca;                  /* webhook.ca "": path; "" : the system's CAs */
+	struct config_list webhook_events; /* webhook.events: actions; empty: those of config_webhook_events */
+	uint64_t webhook_timeout_ms;       /* webhook.timeout "10s", 1s..60s */
+	bool webhook_allow_http;           /* webhook.allow_http false: http:// to this machine */
+	uint64_t drain_ms;                 /* drain_timeout "30s", 1s..15m */
+	char *inventory_file;              /* inventory "": path; "" : no host targets */
 	struct config_metrics metrics;
 	char *tokens_file;  /* tokens "": path */
 	char *issuers_file; /* issuers "": path; see schema/issuers.h */
@@ -129,6 +146,12 @@ int config_storage_check(struct config_gateway *c, struct err *err);
 
 /* config_platform_check: cf, bosh and recheck against each other and issuers (config_platform.c; called by config_gateway_load). */
 int config_platform_check(const struct config_gateway *c, struct err *err);
+
+/* config_audit_check: webhook (config_audit.c; called by config_gateway_load). */
+int config_audit_check(const struct config_gateway *c, struct err *err);
+
+/* config_webhook_wants: is the webhook told of this action? */
+bool config_webhook_wants(const struct config_gateway *c, const char *action);
 void config_gateway_done(struct config_gateway *c);
 
 /* ---- the static inventory ----

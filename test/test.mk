@@ -15,7 +15,7 @@ PYTHON       ?= /usr/bin/python3
 .PHONY: check check-quick check-unit check-e2e lint fuzz fuzz-run bench demo tsan-units
 
 # Agent and gateway each have their struct capture; no program holds both, and no unit may.
-GATEWAY_UNITS = test_capture_life test_leftovers test_watch
+GATEWAY_UNITS = test_capture_life test_leftovers test_watch test_audit
 $(GATEWAY_UNITS:%=$(BUILD)/unit/%): LINK_OURS = $(call link_group,$(filter-out %/libcollector.a,$(ALL_LIBS)))
 
 check:

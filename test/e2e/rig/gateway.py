@@ -117,6 +117,14 @@ class Gateway(Daemon):
             self.stop()
         return self.start()
 
+    def check(self):
+        """Also: no token and no key is in its audit trail, whatever was done with them."""
+        super().check()
+        path = self.state_dir / "audit.jsonl"
+        text = path.read_text() if path.exists() else ""
+        for secret, what in self.session.secrets.items():
+            assert secret not in text, f"{path} holds the {what}"
+
     # ---- its API; user: a key of users, or None for no token ----
 
     def api(self, method, path, json=None, user="alice", token=None, headers=None, timeout=30):
