@@ -10,6 +10,7 @@
 #include "gateway/gateway.h"
 #include "gateway/merge.h"
 #include "gateway/output.h"
+#include "gateway/rate.h"
 #include "gateway/target.h"
 
 #include <pthread.h>
@@ -49,6 +50,7 @@ struct capture {
 	struct merge *merge;
 	struct output *output;
 	struct store_job *store; /* the thread's own; NULL: not stored */
+	struct rate_flow *flow;  /* NULL: nothing slows it */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -67,7 +69,8 @@ struct capture {
 	bool closing;                /* the last bytes are on their way out: nobody joins who needs more */
 
 	/* the thread's own */
-	bool stopping, full;
+	bool stopping, full, slowed;
+	const char *quota; /* the one that bounds it, NULL: none */
 	uint64_t born_ns, started_ns, stop_deadline_ns, ticked_ns;
 	struct err store_err;
 };

@@ -17,6 +17,8 @@
 struct identity_source;
 struct targets;
 struct jobs;
+struct limits;
+struct rate;
 struct store_health;
 struct examination;
 struct audit;
@@ -34,6 +36,8 @@ struct gateway {
 	struct identity_source *identities; /* who is it? */
 	struct targets *targets;            /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
+	struct limits *limits;              /* may one more start? */
+	struct rate *rate;                  /* how fast may packets come in? */
 	struct audit *audit;                /* who did what */
 	struct http_server *server;
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */

@@ -12,6 +12,8 @@
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
+#include "gateway/rate.h"
 #include "gateway/retention.h"
 #include "gateway/storage.h"
 #include "gateway/targets.h"
@@ -199,7 +201,8 @@ static int open_state(struct gateway *gw, struct err *err)
 	}
 	if (!(gw->db = job_db_open(db, err)) || link_key_load(key, &gw->link_key, err) < 0)
 		goto out;
-	if (!(gw->jobs = jobs_new(c->limit_captures, c->limit_captures_per_user, err)))
+	if (!(gw->jobs = jobs_new(err)) || !(gw->limits = limits_new(c, gw->db, err)) ||
+		!(gw->rate = rate_new(c->limit_rate_per_capture, c->limit_rate, err)))
 		goto out;
 	rc = c->storage_enabled ? storage_open(gw, err) : 0;
 out:
@@ -250,6 +253,8 @@ static void close_all(struct gateway *gw)
 {
 	http_server_stop(gw->server);
 	jobs_free(gw->jobs);
+	limits_free(gw->limits);
+	rate_free(gw->rate);
 	storage_close(gw);
 	job_db_close(gw->db);
 	targets_free(gw->targets);

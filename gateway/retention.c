@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 #include "gateway/storage.h"
 #include "schema/pcapng.h"
 
@@ -185,7 +186,7 @@ static bool is_too_old(const struct gateway *gw, const struct job *j)
 {
 	uint64_t now = clock_wall_ns(), last = j->heartbeat_at > 0 ? j->heartbeat_at : j->created_at;
 
-	return now > last && now - last > gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+	return now > last && now - last > limits_kept_ns(&gw->config, j);
 }
 
 static void give_up(struct gateway *gw, struct job *j, const char *code, const struct err *why)
@@ -212,7 +213,7 @@ static void finish_stored(struct gateway *gw, struct job *j)
 	} else if (store_recover(gw->store, j->id, j->object_key, &tags, tail_write, j, &object, &err) == 0) {
 		j->state = JOB_READY;
 		j->ended_at = clock_wall_ns();
-		j->expires_at = j->ended_at + gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+		j->expires_at = j->ended_at + limits_kept_ns(&gw->config, j);
 		j->object_bytes = j->bytes = object.bytes;
 		memcpy(j->object_sha256, object.sha256, sizeof(object.sha256));
 		job_set(&j->error_code, "", NULL);

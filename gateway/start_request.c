@@ -28,6 +28,7 @@ static int read_body(json_t *body, struct start_request *r, struct err *err)
 	json_in_enum(&in, "mode", JSON_IN_OPTIONAL, mode_names, &mode);
 	json_in_enum(&in, "format", JSON_IN_OPTIONAL, format_names, &format);
 	json_in_str(&in, "note", JSON_IN_OPTIONAL, 0, START_NOTE_MAX, &r->note);
+	json_in_u64(&in, "retention_s", 1, START_RETENTION_MAX_S, &r->retention_s);
 	if (json_in_end(&in) < 0 || capture_options_from_json(options, "options", &r->options, err) < 0)
 		return -1;
 	r->mode = (enum start_mode)mode;

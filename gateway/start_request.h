@@ -8,7 +8,8 @@
 
 #include <jansson.h>
 
-#define START_NOTE_MAX 500
+#define START_NOTE_MAX        500
+#define START_RETENTION_MAX_S (365u * 24 * 3600)
 
 enum start_mode { START_LIVE, START_STORE, START_AUTO };
 
@@ -19,6 +20,7 @@ struct start_request {
 	enum start_mode mode;   /* default live */
 	enum job_format format; /* default pcapng */
 	const char *note;       /* "" when absent */
+	uint64_t retention_s;   /* 0 when absent */
 };
 
 /* From the bytes of a body.  ERR_INPUT with the field named. */

@@ -76,6 +76,7 @@ struct job {
 	char *target;             /* JSON text as asked */
 	struct capture_options options;
 	char *note;
+	uint64_t retention_s; /* how long its object is kept; 0: as the gateway is configured when it ends */
 	char *hold; /* legal hold: why it must not be erased; "" : there is none */
 	uint64_t created_at, started_at, ended_at, expires_at; /* wall ns; 0: not (yet) */
 	enum stop_reason stop_reason;

@@ -69,7 +69,7 @@ int dbq_row_ok(struct dbq *q, struct err *err); /* 0, or -1 when a column of thi
 #define JOB_DB_SELECT                                                                                                  \
 	"SELECT id, format, owner_user_id, owner_user_name, org, space, target, option_device, option_filter, "        \
 	"option_snaplen,"                                                                                              \
-	" option_max_duration_s, option_max_bytes, option_max_packets, option_payload, note, hold, created_at, mode, state, started_at, "    \
+	" option_max_duration_s, option_max_bytes, option_max_packets, option_payload, note, hold, retention_s, created_at, mode, state, started_at, "    \
 	"ended_at,"                                                                                                    \
 	" expires_at, stop_reason, stop_by, error_code, error, bytes, packets, dropped_kernel, dropped_interface, "    \
 	"dropped_agent,"                                                                                               \

@@ -72,14 +72,14 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 		"INSERT INTO jobs (id, format, owner_user_id, owner_user_name, org, space, target, app, deployment,"
 		" option_device, option_filter, option_snaplen, option_max_duration_s, option_max_bytes, "
 		"option_max_packets,"
-		" option_payload, note, hold, created_at, mode, state, started_at, ended_at, expires_at, stop_reason, "
+		" option_payload, note, hold, retention_s, created_at, mode, state, started_at, ended_at, expires_at, stop_reason, "
 		"stop_by, error_code, "
 		"error,"
 		" bytes, packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, object_key, "
 		"object_bytes,"
 		" object_sha256, object_store, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
 		"?, ?, ?, ?, ?, "
-		"?, ?, ?,"
+		"?, ?, ?, ?,"
 		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
 	json_t *target = json_in_parse(j->target, strlen(j->target), NULL);
 	struct buf app, deployment;
@@ -110,6 +110,7 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 	dbq_text(&q, j->options.headers_only ? PAYLOAD_HEADERS : PAYLOAD_FULL);
 	dbq_text(&q, j->note);
 	dbq_text(&q, j->hold);
+	dbq_u64(&q, j->retention_s);
 	dbq_u64(&q, j->created_at);
 	bind_changing(&q, j);
 	rc = dbq_run(&q, err);
@@ -284,6 +285,7 @@ static void row_fixed(struct dbq *q, struct job *j)
 	j->options.headers_only = strcmp(dbq_col_peek(q), PAYLOAD_HEADERS) == 0;
 	col_replace(q, &j->note);
 	col_replace(q, &j->hold);
+	j->retention_s = dbq_col_u64(q);
 	j->created_at = dbq_col_u64(q);
 }
 

@@ -111,6 +111,8 @@ const char *const job_db_migrations[] = {
 	 * of the one before. */
 	"ALTER TABLE jobs ADD COLUMN option_payload TEXT NOT NULL DEFAULT 'full';"
 	"ALTER TABLE jobs ADD COLUMN hold TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE jobs ADD COLUMN retention_s BIGINT NOT NULL DEFAULT 0;"
+	"CREATE INDEX jobs_org ON jobs (org);"
 
 	"CREATE TABLE job_scopes ("
 	" job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"

@@ -111,6 +111,7 @@ json_t *job_to_json(const struct job *j, bool brief)
 	bad |= json_object_set_new(o, "target", target_json(j->target));
 	bad |= json_object_set_new(o, "options", capture_options_to_json(&j->options));
 	bad |= json_object_set_new(o, "note", text_or_null_json(j->note));
+	bad |= json_object_set_new(o, "retention_s", j->retention_s ? u64_json(j->retention_s) : json_null());
 	bad |= json_object_set_new(o, "created_at", time_json(j->created_at));
 	bad |= json_object_set_new(o, "started_at", time_json(j->started_at));
 	bad |= json_object_set_new(o, "ended_at", time_json(j->ended_at));
