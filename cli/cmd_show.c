@@ -141,6 +141,11 @@ static int show(const json_t *job)
 	line("target", list_target(job, target, sizeof(target)));
 	show_options(job);
 	line("note", json_text(job, "note"));
+	if (json_count(job, "retention_s")) {
+		char kept[32];
+
+		line("kept for", text_age(json_count(job, "retention_s"), kept, sizeof(kept)));
+	}
 	line("created", json_text(job, "created_at"));
 	line("started", json_text(job, "started_at"));
 	line("ended", json_text(job, "ended_at"));
