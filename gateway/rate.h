@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RATE_WAIT_MAX_NS (3 * CLOCK_NS_PER_S)
+#define RATE_WAIT_MAX_NS (1500 * CLOCK_NS_PER_MS) /* an agent waits for 2 s at least (its limits.peer_timeout) */
 #define RATE_LEAST       (UINT64_C(64) * 1024) /* less would be pieces smaller than a packet */
 #define RATE_MAX         (UINT64_C(1) << 34)   /* so that a second's worth of nanoseconds times it fits */
 
