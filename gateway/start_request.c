@@ -31,6 +31,10 @@ static int read_body(json_t *body, struct start_request *r, struct err *err)
 	json_in_u64(&in, "retention_s", 1, START_RETENTION_MAX_S, &r->retention_s);
 	if (json_in_end(&in) < 0 || capture_options_from_json(options, "options", &r->options, err) < 0)
 		return -1;
+	if (r->retention_s > 0 && mode == START_LIVE) {
+		err_set(err, ERR_INPUT, "retention_s: goes with mode store or auto: nothing is kept of a live capture");
+		return err_field(err, "retention_s");
+	}
 	r->mode = (enum start_mode)mode;
 	r->format = (enum job_format)format;
 	return 0;
