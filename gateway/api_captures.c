@@ -75,6 +75,8 @@ static struct job *make_job(struct api_call *a, const struct start_request *r, e
 	j->mode = mode;
 	j->format = r->format;
 	j->options = r->options;
+	if (r->snaplen_open && j->options.snaplen > a->gw->config.limit_snaplen)
+		j->options.snaplen = (uint32_t)a->gw->config.limit_snaplen;
 	j->created_at = clock_wall_ns();
 	if (limits_options(&a->gw->config, mode, &j->options, err) < 0 ||
 		(mode == JOB_STORE && limits_retention(&a->gw->config, NULL, r->retention_s, &j->retention_s, err) < 0))

@@ -35,6 +35,7 @@ static int read_body(json_t *body, struct start_request *r, struct err *err)
 		err_set(err, ERR_INPUT, "retention_s: goes with mode store or auto: nothing is kept of a live capture");
 		return err_field(err, "retention_s");
 	}
+	r->snaplen_open = !json_object_get(options, "snaplen");
 	r->mode = (enum start_mode)mode;
 	r->format = (enum job_format)format;
 	return 0;

@@ -17,6 +17,7 @@ struct start_request {
 	json_t *body;    /* owned; what the rest borrows from */
 	json_t *targets; /* an object, or a list of 1..TARGETS_MAX of them; each is checked by whoever resolves it */
 	struct capture_options options;
+	bool snaplen_open;      /* none was asked for */
 	enum start_mode mode;   /* default live */
 	enum job_format format; /* default pcapng */
 	const char *note;       /* "" when absent */

@@ -92,18 +92,17 @@ def test_each_limit_below_at_and_above(fleet, cli):
     f = fleet(1, config={
         "limits": {"duration": "100s", "snaplen": 1000, "max_packets": 20, "max_bytes": "100KiB"},
         "storage": {"retention": "1h", "retention_max": "2h"}})
-    good = {"snaplen": 1000}
     for field, most in (("max_duration_s", 100), ("snaplen", 1000), ("max_packets", 20), ("max_bytes", 100 * KIB)):
         for n in (most - 1, most):
-            taken = start(f, **good | {field: n})
+            taken = start(f, **{field: n})
             assert taken.status == 202 and taken.json["options"][field] == n, taken
             f.gateway.api("DELETE", f"/v1/captures/{taken.json['id']}")
-        above = start(f, **good | {field: most + 1})
+        above = start(f, **{field: most + 1})
         assert (above.status, above.error["code"], above.error["field"]) == (413, "over_limit", f"options.{field}"), above
     # What is left open is the limit; and its name is told where it ends the capture.
-    live = f.gateway.live(packet_filter=FILTER, **good)
+    live = f.gateway.live(packet_filter=FILTER)
     f.gateway.wait_state(live.job, "running")
-    assert f.gateway.job(live.job)["options"] | {"max_packets": 20, "max_bytes": 100 * KIB, "max_duration_s": 100} == f.gateway.job(live.job)["options"]
+    assert f.gateway.job(live.job)["options"] | {"snaplen": 1000, "max_packets": 20, "max_bytes": 100 * KIB, "max_duration_s": 100} == f.gateway.job(live.job)["options"]
     f.send(count=30).wait()
     live.wait_end()
     job = f.gateway.wait_state(live.job, "streamed")
@@ -111,24 +110,24 @@ def test_each_limit_below_at_and_above(fleet, cli):
     assert any("capture ended (max_packets)" in c and "limits.max_packets" in c for c in end_notes(live.data)), end_notes(live.data)
     assert "limits.max_packets" in cli(f.gateway).ok("show", live.job).text
     # A user's own limit is nobody else's.
-    own = f.gateway.live(packet_filter=FILTER, max_packets=5, **good)
+    own = f.gateway.live(packet_filter=FILTER, max_packets=5)
     f.gateway.wait_state(own.job, "running")
     f.send(count=10).wait()
     own.wait_end()
     assert f.gateway.wait_state(own.job, "streamed")["error"] is None
 
     # ---- retention ----
-    above = start(f, retention_s=7201, **good)
+    above = start(f, retention_s=7201)
     assert (above.status, above.error["code"], above.error["field"]) == (413, "over_limit", "retention_s"), above
     kept = {}
     for asked in (None, 60, 7200):
-        reply = start(f, retention_s=asked, **good)
+        reply = start(f, retention_s=asked)
         assert reply.status == 202 and reply.json["retention_s"] == (asked or 3600), reply
         kept[reply.json["id"]] = asked or 3600
         f.gateway.wait_state(reply.json["id"], "running")
-    early = cli(f.gateway).run("host", "web", "-s", "1000", "--retention", "5m")
+    early = cli(f.gateway).run("host", "web", "--retention", "5m")
     assert early.code == 2 and "--store" in early.err, early
-    by_command = cli(f.gateway).ok("host", "web", "-s", "1000", "--store", "--retention", "90m", "--json").json
+    by_command = cli(f.gateway).ok("host", "web", "--store", "--retention", "90m", "--json").json
     kept[by_command["id"]] = 5400
     f.gateway.wait_state(by_command["id"], "running")
     f.gateway.kill9()  # and a restart forgets none of it

@@ -38,6 +38,7 @@ static void the_least_is_a_target(void **state)
 	assert_int_equal(r.mode, START_LIVE);
 	assert_int_equal(r.format, JOB_PCAPNG);
 	assert_string_equal(r.note, "");
+	assert_true(r.snaplen_open);
 	assert_string_equal(r.options.device, "eth0");
 	assert_int_equal(r.options.snaplen, CAPTURE_SNAPLEN_DEFAULT);
 	start_request_done(&r);
@@ -57,6 +58,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(r.format, JOB_PCAP);
 	assert_string_equal(r.note, "why \xC3\xBC");
 	assert_int_equal(r.retention_s, 604800);
+	assert_false(r.snaplen_open);
 	assert_string_equal(r.options.device, "lo");
 	assert_string_equal(r.options.filter, "tcp port 80");
 	assert_int_equal(r.options.snaplen, 96);
