@@ -51,6 +51,7 @@ static void show_end(const json_t *job)
 	} else {
 		line("ended by", json_text(job, "stop_reason"));
 	}
+	line("slowed by", json_text(job, "limited_by"));
 	line("error", json_text(job, "error.message"));
 }
 

@@ -275,6 +275,9 @@ static void tell_slowed(struct capture *c)
 	if (!limit)
 		return;
 	c->slowed = true;
+	pthread_mutex_lock(&c->lock);
+	snprintf(c->job->limited_by, sizeof(c->job->limited_by), "%s", limit);
+	pthread_mutex_unlock(&c->lock);
 	capture_event(c, "limited", json_pack("{s:s, s:I}", "limit", limit, "bytes_per_s", (json_int_t)bytes_per_s));
 }
 

@@ -89,6 +89,7 @@ struct job {
 	char *object_store; /* which store the key is of, as the gateway names it; "" : not known (older than this column) */
 	uint64_t object_bytes;
 	char object_sha256[DIGEST_SHA256_HEX_MAX];
+	char limited_by[32]; /* limit that slowed it, "limits.rate"; "" : none did */
 	char *gateway; /* id of the gateway process that runs it */
 	uint64_t heartbeat_at;
 	size_t instances_n;

@@ -73,7 +73,7 @@ int dbq_row_ok(struct dbq *q, struct err *err); /* 0, or -1 when a column of thi
 	"ended_at,"                                                                                                    \
 	" expires_at, stop_reason, stop_by, error_code, error, bytes, packets, dropped_kernel, dropped_interface, "    \
 	"dropped_agent,"                                                                                               \
-	" dropped_gateway, object_key, object_bytes, object_sha256, object_store, gateway, heartbeat_at FROM jobs"
+	" dropped_gateway, object_key, object_bytes, object_sha256, object_store, limited_by, gateway, heartbeat_at FROM jobs"
 
 struct job *job_db_row(struct dbq *q, struct err *err);                      /* without its instances */
 int job_db_row_instances(struct job_db *db, struct job *j, struct err *err); /* adds them */

@@ -45,6 +45,7 @@ static void bind_changing(struct dbq *q, const struct job *j)
 	dbq_u64(q, j->object_bytes);
 	dbq_text(q, j->object_sha256);
 	dbq_text(q, j->object_store);
+	dbq_text(q, j->limited_by);
 	dbq_text(q, j->gateway);
 	dbq_u64(q, j->heartbeat_at);
 }
@@ -72,12 +73,14 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 		"INSERT INTO jobs (id, format, owner_user_id, owner_user_name, org, space, target, app, deployment,"
 		" option_device, option_filter, option_snaplen, option_max_duration_s, option_max_bytes, "
 		"option_max_packets,"
-		" option_payload, note, hold, retention_s, created_at, mode, state, started_at, ended_at, expires_at, stop_reason, "
+		" option_payload, note, hold, retention_s, created_at, mode, state, started_at, ended_at, expires_at, "
+		"stop_reason, "
 		"stop_by, error_code, "
 		"error,"
 		" bytes, packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, object_key, "
 		"object_bytes,"
-		" object_sha256, object_store, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		" object_sha256, object_store, limited_by, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, "
+		"?, ?, ?, ?, ?, "
 		"?, ?, ?, ?, ?, "
 		"?, ?, ?, ?,"
 		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
@@ -129,7 +132,8 @@ static int job_update(struct job_db *db, const struct job *j, struct err *err)
 		"stop_by = ?,"
 		" error_code = ?, error = ?, bytes = ?, packets = ?, dropped_kernel = ?, dropped_interface = ?, "
 		"dropped_agent = ?,"
-		" dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, object_store = ?, gateway "
+		" dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, object_store = ?, "
+		"limited_by = ?, gateway "
 		"= ?,"
 		" heartbeat_at = CASE WHEN heartbeat_at < ? THEN ? ELSE heartbeat_at END WHERE id = ?";
 	struct dbq q;
@@ -307,6 +311,7 @@ static void row_changing(struct dbq *q, struct job *j)
 	j->object_bytes = dbq_col_u64(q);
 	dbq_col_copy(q, j->object_sha256, sizeof(j->object_sha256));
 	col_replace(q, &j->object_store);
+	dbq_col_copy(q, j->limited_by, sizeof(j->limited_by));
 	col_replace(q, &j->gateway);
 	j->heartbeat_at = dbq_col_u64(q);
 }

@@ -117,6 +117,7 @@ json_t *job_to_json(const struct job *j, bool brief)
 	bad |= json_object_set_new(o, "ended_at", time_json(j->ended_at));
 	bad |= json_object_set_new(o, "expires_at", time_json(j->expires_at));
 	bad |= json_object_set_new(o, "stop_reason", stop_reason_json(j->stop_reason));
+	bad |= json_object_set_new(o, "limited_by", text_or_null_json(j->limited_by));
 	bad |= json_object_set_new(o, "error", error_json(j->error_code, j->error));
 	bad |= json_object_set_new(o, "bytes", u64_json(j->bytes));
 	bad |= json_object_set_new(o, "packets",

@@ -168,7 +168,7 @@ def test_quota(fleet, cli):
 
 
 @pytest.mark.parametrize("limit", ["rate_per_capture", "rate"])
-def test_a_rate_slows_and_is_told(fleet, limit):
+def test_a_rate_slows_and_is_told(fleet, cli, limit):
     """What does not come through is counted by the agents' kernels."""
     f = fleet(1, config={"limits": {limit: "64KiB"}}, agent_config={"capture": {"ring": "1MiB"}})
     live = f.gateway.live(packet_filter=FILTER)
@@ -179,6 +179,7 @@ def test_a_rate_slows_and_is_told(fleet, limit):
     f.gateway.finish(live.job)
     live.wait_end()
     job = f.gateway.job(live.job)
+    assert job["limited_by"] == f"limits.{limit}" and f"limits.{limit}" in cli(f.gateway).ok("show", live.job).text
     assert job["state"] == "streamed" and job["instances"][0]["error"] is None, job
     said = [e["data"] for e in f.gateway.events(live.job) if e["type"] == "limited"]
     assert said == [{"limit": f"limits.{limit}", "bytes_per_s": 64 * KIB}]

@@ -160,7 +160,7 @@ static void a_starting_job_shows_null_for_what_is_not_yet(void **state)
 		"\"owner\":{\"user_id\":\"alice\",\"user_name\":\"Alice\"},\"org\":null,\"space\":null,"
 		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":null,\"retention_s\":null,"
 		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":null,\"ended_at\":null,\"expires_at\":null,"
-		"\"stop_reason\":null,\"error\":null,\"bytes\":0,"
+		"\"stop_reason\":null,\"limited_by\":null,\"error\":null,\"bytes\":0,"
 		"\"packets\":{\"captured\":0,\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,\"gateway\":0}},"
 		"\"instances\":[],\"object\":null}");
 	job_free(j);
@@ -177,7 +177,7 @@ static void a_ready_job_shows_everything(void **state)
 		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":\"why\",\"retention_s\":86400,"
 		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":\"2026-01-05T10:00:01.123Z\","
 		"\"ended_at\":\"2026-01-05T10:01:01.123Z\",\"expires_at\":\"2026-01-06T10:00:00.123Z\","
-		"\"stop_reason\":\"max_duration\",\"error\":null,\"bytes\":4096,"
+		"\"stop_reason\":\"max_duration\",\"limited_by\":null,\"error\":null,\"bytes\":4096,"
 		"\"packets\":{\"captured\":30,\"dropped\":{\"kernel\":1,\"interface\":2,\"agent\":3,\"gateway\":4}},"
 		"\"instances\":[{\"name\":\"web/"
 		"0\",\"agent\":\"10.0.0.1:9494\",\"device\":\"eth0\",\"link_type\":\"EN10MB\","
