@@ -1,7 +1,8 @@
-/* cmd_info.c - pcap info: what the gateway is and offers; needs no token, but an operator's shows what was found about the store. */
+/* cmd_info.c - pcap info: what the gateway is and offers; needs no token, but one shows where its user stands, and an operator's what was found about the store. */
 #include "cli/cli.h"
 #include "cli/talk.h"
 #include "cli/text.h"
+#include "common/parse.h"
 #include "common/version.h"
 
 #include <stdlib.h>
@@ -22,6 +23,38 @@ static void show_findings(const json_t *findings)
 	}
 }
 
+static void show_amount(const char *limit, json_int_t n, char ret[40])
+{
+	if (strncmp(limit, "quota", 5) == 0)
+		parse_format_bytes((uint64_t)n, ret, 40);
+	else
+		snprintf(ret, 40, "%" JSON_INTEGER_FORMAT, n);
+}
+
+/* Where the caller stands. */
+static void show_standing(const json_t *standing)
+{
+	char limit[64], of[16], used[40], max[40];
+	json_t *one;
+	size_t i;
+
+	printf("\n%-24s %-6s %14s %14s   %s\n", "YOUR STANDING", "OF", "USED", "LIMIT", "ONE MORE FREE IN");
+	json_array_foreach(standing, i, one)
+	{
+		json_int_t most = json_integer_value(json_object_get(one, "max"));
+		json_int_t reset_s = json_integer_value(json_object_get(one, "reset_s"));
+
+		text_clean(json_text(one, "limit"), limit, sizeof(limit));
+		show_amount(limit, json_integer_value(json_object_get(one, "used")), used);
+		show_amount(limit, most, max);
+		printf("%-24s %-6s %14s %14s", limit, text_clean(json_text(one, "of"), of, sizeof(of)), used,
+			most > 0 ? max : "none");
+		if (reset_s > 0 && most > 0)
+			printf("   %" JSON_INTEGER_FORMAT " s", reset_s);
+		printf("\n");
+	}
+}
+
 /* Whatever a later gateway tells more is shown as well: members as "name.name  value". */
 static void show(const json_t *value, const char *path)
 {
@@ -37,6 +70,8 @@ static void show(const json_t *value, const char *path)
 		}
 	} else if (json_is_array(value) && strcmp(path, "storage.findings") == 0) {
 		show_findings(value);
+	} else if (json_is_array(value) && strcmp(path, "standing") == 0) {
+		show_standing(value);
 	} else if (json_is_array(value) && json_is_object(json_array_get(value, 0))) {
 		for (size_t i = 0; i < json_array_size(value); i++) {
 			snprintf(name, sizeof(name), "%s.%zu", path, i);

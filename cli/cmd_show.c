@@ -64,6 +64,7 @@ static void show_end(const json_t *job)
 		line("ended by", json_text(job, "stop_reason"));
 	}
 	line("stopped by", json_text(job, "stop_by"));
+	line("slowed by", json_text(job, "limited_by"));
 	line("error", json_text(job, "error.message"));
 }
 
@@ -155,6 +156,11 @@ static int show(const json_t *job)
 	show_options(job);
 	line("note", json_text(job, "note"));
 	show_policy(job);
+	if (json_count(job, "retention_s")) {
+		char kept[32];
+
+		line("kept for", text_age(json_count(job, "retention_s"), kept, sizeof(kept)));
+	}
 	line("created", json_text(job, "created_at"));
 	line("started", json_text(job, "started_at"));
 	line("ended", json_text(job, "ended_at"));

@@ -28,6 +28,8 @@ const struct arg_option request_options[] = {
 	{0, "store", NULL, ARG_FLAG, AT(store), 0, 0, "store it at the gateway; fetch it later"},
 	{0, "auto", NULL, ARG_FLAG, AT(auto_mode), 0, 0, "store it if the gateway can, else live"},
 	{0, "wait", NULL, ARG_FLAG, AT(wait), 0, 0, "with --store: wait until it is stored (and fetch it with -w)"},
+	{0, "retention", "TIME", ARG_DURATION, AT(retention_ms), 1000, UINT64_C(365) * 24 * 3600 * 1000,
+		"with --store or --auto: keep it for so long (12h, 7d), as far as the gateway allows"},
 	{0, "format", "FORMAT", ARG_TEXT, AT(format), 0, 0, "pcapng (default) or pcap"},
 	{0, "note", "TEXT", ARG_TEXT, AT(note), 0, 0, "why; stands in the job, the audit trail and the file"},
 	{0},
@@ -196,6 +198,8 @@ int request_check(const struct request_values *v, const struct args *words, stru
 		return err_set(err, ERR_INPUT, "--store and --auto exclude each other");
 	if (v->wait && !v->store && !v->auto_mode)
 		return err_set(err, ERR_INPUT, "--wait goes with --store or --auto");
+	if (v->retention_ms.given && !v->store && !v->auto_mode)
+		return err_set(err, ERR_INPUT, "--retention goes with --store or --auto");
 	if (v->write && v->store && !v->wait)
 		return err_set(
 			err, ERR_INPUT, "-w with --store needs --wait (or fetch it later with \"pcap download\")");
@@ -232,6 +236,10 @@ json_t *request_build(
 		json_decref(request);
 		err_set(err, ERR_INPUT, "option --note: must be UTF-8 text");
 		return NULL;
+	}
+	if (request && add_u64(request, "retention_s", &v->retention_ms, 1000) < 0) {
+		json_decref(request);
+		request = NULL;
 	}
 	if (!request)
 		err_nomem(err);

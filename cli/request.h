@@ -11,7 +11,7 @@
 struct request_values {
 	struct arg_list devices;
 	const char *filter, *write, *format, *note;
-	struct arg_number snaplen, packets, duration_ms, bytes;
+	struct arg_number snaplen, packets, duration_ms, bytes, retention_ms;
 	bool store, auto_mode, wait, headers_only;
 };
 

@@ -161,8 +161,15 @@ static void say_end(const json_t *job)
 
 	if (stop_reason_parse(json_text(job, "stop_reason"), &why) && why != STOP_NONE)
 		talk_say("capture ended (%s): %s", stop_reason_name(why), stop_reason_text(why));
+	if (*json_text(job, "limited_by"))
+		talk_say("slowed by a limit of the gateway (%s): what was too fast is counted as dropped",
+			text_clean(json_text(job, "limited_by"), message, sizeof(message)));
 	if (*error)
-		talk_say("error: %s", text_clean(error, message, sizeof(message)));
+		talk_say("%s: %s",
+			exit_of(why) == CLI_OK && !strcmp(json_text(job, "error.code"), stop_reason_name(why))
+				? "limit"
+				: "error",
+			text_clean(error, message, sizeof(message)));
 }
 
 void summary_say(const struct summary *s)

@@ -71,12 +71,20 @@ static void slot_free(struct slot *s)
 	free(s);
 }
 
+/* The slower of what this agent allows and what the gateway takes; 0: neither says. */
+static uint64_t rate_of(const struct config_agent *c, const struct agent_request *r)
+{
+	if (c->rate_max == 0 || r->max_rate == 0)
+		return c->rate_max + r->max_rate;
+	return c->rate_max < r->max_rate ? c->rate_max : r->max_rate;
+}
+
 static struct slot *slot_new(struct agent *a, const struct agent_request *r, int fd, struct err *err)
 {
 	const struct capture_settings settings = {
 		.request = r,
 		.duration_max_ms = a->config->duration_max_ms,
-		.limits = {.bytes_per_s = a->config->rate_max, .cpu_percent = (unsigned)a->config->cpu_percent},
+		.limits = {.bytes_per_s = rate_of(a->config, r), .cpu_percent = (unsigned)a->config->cpu_percent},
 		.guard = a->guard,
 		.ring_bytes = a->config->ring_bytes,
 		.block_timeout_ms = a->config->block_timeout_ms,

@@ -166,6 +166,7 @@ static int on_data(void *ctx, const uint8_t *p, size_t n)
 	if (!seg)
 		return rc;
 	segment_trim(seg);
+	rate_take(s->o.flow, n);
 	if (merge_push(s->o.input, seg) < 0 && rc == 0)
 		rc = err_set(&s->err, ERR_CANCELLED, "the capture has ended");
 	return rc;
@@ -317,7 +318,7 @@ static struct http_call *call_new(struct agent_stream *s, const char *path, bool
 		c.idle_timeout_ms = (unsigned)s->o.idle_ms;
 		c.on_answer = on_answer;
 		c.on_data = on_data;
-		c.gather_bytes = GATHER_BYTES;
+		c.gather_bytes = rate_piece(s->o.flow, GATHER_BYTES);
 		c.gather_ms = GATHER_MS;
 	} else {
 		c.total_timeout_ms = (unsigned)(s->o.connect_ms + s->o.start_ms);

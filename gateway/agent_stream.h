@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/tls_files.h"
 #include "gateway/merge.h"
+#include "gateway/rate.h"
 #include "schema/capture_request.h"
 #include "schema/pcapng.h"
 #include "schema/stop_reason.h"
@@ -43,6 +44,7 @@ struct agent_stream_options {
 	const struct agent_request *request; /* copied */
 	uint64_t connect_ms, start_ms, idle_ms;
 	struct merge_input *input; /* closed when the stream ends */
+	struct rate_flow *flow;    /* borrowed; NULL: nothing slows it */
 	const struct agent_stream_ops *ops;
 	void *ctx;
 };

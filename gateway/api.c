@@ -271,10 +271,14 @@ bool api_may_see(const struct api_call *a, const struct job *j)
 	return api_may_have(a, j) || a->who->is_operator;
 }
 
+bool api_is_known(struct api_call *a)
+{
+	return a->who->user_id || (a->route->access == API_OPEN && identify_all(a, NULL) == 0);
+}
+
 bool api_is_operator(struct api_call *a)
 {
-	return a->who->is_operator ||
-	       (a->route->access == API_OPEN && !a->who->user_id && identify_all(a, NULL) == 0 && a->who->is_operator);
+	return api_is_known(a) && a->who->is_operator;
 }
 
 /* ---- shared ---- */

@@ -60,6 +60,9 @@ json_t *api_job_json_for(const struct api_call *a, const struct job *j, bool bri
 /* api_is_operator: on an open call, does the caller show an operator's token?  A wrong token counts as none. */
 bool api_is_operator(struct api_call *a);
 
+/* api_is_known: on an open call, does the caller show a token?  Then a->who says whose.  A wrong token counts as none. */
+bool api_is_known(struct api_call *a);
+
 /* api_body: the body as a JSON object ({} when empty); answered and NULL when it is none. Caller decrefs. */
 json_t *api_body(struct api_call *a);
 

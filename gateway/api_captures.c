@@ -6,6 +6,7 @@
 #include "gateway/api.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 #include "gateway/metrics.h"
 #include "gateway/own_ends.h"
 #include "gateway/policy.h"
@@ -47,33 +48,6 @@ static int choose_mode(struct api_call *a, const struct start_request *r, enum j
 		return err_field(err, "mode");
 	}
 	*ret = rc < 0 ? JOB_LIVE : JOB_STORE;
-	return 0;
-}
-
-static int over(struct err *err, const char *field, const char *text, uint64_t limit)
-{
-	err_set(err, ERR_LIMIT, "%s: %s %" PRIu64 ", the limit of this gateway", field, text, limit);
-	err_field(err, field);
-	return err_detail(err, "over_limit");
-}
-
-/* The gateway's limits: what is asked for beyond them is refused, what is left open is set to them. */
-static int apply_limits(
-	const struct config_gateway *cfg, enum job_mode mode, struct capture_options *o, struct err *err)
-{
-	uint64_t duration_s = cfg->limit_duration_ms / 1000;
-
-	if (o->max_duration_s > duration_s)
-		return over(err, "options.max_duration_s", "is over", duration_s);
-	if (o->max_duration_s == 0)
-		o->max_duration_s = duration_s;
-	if (o->snaplen > cfg->limit_snaplen)
-		return over(err, "options.snaplen", "is over", cfg->limit_snaplen);
-	if (mode != JOB_STORE)
-		return 0;
-	/* Where none is asked for the store ends it at its own limit, and the reason says whose limit it was. */
-	if (o->max_bytes > cfg->storage_job_max_bytes)
-		return over(err, "options.max_bytes", "is over", cfg->storage_job_max_bytes);
 	return 0;
 }
 
@@ -119,6 +93,8 @@ static struct job *make_job(struct api_call *a, const struct start_request *r, e
 {
 	const struct identity *w = a->who;
 	char *target = json_dumps(r->targets, JSON_COMPACT | JSON_SORT_KEYS);
+	const struct limits_overrides kept = {
+		.retention_ms = verdict->retention_s * 1000, .retention_max_ms = verdict->retention_max_s * 1000};
 	struct job *j = job_new(targets->n);
 	char store[STORAGE_NAME_MAX];
 
@@ -130,8 +106,12 @@ static struct job *make_job(struct api_call *a, const struct start_request *r, e
 	j->mode = mode;
 	j->format = r->format;
 	j->options = r->options;
+	if (r->snaplen_open && j->options.snaplen > a->gw->config.limit_snaplen)
+		j->options.snaplen = (uint32_t)a->gw->config.limit_snaplen;
 	j->created_at = clock_wall_ns();
-	if (apply_limits(&a->gw->config, mode, &j->options, err) < 0 || set_policy(verdict, j, err) < 0)
+	if (limits_options(&a->gw->config, mode, &j->options, err) < 0 || set_policy(verdict, j, err) < 0)
+		goto fail;
+	if (mode == JOB_STORE && limits_retention(&a->gw->config, &kept, r->retention_s, &j->retention_s, err) < 0)
 		goto fail;
 	if (scope_list_copy(&targets->scopes, &j->scopes, err) < 0)
 		goto fail;
@@ -174,22 +154,40 @@ static int resolve(struct api_call *a, const struct start_request *r, struct tar
 	return targets_resolve(a->gw->targets, &q, ret, err);
 }
 
+/* Under the limits, and among those that the end waits for. */
+static int take_place(struct api_call *a, const struct job *j, const struct target_set *targets,
+	struct limits_told *told, struct err *err)
+{
+	const struct limits_ask ask = {
+		.job = j, .instances = targets->instances, .instances_n = targets->n, .now_ns = clock_wall_ns()};
+
+	if (limits_take(a->gw->limits, &ask, told, err) < 0)
+		return -1;
+	if (jobs_reserve(a->gw->jobs, j->owner_user_id, err) == 0)
+		return 0;
+	limits_forget(a->gw->limits, j->id);
+	return -1;
+}
+
 static struct capture *start_as(struct api_call *a, const struct start_request *r, enum job_mode mode,
 	const struct target_set *targets, const struct policy_verdict *verdict, const struct own_ends *own,
-	struct err *err)
+	struct limits_told *told, struct err *err)
 {
 	struct capture_watch watch;
-	struct capture *c;
 	struct job *j = make_job(a, r, mode, targets, verdict, err);
+	struct capture *c;
+	char id[ID_MAX];
 
 	if (!j)
 		return NULL;
-	if (jobs_reserve(a->gw->jobs, a->who->user_id, err) < 0) {
+	if (take_place(a, j, targets, told, err) < 0) {
 		job_free(j);
 		return NULL;
 	}
+	memcpy(id, j->id, sizeof(id));
 	if (api_audit_start(a, r, j, targets, err) < 0) {
 		jobs_release(a->gw->jobs, a->who->user_id);
+		limits_forget(a->gw->limits, id);
 		job_free(j);
 		return NULL;
 	}
@@ -205,10 +203,20 @@ static struct capture *start_as(struct api_call *a, const struct start_request *
 	/* A switch that was set since the verdict has looked through all captures but this one. */
 	if (c)
 		capture_judge(c, NULL);
+	else
+		limits_forget(a->gw->limits, id); /* no agent was asked */
 	return c;
 }
 
-static struct capture *start(struct api_call *a, const struct start_request *r, struct err *err)
+/* Might it go live where it cannot be stored?  The store was well a moment ago, and then would not have it; or its user has no room there. */
+static bool goes_live(const struct start_request *r, enum job_mode mode, const struct err *err)
+{
+	return r->mode == START_AUTO && mode == JOB_STORE &&
+	       (strcmp(err->detail, CAPTURE_NOT_STORED) == 0 || strcmp(err->detail, "quota_exceeded") == 0);
+}
+
+static struct capture *start(
+	struct api_call *a, const struct start_request *r, struct limits_told *told, struct err *err)
 {
 	struct own_ends *own = calloc(1, sizeof(*own));
 	struct policy_verdict *verdict = calloc(1, sizeof(*verdict));
@@ -228,11 +236,10 @@ static struct capture *start(struct api_call *a, const struct start_request *r, 
 		goto out;
 	local = http_request_local(a->rq, &port);
 	own_ends_collect(&a->gw->config, local, port, &targets, a->gw->targets, own);
-	c = start_as(a, r, mode, &targets, verdict, own, err);
-	/* The store was well a moment ago, and then would not have it. */
-	if (!c && r->mode == START_AUTO && mode == JOB_STORE && strcmp(err->detail, CAPTURE_NOT_STORED) == 0) {
+	c = start_as(a, r, mode, &targets, verdict, own, told, err);
+	if (!c && goes_live(r, mode, err)) {
 		*err = (struct err){0};
-		c = start_as(a, r, JOB_LIVE, &targets, verdict, own, err);
+		c = start_as(a, r, JOB_LIVE, &targets, verdict, own, told, err);
 	}
 out:
 	target_set_done(&targets);
@@ -274,9 +281,31 @@ static void reply_started(struct api_call *a, struct capture *c, enum job_mode m
 	}
 }
 
+/* How many more may be started; also of a refusal that has nothing to do with it. */
+static void reply_limits(struct api_call *a, struct limits_told *told)
+{
+	char text[32];
+
+	if (!told->known)
+		limits_tell(a->gw->limits, a->who->user_id, a->who->org, clock_wall_ns(), told);
+	if (told->retry_s > 0) {
+		snprintf(text, sizeof(text), "%" PRIu64, told->retry_s);
+		http_reply_header(a->rq, "Retry-After", text);
+	}
+	if (!told->known)
+		return;
+	snprintf(text, sizeof(text), "%" PRIu64, told->limit);
+	http_reply_header(a->rq, "RateLimit-Limit", text);
+	snprintf(text, sizeof(text), "%" PRIu64, told->remaining);
+	http_reply_header(a->rq, "RateLimit-Remaining", text);
+	snprintf(text, sizeof(text), "%" PRIu64, told->reset_s);
+	http_reply_header(a->rq, "RateLimit-Reset", text);
+}
+
 void api_captures_start(struct api_call *a)
 {
 	struct start_request r;
+	struct limits_told told = {0};
 	struct capture *c;
 	struct err err = {0};
 	size_t n;
@@ -289,11 +318,14 @@ void api_captures_start(struct api_call *a)
 		return;
 	}
 	if (stop_switch_check(&a->gw->stop_switch, &err) < 0 || start_request_read(body, n, &r, &err) < 0) {
+		reply_limits(a, &told);
 		api_audit_start_refused(a, NULL, &err);
 		http_reply_err(a->rq, &err);
 		return;
 	}
-	if ((c = start(a, &r, &err))) {
+	c = start(a, &r, &told, &err);
+	reply_limits(a, &told);
+	if (c) {
 		reply_started(a, c, capture_mode(c), r.format);
 		capture_unref(c);
 	} else {

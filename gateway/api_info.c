@@ -1,28 +1,63 @@
 /* What anyone may ask: what this is, is it alive, is it ready. */
+#include "common/clock.h"
 #include "common/version.h"
 #include "gateway/api.h"
 #include "gateway/audit.h"
 #include "gateway/examination.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 #include "gateway/targets.h"
 
 #include <string.h>
+
+static json_t *limits_json(const struct config_gateway *c)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} all[] = {
+		{"captures", c->limit_captures},
+		{"captures_per_user", c->limit_captures_per_user},
+		{"captures_per_org", c->limit_captures_per_org},
+		{"captures_per_space", c->limit_captures_per_space},
+		{"captures_per_app", c->limit_captures_per_app},
+		{"captures_per_agent", c->limit_captures_per_agent},
+		{"starts_per_hour", c->limit_starts_per_hour},
+		{"starts_per_day", c->limit_starts_per_day},
+		{"starts_per_hour_org", c->limit_starts_per_hour_org},
+		{"starts_per_day_org", c->limit_starts_per_day_org},
+		{"instances", c->limit_instances},
+		{"max_duration_s", c->limit_duration_ms / 1000},
+		{"max_bytes", c->limit_max_bytes},
+		{"max_packets", c->limit_max_packets},
+		{"snaplen", c->limit_snaplen},
+		{"rate_per_capture", c->limit_rate_per_capture},
+		{"rate", c->limit_rate},
+		{"quota_user", c->limit_quota_user_bytes},
+		{"quota_org", c->limit_quota_org_bytes},
+		{"live_grace_s", c->live_grace_ms / 1000},
+		{"live_backlog_bytes", c->live_backlog_bytes},
+	};
+	json_t *limits = json_object();
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		json_object_set_new(limits, all[i].name, json_integer((json_int_t)all[i].value));
+	return limits;
+}
 
 void api_info(struct api_call *a)
 {
 	const struct config_gateway *c = &a->gw->config;
 	json_t *storage = json_pack("{s:b}", "offered", a->gw->store != NULL);
 	json_t *issuers = json_array();
-	json_t *limits = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "captures", (json_int_t)c->limit_captures,
-		"captures_per_user", (json_int_t)c->limit_captures_per_user, "instances",
-		(json_int_t)c->limit_instances, "max_duration_s", (json_int_t)(c->limit_duration_ms / 1000), "snaplen",
-		(json_int_t)c->limit_snaplen, "live_grace_s", (json_int_t)(c->live_grace_ms / 1000),
-		"live_backlog_bytes", (json_int_t)c->live_backlog_bytes);
+	json_t *limits = limits_json(c), *standing = NULL;
 
 	if (storage && a->gw->store) {
 		json_object_set_new(storage, "driver", json_string(c->storage_driver));
 		json_object_set_new(storage, "retention_s", json_integer((json_int_t)(c->storage_retention_ms / 1000)));
+		json_object_set_new(
+			storage, "retention_max_s", json_integer((json_int_t)(limits_retention_max_ms(c) / 1000)));
 		json_object_set_new(storage, "max_bytes", json_integer((json_int_t)c->storage_job_max_bytes));
 		json_object_set_new(storage, "link_ttl_s", json_integer((json_int_t)(c->link_ttl_ms / 1000)));
 		json_object_set_new(storage, "link_ttl_max_s", json_integer((json_int_t)(c->link_ttl_max_ms / 1000)));
@@ -30,13 +65,15 @@ void api_info(struct api_call *a)
 		if (a->gw->examination && api_is_operator(a))
 			json_object_set_new(storage, "findings", examination_json(a->gw->examination));
 	}
+	if (api_is_known(a))
+		standing = limits_standing(a->gw->limits, a->who->user_id, a->who->org, clock_wall_ns());
 	a->gw->identities->ops->tell_login(a->gw->identities, issuers);
 	http_reply_json(a->rq, 200,
-		json_pack("{s:s, s:s, s:i, s:o, s:{s:s, s:o}, s:s, s:o, s:o, s:o}", "name", "pcapline", "version",
+		json_pack("{s:s, s:s, s:i, s:o, s:{s:s, s:o}, s:s, s:o, s:o, s:o, s:o*}", "name", "pcapline", "version",
 			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", targets_types(a->gw->targets),
 			"login", "type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers,
 			"share", c->share, "storage", storage, "limits", limits, "halted",
-			stop_switch_json(&a->gw->stop_switch, api_is_operator(a))));
+			stop_switch_json(&a->gw->stop_switch, api_is_operator(a)), "standing", standing));
 }
 
 void api_healthz(struct api_call *a)

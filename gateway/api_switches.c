@@ -5,6 +5,7 @@
 #include "common/parse.h"
 #include "gateway/api.h"
 #include "gateway/enforcer.h"
+#include "gateway/limits.h"
 #include "gateway/policy.h"
 
 #include <inttypes.h>
@@ -110,7 +111,7 @@ static void read_forced(struct json_in *in, struct switch_row *r)
 /* Longer than what the store's own rule is made for cannot be promised. */
 static void read_retention(struct api_call *a, struct json_in *in, struct switch_row *r)
 {
-	uint64_t most = a->gw->config.storage_retention_ms / 1000;
+	uint64_t most = limits_retention_max_ms(&a->gw->config) / 1000;
 
 	json_in_u64(in, "retention_s", 0, most, &r->retention_s);
 	json_in_u64(in, "retention_max_s", 0, most, &r->retention_max_s);

@@ -4,6 +4,7 @@
 #include "common/version.h"
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 #include "gateway/storage.h"
 #include "gateway/targets.h"
 #include "gateway/watch.h"
@@ -22,6 +23,7 @@ static void capture_free(struct capture *c)
 	free(c->instances);
 	free(c->joining);
 	watch_free(c->watch);
+	rate_flow_free(c->flow);
 	free(c->interfaces);
 	job_free(c->job);
 	pthread_cond_destroy(&c->changed);
@@ -119,6 +121,8 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	c->follows = watch && targets_follow(gw->targets, watch->targets);
 	if (watch && !(c->watch = watch_new(gw, c, watch, err)))
 		goto fail;
+	if (gw->rate && !(c->flow = rate_flow_new(gw->rate, job->owner_user_id, err)))
+		goto fail;
 	if (capture_instances_begin(c, targets, err) < 0 || job_set(&job->gateway, gw->id, err) < 0)
 		goto fail;
 	/* First among the running ones, then in the database: what stands there unfinished and does not run is taken for left over. */
@@ -156,10 +160,12 @@ fail_added:
 	return NULL;
 fail:
 	jobs_release(gw->jobs, job->owner_user_id);
+	limits_give(gw->limits, job->id);
 	capture_free(c);
 	return NULL;
 fail_early:
 	jobs_release(gw->jobs, job->owner_user_id);
+	limits_give(gw->limits, job->id);
 	job_free(job);
 	free(c);
 	err_nomem(err);

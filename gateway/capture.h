@@ -29,8 +29,8 @@ struct capture_watch {
 	size_t forced_n;
 };
 
-/* capture_start: job (taken over also on failure) is filled but for state and times; its instances match targets one by one.  The place under the limits that
- * was reserved for it (jobs_reserve) is taken over too, and given back when the capture ends or here on failure.
+/* capture_start: job (taken over also on failure) is filled but for state and times; its instances match targets one by one.  The place that
+ * was reserved for it (jobs_reserve, limits_take) is taken over too, and given back when the capture ends or here on failure.
  * excludes: ends of the platform's own connections, see capture_request.h.  Returns a reference.
  * Detail CAPTURE_NOT_STORED (ERR_UNAVAILABLE, ERR_FULL): the store did not let it begin. */
 #define CAPTURE_NOT_STORED "storage_unavailable"

@@ -4,6 +4,7 @@
 #include "gateway/audit_capture.h"
 #include "gateway/capture_notes.h"
 #include "gateway/eraser.h"
+#include "gateway/limits.h"
 #include "gateway/metrics.h"
 #include "gateway/policy.h"
 
@@ -45,6 +46,8 @@ static void write_end(struct capture *c)
 {
 	struct err err = {0};
 	bool first = true;
+	uint64_t bytes_per_s;
+	const char *limit = rate_limit(c->flow, &bytes_per_s);
 
 	for (uint32_t id = 0; id < c->interfaces_n; id++) {
 		const struct capture_interface *ci = &c->interfaces[id];
@@ -54,6 +57,8 @@ static void write_end(struct capture *c)
 		pthread_mutex_lock(&c->lock);
 		note_end(c->job, &c->job->instances[ci->instance], first, text);
 		pthread_mutex_unlock(&c->lock);
+		if (limit)
+			note_limited(limit, bytes_per_s, text);
 		s.interface_id = id;
 		s.ts_ns = clock_wall_ns();
 		s.comment = text;
@@ -80,6 +85,8 @@ static void take_reason(struct capture *c, enum stop_reason reason)
 {
 	c->job->stop_reason = reason;
 	job_set(&c->job->stop_by, c->stop_by, NULL);
+	if (c->stop_why.code == ERR_NONE)
+		limits_bound(&c->gw->config, &c->job->options, reason, &c->stop_why);
 	if (c->stop_why.code != ERR_NONE) {
 		job_set(&c->job->error_code, stop_reason_name(reason), NULL);
 		job_set(&c->job->error, c->stop_why.msg, NULL);
@@ -212,8 +219,7 @@ static void finish_store(struct capture *c)
 	c->job->object_bytes = object.bytes;
 	memcpy(c->job->object_sha256, object.sha256, sizeof(object.sha256));
 	c->job->expires_at = clock_wall_ns() +
-			     policy_retention_ms(c->gw->policy, &c->job->scopes, c->gw->config.storage_retention_ms) *
-				     CLOCK_NS_PER_MS;
+			     policy_kept_ns(c->gw->policy, &c->job->scopes, limits_kept_ns(&c->gw->config, c->job));
 	pthread_mutex_unlock(&c->lock);
 	capture_set_state(c, JOB_READY);
 	capture_event(

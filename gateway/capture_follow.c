@@ -2,6 +2,7 @@
 #include "gateway/capture_internal.h"
 
 #include "common/parse.h"
+#include "gateway/limits.h"
 #include "gateway/target.h"
 
 #include <stdlib.h>
@@ -111,22 +112,26 @@ static size_t live_instances(const struct capture *c)
 	return live;
 }
 
-/* false: there is no room for it. */
-static bool let_join(struct capture *c, const struct target_instance *t)
+/* -1: there is no room for it. */
+static int let_join(struct capture *c, const struct target_instance *t, struct err *err)
 {
 	struct target_instance *more;
 
-	if (c->n + c->joining_n >= c->job->instances_room || live_instances(c) >= c->gw->config.limit_instances ||
-		!(more = realloc(c->joining, (c->joining_n + 1) * sizeof(*more))))
-		return false;
+	if (c->n + c->joining_n >= c->job->instances_room || live_instances(c) >= c->gw->config.limit_instances)
+		return err_set(err, ERR_LIMIT, "there are more instances than one capture takes in");
+	if (!(more = realloc(c->joining, (c->joining_n + 1) * sizeof(*more))))
+		return err_nomem(err);
 	c->joining = more;
+	if (limits_join(c->gw->limits, c->job->id, t, err) < 0)
+		return -1;
 	c->joining[c->joining_n++] = *t;
-	return true;
+	return 0;
 }
 
 void capture_follow(struct capture *c, const struct target_set *now)
 {
 	const char *left_out = NULL;
+	struct err why = {0};
 	bool news, first = false;
 
 	pthread_mutex_lock(&c->lock);
@@ -138,7 +143,7 @@ void capture_follow(struct capture *c, const struct target_set *now)
 	for (size_t n = 0; n < now->n; n++) {
 		const struct target_instance *t = &now->instances[n];
 
-		if (t->follows && t->error.code == ERR_NONE && is_new(c, t) && !let_join(c, t))
+		if (t->follows && t->error.code == ERR_NONE && is_new(c, t) && let_join(c, t, &why) < 0)
 			left_out = t->name;
 	}
 	news |= c->joining_n > 0;
@@ -147,9 +152,7 @@ void capture_follow(struct capture *c, const struct target_set *now)
 	c->crowded = left_out != NULL;
 	pthread_mutex_unlock(&c->lock);
 	if (first)
-		capture_event(c, "instance_left_out",
-			json_pack("{s:s, s:s}", "instance", left_out, "error",
-				"there are more instances than one capture takes in"));
+		capture_event(c, "instance_left_out", json_pack("{s:s, s:s}", "instance", left_out, "error", why.msg));
 	if (news)
 		merge_wake(c->merge);
 }

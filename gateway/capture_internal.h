@@ -10,6 +10,7 @@
 #include "gateway/gateway.h"
 #include "gateway/merge.h"
 #include "gateway/output.h"
+#include "gateway/rate.h"
 #include "gateway/target.h"
 
 #include <pthread.h>
@@ -54,6 +55,7 @@ struct capture {
 	struct merge *merge;
 	struct output *output;
 	struct store_job *store; /* the thread's own; NULL: not stored */
+	struct rate_flow *flow;  /* NULL: nothing slows it */
 
 	/* Innermost, held for moments only: so a kill need not wait for whoever waits for a disk with the other lock in hand. */
 	pthread_mutex_t streams_lock;
@@ -82,7 +84,8 @@ struct capture {
 	struct capture_figures told; /* by told_lock */
 
 	/* the thread's own */
-	bool stopping, full;
+	bool stopping, full, slowed;
+	const char *quota; /* the one that bounds it, NULL: none */
 	uint64_t born_ns, started_ns, stop_deadline_ns, ticked_ns;
 	struct err store_err;
 };

@@ -98,3 +98,8 @@ void note_end(const struct job *j, const struct job_instance *i, bool first, cha
 	if (first)
 		add_missing(j, ret);
 }
+
+void note_limited(const char *limit, uint64_t bytes_per_s, char ret[NOTE_MAX])
+{
+	add(ret, "; slowed to %" PRIu64 " bytes per second (%s)", bytes_per_s, limit);
+}

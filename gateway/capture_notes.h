@@ -21,4 +21,7 @@ void note_interface(const struct job *j, const struct job_instance *i, const cha
 /* The comment of an interface's last statistics block.  first: it also names what concerns the whole file (instances that were not captured). */
 void note_end(const struct job *j, const struct job_instance *i, bool first, char ret[NOTE_MAX]);
 
+/* note_limited: adds to the note of an end which limit had slowed the capture. */
+void note_limited(const char *limit, uint64_t bytes_per_s, char ret[NOTE_MAX]);
+
 #endif

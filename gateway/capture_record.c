@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 
 #include <stdlib.h>
 
@@ -105,6 +106,7 @@ bool capture_is_discarded(const struct capture *c)
 void capture_over(struct capture *c)
 {
 	jobs_idle(c->gw->jobs, c);
+	limits_give(c->gw->limits, c->job->id);
 	pthread_mutex_lock(&c->lock);
 	c->ended = true;
 	pthread_cond_broadcast(&c->changed);

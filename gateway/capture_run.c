@@ -4,6 +4,7 @@
 #include "gateway/agents.h"
 #include "gateway/capture_notes.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 #include "gateway/metrics.h"
 #include "gateway/watch.h"
 #include "schema/shed_note.h"
@@ -155,6 +156,7 @@ static void on_ended(
 	if (reason == STOP_USER && c->instances[index].left)
 		reason = STOP_INSTANCE_LEFT;
 	c->instances[index].ended_at = clock_wall_ns();
+	limits_leave(c->gw->limits, c->job->id, &c->instances[index].target);
 	i->state = started ? INSTANCE_ENDED : INSTANCE_FAILED;
 	i->stop_reason = reason;
 	if (err->code != ERR_NONE && !(err->code == ERR_CANCELLED && ours != STOP_NONE && ours != STOP_START_FAILED)) {
@@ -212,6 +214,7 @@ void capture_stream_start(struct capture *c, unsigned index)
 		.start_ms = cfg->agents_start_ms,
 		.idle_ms = cfg->agents_idle_ms,
 		.input = ci->input,
+		.flow = c->flow,
 		.ops = &stream_ops,
 		.ctx = c,
 	};
@@ -235,6 +238,7 @@ void capture_stream_start(struct capture *c, unsigned index)
 		agents_note(c->gw->agents, &ci->target, false);
 		memcpy(r->forced, c->forced, sizeof(r->forced));
 		r->forced_n = c->forced_n;
+		r->max_rate = rate_of_agent(c->flow);
 		start_uncut(c, index, &o, &err);
 	}
 	free(r);
@@ -255,6 +259,7 @@ static void begin_stop(struct capture *c)
 	memcpy(by, c->stop_by, sizeof(by));
 	pthread_mutex_unlock(&c->lock);
 	c->stopping = true;
+	rate_open(c->flow);
 	merge_hold(c->merge, false);
 	c->stop_deadline_ns = clock_mono_ns() + c->gw->config.agents_stop_ms * CLOCK_NS_PER_MS;
 	capture_event(c, "stopping",
@@ -268,6 +273,7 @@ static void begin_stop(struct capture *c)
 
 static void cancel_streams(struct capture *c)
 {
+	rate_open(c->flow);
 	for (size_t n = 0; n < c->n; n++) {
 		if (c->instances[n].stream)
 			agent_stream_cancel(c->instances[n].stream);
@@ -312,6 +318,21 @@ static void drop_unwatched(struct capture *c, uint64_t now)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* A limit that slows is told once, when it first does. */
+static void tell_slowed(struct capture *c)
+{
+	uint64_t bytes_per_s;
+	const char *limit = c->slowed ? NULL : rate_limit(c->flow, &bytes_per_s);
+
+	if (!limit)
+		return;
+	c->slowed = true;
+	pthread_mutex_lock(&c->lock);
+	snprintf(c->job->limited_by, sizeof(c->job->limited_by), "%s", limit);
+	pthread_mutex_unlock(&c->lock);
+	capture_event(c, "limited", json_pack("{s:s, s:I}", "limit", limit, "bytes_per_s", (json_int_t)bytes_per_s));
+}
+
 /* What others wished for, and what time brings. */
 static void tick(struct capture *c)
 {
@@ -321,6 +342,7 @@ static void tick(struct capture *c)
 	c->ticked_ns = now;
 	check_limits(c, now);
 	drop_unwatched(c, now);
+	tell_slowed(c);
 	pthread_mutex_lock(&c->lock);
 	stop = c->stop_reason != STOP_NONE;
 	killed = c->killed;
@@ -351,6 +373,29 @@ static enum stop_reason failed_reason(const struct err *err)
 	return strcmp(err->detail, "spool_full") == 0 ? STOP_SPOOL_FULL : STOP_STORAGE_FULL;
 }
 
+/* What is stored is reserved before it is written, so that no quota is ever passed. */
+static void ask_for_room(struct capture *c, size_t more)
+{
+	uint64_t need, room;
+
+	if (!c->store)
+		return;
+	need = output_bytes_at_end(c->output) + more;
+	room = limits_room(c->gw->limits, c->job->id, need, &c->quota);
+	output_allow(c->output, room);
+}
+
+static void stop_for_quota(struct capture *c)
+{
+	struct err why = {0};
+
+	err_set(&why, ERR_BUSY, "%s is used up (%s)",
+		strcmp(c->quota, "limits.quota_org") == 0 ? "what the org may have stored"
+							  : "what the user may have stored",
+		c->quota);
+	capture_stop_for(c, STOP_QUOTA, &why);
+}
+
 static void take_piece(struct capture *c, const struct merge_piece *p)
 {
 	struct job_instance *i = &c->job->instances[p->tag];
@@ -358,6 +403,8 @@ static void take_piece(struct capture *c, const struct merge_piece *p)
 	enum output_result result = OUTPUT_FULL_PACKETS;
 	struct err err = {0};
 
+	if (!c->full)
+		ask_for_room(c, p->len);
 	if (!c->full)
 		result = output_piece(c->output, p, &packets, &bytes, &err);
 	pthread_mutex_lock(&c->lock);
@@ -375,6 +422,9 @@ static void take_piece(struct capture *c, const struct merge_piece *p)
 		break;
 	case OUTPUT_FULL_BYTES:
 		capture_stop(c, STOP_MAX_BYTES, NULL);
+		break;
+	case OUTPUT_FULL_QUOTA:
+		stop_for_quota(c);
 		break;
 	case OUTPUT_FULL_STORE:
 		capture_stop(c, STOP_STORAGE_FULL, NULL);

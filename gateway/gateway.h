@@ -18,6 +18,8 @@
 struct identity_source;
 struct targets;
 struct jobs;
+struct limits;
+struct rate;
 struct store_health;
 struct examination;
 struct audit;
@@ -42,6 +44,8 @@ struct gateway {
 	struct identity_source *identities; /* who is it? */
 	struct targets *targets;            /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
+	struct limits *limits;              /* may one more start? */
+	struct rate *rate;                  /* how fast may packets come in? */
 	struct audit *audit;                /* who did what */
 	struct agents *agents;              /* which there are, as far as is known */
 	struct policy *policy;              /* what is switched, and forced; NULL: nothing */

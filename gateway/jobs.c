@@ -5,14 +5,13 @@
 #include "gateway/capture.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A place under the limits, and the capture in it once there is one. */
+/* A place, and the capture in it once there is one. */
 struct place {
 	struct place *next;
 	char *user_id;
@@ -27,7 +26,6 @@ struct claim {
 };
 
 struct jobs {
-	uint64_t captures_max, captures_per_user_max;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct place *places;         /* by lock */
@@ -37,7 +35,7 @@ struct jobs {
 	struct capture_figures ended; /* by lock: of those that are gone */
 };
 
-struct jobs *jobs_new(uint64_t captures_max, uint64_t captures_per_user_max, struct err *err)
+struct jobs *jobs_new(struct err *err)
 {
 	struct jobs *j = calloc(1, sizeof(*j));
 
@@ -52,8 +50,6 @@ struct jobs *jobs_new(uint64_t captures_max, uint64_t captures_per_user_max, str
 		err_nomem(err);
 		return NULL;
 	}
-	j->captures_max = captures_max;
-	j->captures_per_user_max = captures_per_user_max;
 	return j;
 }
 
@@ -76,7 +72,6 @@ void jobs_free(struct jobs *j)
 int jobs_reserve(struct jobs *j, const char *user_id, struct err *err)
 {
 	struct place *p = calloc(1, sizeof(*p));
-	uint64_t mine = 0;
 	int rc = 0;
 
 	if (!p || !(p->user_id = strdup(user_id))) {
@@ -84,17 +79,9 @@ int jobs_reserve(struct jobs *j, const char *user_id, struct err *err)
 		return err_nomem(err);
 	}
 	pthread_mutex_lock(&j->lock);
-	for (const struct place *q = j->places; q; q = q->next)
-		mine += q->counted && strcmp(q->user_id, user_id) == 0;
 	if (j->closed) {
 		err_set(err, ERR_UNAVAILABLE, "this gateway is shutting down and takes no new captures");
 		rc = err_detail(err, "draining");
-	} else if (mine >= j->captures_per_user_max) {
-		rc = err_set(err, ERR_BUSY,
-			"you have %" PRIu64 " captures running, which is the limit (captures_per_user)", mine);
-	} else if (j->counted >= j->captures_max) {
-		rc = err_set(err, ERR_BUSY, "%zu captures are running on this gateway, which is the limit (captures)",
-			j->counted);
 	} else {
 		p->counted = true;
 		j->counted++;
@@ -103,8 +90,6 @@ int jobs_reserve(struct jobs *j, const char *user_id, struct err *err)
 	}
 	pthread_mutex_unlock(&j->lock);
 	if (rc < 0) {
-		if (err && err->code == ERR_BUSY)
-			err_detail(err, "too_many_captures");
 		free(p->user_id);
 		free(p);
 	}

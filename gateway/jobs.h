@@ -1,4 +1,4 @@
-/* jobs.h - the captures that run in this process: found by id, counted against the limits, drained at the end. */
+/* jobs.h - the captures that run in this process: found by id, drained at the end.  How many there may be says limits.h. */
 #ifndef PCAPLINE_GATEWAY_JOBS_H
 #define PCAPLINE_GATEWAY_JOBS_H
 
@@ -11,11 +11,10 @@
 struct capture;
 struct jobs;
 
-struct jobs *jobs_new(uint64_t captures_max, uint64_t captures_per_user_max, struct err *err);
+struct jobs *jobs_new(struct err *err);
 void jobs_free(struct jobs *j); /* must be empty */
 
-/* jobs_reserve: a place under both limits for this user, or ERR_BUSY (detail too_many_captures). jobs_add turns it into an entry,
- * jobs_release gives it back. */
+/* jobs_reserve: a place for this user, so that the end waits for what is about to begin. jobs_add turns it into an entry, jobs_release gives it back. */
 int jobs_reserve(struct jobs *j, const char *user_id, struct err *err);
 void jobs_release(struct jobs *j, const char *user_id);
 

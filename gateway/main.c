@@ -15,8 +15,10 @@
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 #include "gateway/metrics_page.h"
 #include "gateway/policy.h"
+#include "gateway/rate.h"
 #include "gateway/retention.h"
 #include "gateway/storage.h"
 #include "gateway/targets.h"
@@ -224,7 +226,8 @@ static int open_state(struct gateway *gw, struct err *err)
 		goto out;
 	if (open_policy(gw, err) < 0)
 		goto out;
-	if (!(gw->jobs = jobs_new(c->limit_captures, c->limit_captures_per_user, err)))
+	if (!(gw->jobs = jobs_new(err)) || !(gw->limits = limits_new(c, gw->db, err)) ||
+		!(gw->rate = rate_new(c->limit_rate_per_capture, c->limit_rate, err)))
 		goto out;
 	if (!(gw->agents = agents_new(err)))
 		goto out;
@@ -281,6 +284,8 @@ static void close_all(struct gateway *gw)
 	enforcer_stop(gw->enforcer);
 	jobs_free(gw->jobs);
 	agents_free(gw->agents);
+	limits_free(gw->limits);
+	rate_free(gw->rate);
 	storage_close(gw);
 	policy_free(gw->policy);
 	audit_close(gw->audit);

@@ -15,6 +15,7 @@
 struct output {
 	enum job_format format;
 	uint64_t max_packets, max_bytes;
+	uint64_t allowed; /* by lock */
 	uint32_t snaplen;
 	pthread_mutex_t lock;
 	/* by lock */
@@ -43,6 +44,7 @@ struct output *output_new(const struct output_options *opt, const struct pcapng_
 	o->format = opt->format;
 	o->max_packets = opt->max_packets;
 	o->max_bytes = opt->max_bytes;
+	o->allowed = UINT64_MAX;
 	o->snaplen = opt->snaplen;
 	o->live = opt->live ? live_ref(opt->live) : NULL;
 	o->store = opt->store;
@@ -241,12 +243,19 @@ static size_t out_bytes(const struct output *o, const struct block_view *v)
 	return v->type == PCAPNG_BLOCK_PACKET ? PCAP_FILE_RECORD_BYTES + (size_t)v->caplen : 0;
 }
 
+static uint64_t tail_bytes(const struct output *o)
+{
+	return o->format == JOB_PCAPNG ? (uint64_t)o->interfaces_n * TAIL_PER_INTERFACE : 0;
+}
+
 static enum output_result fits(const struct output *o, size_t n)
 {
-	uint64_t tail = o->format == JOB_PCAPNG ? (uint64_t)o->interfaces_n * TAIL_PER_INTERFACE : 0;
+	uint64_t tail = tail_bytes(o);
 
 	if (o->max_bytes > 0 && o->bytes + n + tail > o->max_bytes)
 		return OUTPUT_FULL_BYTES;
+	if (o->bytes + n + tail > o->allowed)
+		return OUTPUT_FULL_QUOTA;
 	if (o->store && store_room(o->store) < n + (o->gathered ? o->gathered->len : 0))
 		return store_room_is_spool(o->store) ? OUTPUT_FULL_SPOOL : OUTPUT_FULL_STORE;
 	return OUTPUT_OK;
@@ -349,6 +358,23 @@ int output_stats(struct output *o, const struct pcapng_stats *s, struct err *err
 	rc = gather_meta(o, block, pcapng_write_stats(block, sizeof(block), s), err);
 	pthread_mutex_unlock(&o->lock);
 	return rc;
+}
+
+void output_allow(struct output *o, uint64_t bytes)
+{
+	pthread_mutex_lock(&o->lock);
+	o->allowed = bytes;
+	pthread_mutex_unlock(&o->lock);
+}
+
+uint64_t output_bytes_at_end(struct output *o)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&o->lock);
+	n = o->bytes + tail_bytes(o);
+	pthread_mutex_unlock(&o->lock);
+	return n;
 }
 
 uint64_t output_bytes(struct output *o)

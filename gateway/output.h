@@ -33,6 +33,7 @@ enum output_result {
 	OUTPUT_OK,
 	OUTPUT_FULL_PACKETS,
 	OUTPUT_FULL_BYTES,
+	OUTPUT_FULL_QUOTA, /* as large as output_allow said */
 	OUTPUT_FULL_STORE, /* as large as the gateway stores */
 	OUTPUT_FULL_SPOOL, /* what waits for the store has no more room */
 	OUTPUT_FAILED
@@ -55,6 +56,10 @@ struct live_viewer *output_join(struct output *o, struct live *live, int64_t off
 
 /* output_leave: the live sink gets nothing more. */
 void output_leave(struct output *o);
+
+/* output_allow: it may become so large, its last statistics among it; UINT64_MAX: as the options said (the default). */
+void output_allow(struct output *o, uint64_t bytes);
+uint64_t output_bytes_at_end(struct output *o); /* were this the end: with the last statistics */
 
 uint64_t output_bytes(struct output *o); /* of the stream so far */
 

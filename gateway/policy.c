@@ -544,7 +544,7 @@ int policy_still(struct policy *p, const struct scope_list *scopes, const struct
 }
 
 /* Also of what may not be captured any more. */
-static void retention_of(const struct policy *p, const struct scope *s, uint64_t *ret_own, uint64_t *ret_max)
+static void retention_of(const struct policy *p, const struct scope *s, uint64_t *ret_max_s)
 {
 	uint64_t now = clock_wall_ns();
 
@@ -552,25 +552,22 @@ static void retention_of(const struct policy *p, const struct scope *s, uint64_t
 		const struct switch_row *r =
 			find(p, (enum scope_kind)k, scope_id(s, (enum scope_kind)k), SWITCH_OPERATOR, now);
 
-		if (r) {
-			least(ret_own, r->retention_s);
-			least(ret_max, r->retention_max_s);
-		}
+		if (r)
+			least(ret_max_s, r->retention_max_s);
 	}
 }
 
-uint64_t policy_retention_ms(struct policy *p, const struct scope_list *scopes, uint64_t default_ms)
+uint64_t policy_kept_ns(struct policy *p, const struct scope_list *scopes, uint64_t kept_ns)
 {
 	static const struct scope nowhere;
-	uint64_t own = 0, max = 0;
+	uint64_t max_s = 0;
 
 	if (!p)
-		return default_ms;
+		return kept_ns;
 	pthread_mutex_lock(&p->lock);
-	retention_of(p, &nowhere, &own, &max);
+	retention_of(p, &nowhere, &max_s);
 	for (size_t i = 0; i < scopes->n; i++)
-		retention_of(p, &scopes->items[i], &own, &max);
+		retention_of(p, &scopes->items[i], &max_s);
 	pthread_mutex_unlock(&p->lock);
-	least(&own, max);
-	return own > 0 && own * 1000 < default_ms ? own * 1000 : default_ms;
+	return max_s > 0 && max_s * CLOCK_NS_PER_S < kept_ns ? max_s * CLOCK_NS_PER_S : kept_ns;
 }

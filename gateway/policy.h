@@ -80,7 +80,7 @@ struct policy_terms {
 int policy_still(struct policy *p, const struct scope_list *scopes, const struct policy_terms *t,
 	enum stop_reason *ret_reason, struct err *err);
 
-/* policy_retention_ms: how long what lies in these scopes is kept, where the gateway keeps it default_ms; never longer, since the store's own rule is made for that. */
-uint64_t policy_retention_ms(struct policy *p, const struct scope_list *scopes, uint64_t default_ms);
+/* policy_kept_ns: how long what lies in these scopes is kept that was started to be kept for kept_ns: no longer than the switches of now allow. */
+uint64_t policy_kept_ns(struct policy *p, const struct scope_list *scopes, uint64_t kept_ns);
 
 #endif

@@ -5,6 +5,7 @@
 #include "gateway/audit_capture.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
+#include "gateway/limits.h"
 #include "gateway/policy.h"
 #include "gateway/storage.h"
 #include "schema/pcapng.h"
@@ -222,7 +223,7 @@ static bool is_too_old(const struct gateway *gw, const struct job *j)
 {
 	uint64_t now = clock_wall_ns(), last = j->heartbeat_at > 0 ? j->heartbeat_at : j->created_at;
 
-	return !j->hold[0] && now > last && now - last > gw->config.storage_retention_ms * CLOCK_NS_PER_MS;
+	return !j->hold[0] && now > last && now - last > limits_kept_ns(&gw->config, j);
 }
 
 static void give_up(struct gateway *gw, struct job *j, const char *code, const struct err *why)
@@ -251,9 +252,7 @@ static void finish_stored(struct gateway *gw, struct job *j)
 	} else if (store_recover(gw->store, j->id, j->object_key, &tags, tail_write, j, &object, &err) == 0) {
 		j->state = JOB_READY;
 		j->ended_at = clock_wall_ns();
-		j->expires_at =
-			j->ended_at +
-			policy_retention_ms(gw->policy, &j->scopes, gw->config.storage_retention_ms) * CLOCK_NS_PER_MS;
+		j->expires_at = j->ended_at + policy_kept_ns(gw->policy, &j->scopes, limits_kept_ns(&gw->config, j));
 		j->object_bytes = j->bytes = object.bytes;
 		memcpy(j->object_sha256, object.sha256, sizeof(object.sha256));
 		job_set(&j->error_code, "", NULL);

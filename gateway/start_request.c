@@ -28,8 +28,14 @@ static int read_body(json_t *body, struct start_request *r, struct err *err)
 	json_in_enum(&in, "mode", JSON_IN_OPTIONAL, mode_names, &mode);
 	json_in_enum(&in, "format", JSON_IN_OPTIONAL, format_names, &format);
 	json_in_str(&in, "note", JSON_IN_OPTIONAL, 0, START_NOTE_MAX, &r->note);
+	json_in_u64(&in, "retention_s", 1, START_RETENTION_MAX_S, &r->retention_s);
 	if (json_in_end(&in) < 0 || capture_options_from_json(options, "options", &r->options, err) < 0)
 		return -1;
+	if (r->retention_s > 0 && mode == START_LIVE) {
+		err_set(err, ERR_INPUT, "retention_s: goes with mode store or auto: nothing is kept of a live capture");
+		return err_field(err, "retention_s");
+	}
+	r->snaplen_open = !json_object_get(options, "snaplen");
 	r->mode = (enum start_mode)mode;
 	r->format = (enum job_format)format;
 	return 0;

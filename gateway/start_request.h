@@ -8,7 +8,8 @@
 
 #include <jansson.h>
 
-#define START_NOTE_MAX 500
+#define START_NOTE_MAX        500
+#define START_RETENTION_MAX_S (365u * 24 * 3600)
 
 enum start_mode { START_LIVE, START_STORE, START_AUTO };
 
@@ -16,9 +17,11 @@ struct start_request {
 	json_t *body;    /* owned; what the rest borrows from */
 	json_t *targets; /* an object, or a list of 1..TARGETS_MAX of them; each is checked by whoever resolves it */
 	struct capture_options options;
+	bool snaplen_open;      /* none was asked for */
 	enum start_mode mode;   /* default live */
 	enum job_format format; /* default pcapng */
 	const char *note;       /* "" when absent */
+	uint64_t retention_s;   /* 0 when absent */
 };
 
 /* From the bytes of a body.  ERR_INPUT with the field named. */

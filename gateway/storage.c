@@ -7,6 +7,7 @@
 #include "gateway/eraser.h"
 #include "gateway/examination.h"
 #include "gateway/gateway.h"
+#include "gateway/limits.h"
 #include "gateway/store_health.h"
 #include "uploader/driver_s3.h"
 
@@ -78,7 +79,7 @@ static struct driver *s3_driver(const struct config_gateway *c, const char *spoo
 		.connect_timeout_ms = (unsigned)s->connect_timeout_ms,
 		.idle_timeout_ms = (unsigned)s->idle_timeout_ms,
 		.lifecycle = s->lifecycle && !v2,
-		.retention_ms = c->storage_retention_ms,
+		.retention_ms = limits_retention_max_ms(c),
 		.capture_ms = c->limit_duration_ms,
 		.staging_dir = staging,
 	};

@@ -345,6 +345,7 @@ int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *
 	json_in_str(&in, "name", JSON_IN_REQUIRED, 1, CAPTURE_NAME_MAX - 1, &name);
 	json_in_obj(&in, "target", JSON_IN_REQUIRED, &target);
 	json_in_obj(&in, "options", JSON_IN_OPTIONAL, &options);
+	json_in_u64(&in, "max_rate", 1, CAPTURE_RATE_MAX, &ret->max_rate);
 	json_in_array(&in, "exclude", JSON_IN_OPTIONAL, CAPTURE_EXCLUDES_MAX, &exclude);
 	json_in_array(&in, "forced", JSON_IN_OPTIONAL, CAPTURE_FORCED_MAX, &forced);
 	if (json_in_end(&in) < 0)
@@ -402,9 +403,10 @@ json_t *agent_request_to_json(const struct agent_request *r)
 	json_t *forced = forced_to_json(r), *j;
 
 	/* "o" takes the references, also on failure, and makes the whole fail when one is NULL */
-	j = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "id", r->id, "job", r->job, "name", r->name, "target",
-		agent_target_to_json(&r->target), "options", capture_options_to_json(&r->options), "exclude",
-		excludes_to_json(r), "forced", forced);
+	j = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o*}", "id", r->id, "job", r->job, "name", r->name,
+		"target", agent_target_to_json(&r->target), "options", capture_options_to_json(&r->options), "exclude",
+		excludes_to_json(r), "forced", forced, "max_rate",
+		r->max_rate > 0 ? json_integer((json_int_t)r->max_rate) : NULL);
 	if (j && r->forced_n == 0)
 		json_object_del(j, "forced");
 	return j;

@@ -30,6 +30,7 @@
 #define CAPTURE_DURATION_MAX_S    (7u * 24 * 3600)
 #define CAPTURE_BYTES_MAX         (UINT64_C(1) << 50)
 #define CAPTURE_PACKETS_MAX       (UINT64_C(1) << 53)
+#define CAPTURE_RATE_MAX          (UINT64_C(1) << 34) /* as pace.h has it */
 #define CAPTURE_SNAPLEN_MIN       16u
 #define CAPTURE_SNAPLEN_DEFAULT   65535u
 #define CAPTURE_EXCLUDES_MAX      64
@@ -120,13 +121,15 @@ struct agent_request {
 	char name[CAPTURE_NAME_MAX]; /* of the instance, for the agent's log */
 	struct agent_target target;
 	struct capture_options options; /* one device */
+	uint64_t max_rate;              /* bytes of the stream per second that the gateway takes; 0: it does not say */
 	size_t excludes_n;
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
 	size_t forced_n;
 	struct capture_forced forced[CAPTURE_FORCED_MAX];
 };
 
-/* {"id","job","name","target","options","exclude":[{"address","port","port_last"}],"forced":[{"filter","by"}]}; options, exclude, port_last and forced may be left out.
+/* {"id","job","name","target","options","max_rate","exclude":[{"address","port","port_last"}],"forced":[{"filter","by"}]}; options, max_rate, exclude, port_last and forced may be
+ * left out.
  * On failure what is at ret means nothing. */
 int agent_request_from_json(json_t *obj, struct agent_request *ret, struct err *err);
 json_t *agent_request_to_json(const struct agent_request *r);

@@ -2,8 +2,10 @@
 
 #include "common/digest.h"
 #include "common/source_ports.h"
+#include "schema/capture_request.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -16,6 +18,7 @@
 #define MINUTE_MS      (60 * SECOND_MS)
 #define HOUR_MS        (60 * MINUTE_MS)
 #define DAY_MS         (24 * HOUR_MS)
+#define RATE_LEAST     (64 * KIB)
 #define AT(field)      offsetof(struct config_gateway, field)
 
 const struct config_key config_gateway_keys[] = {
@@ -92,6 +95,8 @@ const struct config_key config_gateway_keys[] = {
 		"What of all captures together may wait in the spool; 0: no limit"},
 	{"storage", "retention", CONFIG_DURATION, AT(storage_retention_ms), "24h", SECOND_MS, 365 * DAY_MS, NULL, "",
 		"How long objects are kept"},
+	{"storage", "retention_max", CONFIG_DURATION, AT(storage_retention_max_ms), "0s", 0, 365 * DAY_MS, NULL, "",
+		"The longest that a user may ask for; 0s: storage.retention. A rule in a bucket goes by it"},
 	{"storage", "sweep_interval", CONFIG_DURATION, AT(storage_sweep_ms), "60s", 100, HOUR_MS, NULL, "",
 		"How often expired objects are looked for"},
 	{"storage", "history", CONFIG_DURATION, AT(storage_history_ms), "30d", SECOND_MS, 3650 * DAY_MS, NULL, "",
@@ -167,6 +172,40 @@ const struct config_key config_gateway_keys[] = {
 		"Captures at once"},
 	{"limits", "captures_per_user", CONFIG_NUMBER, AT(limit_captures_per_user), "10", 1, 10000, NULL, "captures",
 		"Captures at once of one user"},
+	{"limits", "captures_per_org", CONFIG_NUMBER, AT(limit_captures_per_org), "50", 0, 10000, NULL, "captures",
+		"Captures at once of one org's apps, or of its users where the targets lie in no org; half of all, so "
+		"that others find room; 0: no limit, as in all limits below"},
+	{"limits", "captures_per_space", CONFIG_NUMBER, AT(limit_captures_per_space), "30", 0, 10000, NULL, "captures",
+		"Captures at once of one space's apps"},
+	{"limits", "captures_per_app", CONFIG_NUMBER, AT(limit_captures_per_app), "10", 0, 10000, NULL, "captures",
+		"Captures at once of one app"},
+	{"limits", "captures_per_agent", CONFIG_NUMBER, AT(limit_captures_per_agent), "100", 0, 10000, NULL,
+		"instances",
+		"Instances captured at once by one agent; each is a thread there (an agent has a limit of its own "
+		"too)"},
+	{"limits", "starts_per_hour", CONFIG_NUMBER, AT(limit_starts_per_hour), "200", 0, 1000000, NULL, "captures",
+		"Captures that one user may start within any hour, also across restarts; more than one each 18 s is a "
+		"script that went wrong"},
+	{"limits", "starts_per_day", CONFIG_NUMBER, AT(limit_starts_per_day), "1000", 0, 1000000, NULL, "captures",
+		"The same within any 24 hours"},
+	{"limits", "starts_per_hour_org", CONFIG_NUMBER, AT(limit_starts_per_hour_org), "1000", 0, 1000000, NULL,
+		"captures", "Captures that may be started of one org within any hour"},
+	{"limits", "starts_per_day_org", CONFIG_NUMBER, AT(limit_starts_per_day_org), "5000", 0, 1000000, NULL,
+		"captures", "The same within any 24 hours"},
+	{"limits", "max_bytes", CONFIG_SIZE, AT(limit_max_bytes), "100GiB", 0, 1024 * TIB, NULL, "",
+		"Largest capture, live or stored, and the default; a stored one is bounded by storage.job_max too"},
+	{"limits", "max_packets", CONFIG_NUMBER, AT(limit_max_packets), "0", 0, CAPTURE_PACKETS_MAX, NULL, "packets",
+		"Most packets of a capture, and the default"},
+	{"limits", "rate_per_capture", CONFIG_SIZE, AT(limit_rate_per_capture), "0", 0, 16 * GIB, NULL, "",
+		"Bytes per second of one capture, all of its instances together: 0, or at least 64KiB; beyond it the "
+		"agents' kernels drop, and count; none by default, as agents bound themselves (their limits.rate)"},
+	{"limits", "rate", CONFIG_SIZE, AT(limit_rate), "0", 0, 16 * GIB, NULL, "",
+		"Bytes per second of the whole gateway, shared fairly between users, whatever number of captures each "
+		"has: 0, or at least 64KiB; what is right depends on the machine, so none by default"},
+	{"limits", "quota_user", CONFIG_SIZE, AT(limit_quota_user_bytes), "100GiB", 0, 1024 * TIB, NULL, "",
+		"Bytes that one user may have stored, running captures among them; ten of the largest"},
+	{"limits", "quota_org", CONFIG_SIZE, AT(limit_quota_org_bytes), "1TiB", 0, 1024 * TIB, NULL, "",
+		"Bytes that may be stored of one org"},
 	{"limits", "instances", CONFIG_NUMBER, AT(limit_instances), "50", 1, 1000, NULL, "instances",
 		"Instances in one capture"},
 	{"limits", "connections", CONFIG_NUMBER, AT(limit_connections), "1024", 8, 65536, NULL, "connections",
@@ -315,6 +354,23 @@ static int check_outgoing(const struct config_gateway *c, struct err *err)
 	return 0;
 }
 
+static int check_rate(const char *name, uint64_t rate, struct err *err)
+{
+	if (rate > 0 && rate < RATE_LEAST)
+		return err_set(err, ERR_INPUT, "%s: %" PRIu64 " is neither 0 nor at least 64KiB", name, rate);
+	return 0;
+}
+
+static int check_limits(const struct config_gateway *c, struct err *err)
+{
+	if (check_rate("limits.rate_per_capture", c->limit_rate_per_capture, err) < 0 ||
+		check_rate("limits.rate", c->limit_rate, err) < 0)
+		return -1;
+	if (c->storage_retention_max_ms > 0 && c->storage_retention_max_ms < c->storage_retention_ms)
+		return err_set(err, ERR_INPUT, "storage.retention_max is shorter than storage.retention");
+	return 0;
+}
+
 static int check_together(struct config_gateway *c, struct err *err)
 {
 	if (check_listen(c, err) < 0 || config_storage_check(c, err) < 0)
@@ -322,6 +378,8 @@ static int check_together(struct config_gateway *c, struct err *err)
 	if (check_outgoing(c, err) < 0 || config_platform_check(c, err) < 0 || config_audit_check(c, err) < 0)
 		return -1;
 	if (config_metrics_check(&c->metrics, err) < 0)
+		return -1;
+	if (check_limits(c, err) < 0)
 		return -1;
 	if (c->link_ttl_ms > c->link_ttl_max_ms)
 		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");

@@ -63,19 +63,35 @@ struct config_gateway {
 		storage_spool_job_max_bytes; /* storage.spool_job_max "2GiB": may wait in the spool, of one capture; 0: no limit */
 	uint64_t storage_spool_max_bytes; /* storage.spool_max "16GiB": of all captures; 0: no limit */
 	uint64_t storage_retention_ms;    /* storage.retention "24h", 1s..365d */
-	uint64_t storage_sweep_ms;        /* storage.sweep_interval "60s", 100ms..1h */
+	uint64_t
+		storage_retention_max_ms; /* storage.retention_max "0s", ..365d: longest that a user may ask for; 0: storage.retention */
+	uint64_t storage_sweep_ms;   /* storage.sweep_interval "60s", 100ms..1h */
 	uint64_t storage_history_ms; /* storage.history "30d": how long ended jobs without an object are remembered */
 	char *storage_prefix;        /* storage.prefix "captures" */
 	struct config_s3 s3;
-	uint64_t link_ttl_ms;                   /* links.ttl "15m", 1s..7d */
-	uint64_t link_ttl_max_ms;               /* links.ttl_max "24h", 1s..7d */
-	char *link_key_file;                    /* links.key_file "": "" : state_dir/link.key, made at first start */
-	uint64_t live_backlog_bytes;            /* live.backlog "32MiB", 1MiB..4GiB, per live job */
-	uint64_t live_grace_ms;                 /* live.grace "30s", 0..1h */
-	uint64_t merge_window_ms;               /* merge.window "200ms", 1ms..10s */
-	uint64_t merge_queue_bytes;             /* merge.queue "8MiB", 256KiB..1GiB, per instance */
-	uint64_t limit_captures;                /* limits.captures 100, 1..10000 */
-	uint64_t limit_captures_per_user;       /* limits.captures_per_user 10 */
+	uint64_t link_ttl_ms;               /* links.ttl "15m", 1s..7d */
+	uint64_t link_ttl_max_ms;           /* links.ttl_max "24h", 1s..7d */
+	char *link_key_file;                /* links.key_file "": "" : state_dir/link.key, made at first start */
+	uint64_t live_backlog_bytes;        /* live.backlog "32MiB", 1MiB..4GiB, per live job */
+	uint64_t live_grace_ms;             /* live.grace "30s", 0..1h */
+	uint64_t merge_window_ms;           /* merge.window "200ms", 1ms..10s */
+	uint64_t merge_queue_bytes;         /* merge.queue "8MiB", 256KiB..1GiB, per instance */
+	uint64_t limit_captures;            /* limits.captures 100, 1..10000 */
+	uint64_t limit_captures_per_user;   /* limits.captures_per_user 10 */
+	uint64_t limit_captures_per_org;    /* limits.captures_per_org 50; 0: no limit, here and below */
+	uint64_t limit_captures_per_space;  /* limits.captures_per_space 30 */
+	uint64_t limit_captures_per_app;    /* limits.captures_per_app 10 */
+	uint64_t limit_captures_per_agent;  /* limits.captures_per_agent 100, instances */
+	uint64_t limit_starts_per_hour;     /* limits.starts_per_hour 200, of one user */
+	uint64_t limit_starts_per_day;      /* limits.starts_per_day 1000 */
+	uint64_t limit_starts_per_hour_org; /* limits.starts_per_hour_org 1000 */
+	uint64_t limit_starts_per_day_org;  /* limits.starts_per_day_org 5000 */
+	uint64_t limit_max_bytes;   /* limits.max_bytes "100GiB": largest capture of either mode, and the default */
+	uint64_t limit_max_packets; /* limits.max_packets 0 */
+	uint64_t limit_rate_per_capture;        /* limits.rate_per_capture "0", bytes per second */
+	uint64_t limit_rate;                    /* limits.rate "0", of the whole gateway */
+	uint64_t limit_quota_user_bytes;        /* limits.quota_user "100GiB", stored */
+	uint64_t limit_quota_org_bytes;         /* limits.quota_org "1TiB" */
 	uint64_t limit_instances;               /* limits.instances 50, 1..1000, per capture */
 	uint64_t limit_connections;             /* limits.connections 1024, 8..65536 */
 	uint64_t limit_connections_per_address; /* limits.connections_per_address 0 */

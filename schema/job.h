@@ -77,8 +77,9 @@ struct job {
 	char *target;             /* JSON text as asked */
 	struct capture_options options;
 	char *note;
-	char *policy; /* what operators force on it: JSON text of a list of texts; "" : nothing */
-	char *hold;   /* legal hold: why it must not be erased; "" : there is none */
+	char *policy;         /* what operators force on it: JSON text of a list of texts; "" : nothing */
+	uint64_t retention_s; /* how long its object is kept; 0: as the gateway is configured when it ends */
+	char *hold;           /* legal hold: why it must not be erased; "" : there is none */
 	uint64_t created_at, started_at, ended_at, expires_at; /* wall ns; 0: not (yet) */
 	enum stop_reason stop_reason;
 	char *stop_by;            /* who stopped or killed it, "" : nobody */
@@ -90,7 +91,8 @@ struct job {
 	char *object_store; /* which store the key is of, as the gateway names it; "" : not known (older than this column) */
 	uint64_t object_bytes;
 	char object_sha256[DIGEST_SHA256_HEX_MAX];
-	char *gateway; /* id of the gateway process that runs it */
+	char limited_by[32]; /* limit that slowed it, "limits.rate"; "" : none did */
+	char *gateway;       /* id of the gateway process that runs it */
 	uint64_t heartbeat_at;
 	size_t instances_n;
 	size_t instances_room; /* allocated: more may join a running capture */

@@ -70,11 +70,12 @@ int dbq_row_ok(struct dbq *q, struct err *err); /* 0, or -1 when a column of thi
 	"SELECT id, format, owner_user_id, owner_user_name, org, space, target, option_device, option_filter, "        \
 	"option_snaplen,"                                                                                              \
 	" option_max_duration_s, option_max_bytes, option_max_packets, option_payload, note, policy, hold, "           \
-	"created_at, mode, state, started_at, "                                                                        \
+	"retention_s, created_at, mode, state, started_at, "                                                           \
 	"ended_at,"                                                                                                    \
 	" expires_at, stop_reason, stop_by, error_code, error, bytes, packets, dropped_kernel, dropped_interface, "    \
 	"dropped_agent,"                                                                                               \
-	" dropped_gateway, object_key, object_bytes, object_sha256, object_store, gateway, heartbeat_at FROM jobs"
+	" dropped_gateway, object_key, object_bytes, object_sha256, object_store, limited_by, gateway, heartbeat_at "  \
+	"FROM jobs"
 
 struct job *job_db_row(struct dbq *q, struct err *err);                      /* without its instances */
 int job_db_row_instances(struct job_db *db, struct job *j, struct err *err); /* adds them */

@@ -43,6 +43,7 @@ static void bind_changing(struct dbq *q, const struct job *j)
 	dbq_u64(q, j->object_bytes);
 	dbq_text(q, j->object_sha256);
 	dbq_text(q, j->object_store);
+	dbq_text(q, j->limited_by);
 	dbq_text(q, j->gateway);
 	dbq_u64(q, j->heartbeat_at);
 }
@@ -70,14 +71,16 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 		"INSERT INTO jobs (id, format, owner_user_id, owner_user_name, org, space, target, app, deployment,"
 		" option_device, option_filter, option_snaplen, option_max_duration_s, option_max_bytes, "
 		"option_max_packets,"
-		" option_payload, note, policy, hold, created_at, mode, state, started_at, ended_at, expires_at, "
+		" option_payload, note, policy, hold, retention_s, created_at, mode, state, started_at, ended_at, "
+		"expires_at, "
 		"stop_reason, "
 		"stop_by, error_code, "
 		"error,"
 		" bytes, packets, dropped_kernel, dropped_interface, dropped_agent, dropped_gateway, object_key, "
 		"object_bytes,"
-		" object_sha256, object_store, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		" object_sha256, object_store, limited_by, gateway, heartbeat_at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, "
 		"?, ?, ?, ?, ?, "
+		"?, ?, ?, ?, ?, ?, "
 		"?, ?, ?, ?,"
 		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
 	json_t *target = json_in_parse(j->target, strlen(j->target), NULL);
@@ -110,6 +113,7 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 	dbq_text(&q, j->note);
 	dbq_text(&q, j->policy);
 	dbq_text(&q, j->hold);
+	dbq_u64(&q, j->retention_s);
 	dbq_u64(&q, j->created_at);
 	bind_changing(&q, j);
 	rc = dbq_run(&q, err);
@@ -128,7 +132,8 @@ static int job_update(struct job_db *db, const struct job *j, struct err *err)
 		"stop_by = ?,"
 		" error_code = ?, error = ?, bytes = ?, packets = ?, dropped_kernel = ?, dropped_interface = ?, "
 		"dropped_agent = ?,"
-		" dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, object_store = ?, gateway "
+		" dropped_gateway = ?, object_key = ?, object_bytes = ?, object_sha256 = ?, object_store = ?, "
+		"limited_by = ?, gateway "
 		"= ?,"
 		" heartbeat_at = CASE WHEN heartbeat_at < ? THEN ? ELSE heartbeat_at END WHERE id = ?";
 	struct dbq q;
@@ -285,6 +290,7 @@ static void row_fixed(struct dbq *q, struct job *j)
 	col_replace(q, &j->note);
 	col_replace(q, &j->policy);
 	col_replace(q, &j->hold);
+	j->retention_s = dbq_col_u64(q);
 	j->created_at = dbq_col_u64(q);
 }
 
@@ -306,6 +312,7 @@ static void row_changing(struct dbq *q, struct job *j)
 	j->object_bytes = dbq_col_u64(q);
 	dbq_col_copy(q, j->object_sha256, sizeof(j->object_sha256));
 	col_replace(q, &j->object_store);
+	dbq_col_copy(q, j->limited_by, sizeof(j->limited_by));
 	col_replace(q, &j->gateway);
 	j->heartbeat_at = dbq_col_u64(q);
 }

@@ -112,6 +112,9 @@ const char *const job_db_migrations[] = {
 	"ALTER TABLE jobs ADD COLUMN option_payload TEXT NOT NULL DEFAULT 'full';"
 	"ALTER TABLE jobs ADD COLUMN hold TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE jobs ADD COLUMN policy TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE jobs ADD COLUMN retention_s BIGINT NOT NULL DEFAULT 0;"
+	"ALTER TABLE jobs ADD COLUMN limited_by TEXT NOT NULL DEFAULT '';"
+	"CREATE INDEX jobs_org ON jobs (org);"
 
 	"CREATE TABLE job_scopes ("
 	" job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"

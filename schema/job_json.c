@@ -120,6 +120,7 @@ json_t *job_to_json(const struct job *j, bool brief)
 	bad |= json_object_set_new(o, "options", capture_options_to_json(&j->options));
 	bad |= json_object_set_new(o, "note", text_or_null_json(j->note));
 	bad |= json_object_set_new(o, "policy", policy_json(j->policy));
+	bad |= json_object_set_new(o, "retention_s", j->retention_s ? u64_json(j->retention_s) : json_null());
 	bad |= json_object_set_new(o, "created_at", time_json(j->created_at));
 	bad |= json_object_set_new(o, "started_at", time_json(j->started_at));
 	bad |= json_object_set_new(o, "ended_at", time_json(j->ended_at));
@@ -127,6 +128,7 @@ json_t *job_to_json(const struct job *j, bool brief)
 	bad |= json_object_set_new(o, "stop_reason", stop_reason_json(j->stop_reason));
 	bad |= json_object_set_new(o, "stop_by", text_or_null_json(j->stop_by));
 	bad |= json_object_set_new(o, "hold", json_boolean(j->hold[0]));
+	bad |= json_object_set_new(o, "limited_by", text_or_null_json(j->limited_by));
 	bad |= json_object_set_new(o, "error", error_json(j->error_code, j->error));
 	bad |= json_object_set_new(o, "bytes", u64_json(j->bytes));
 	bad |= json_object_set_new(o, "packets",

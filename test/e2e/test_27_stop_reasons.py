@@ -201,6 +201,14 @@ def storage_failed(f):
     return job, viewer.data
 
 
+def quota(f):
+    job = f.gateway.store(packet_filter=FILTER)
+    sender = f.send(pps=2000, size=1000, burst=20)
+    f.gateway.wait_state(job, "ready")
+    sender.stop()
+    return job, f.gateway.download(job)
+
+
 def start_failed(f):
     f.agents[0].kill9()
     reply = f.gateway.api("POST", "/v1/captures", f.gateway.request(mode="store"))
@@ -229,6 +237,7 @@ WAYS = {
     "spool_full": (spool_full, {"config": {"storage": {"chunk": "64KiB", "job_max": "100MiB", "spool_job_max": "512KiB", "sweep_interval": "500ms"}}}),
     "storage_failed": (storage_failed, {"config": {"storage": {"chunk": "64KiB"}}}),
     "start_failed": (start_failed, {}),
+    "quota": (quota, {"config": {"limits": {"quota_user": "256KiB"}, "storage": {"chunk": "64KiB"}}}),
 }
 NO_WAY = {"internal_error"}  # memory or threads that run out
 # Those of platforms and containers are brought about where there are some.

@@ -163,7 +163,7 @@ void gateway_rig_init(struct gateway_rig *r)
 	r->gw.agents_tls = r->certs.client[RIG_RIGHT];
 	r->gw.db = r->store.db;
 	r->gw.store = r->store.store;
-	r->gw.jobs = jobs_new(10, 10, NULL);
+	r->gw.jobs = jobs_new(NULL);
 	assert_non_null(r->gw.jobs);
 }
 

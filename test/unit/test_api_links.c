@@ -89,7 +89,7 @@ static int setup(void **state)
 	spool = fs_path("%s/spool", folder.dir);
 	s.spool_dir = spool;
 	if (!(gw.db = s.db = job_db_open(db, &err)) || !(gw.store = store_open(&s, &err)) ||
-		!(gw.jobs = jobs_new(1, 1, &err)) || http_client_global_init(&err) < 0)
+		!(gw.jobs = jobs_new(&err)) || http_client_global_init(&err) < 0)
 		fail_msg("%s", err.msg);
 	server = http_double_start(on_request, NULL);
 	gw.config.storage_driver = driver;

@@ -263,13 +263,14 @@ static void test_request(void **state)
 	json_t *v;
 
 	(void)state;
-	if (read_request(WITH("\"options\":{\"device\":\"lo\"},\"exclude\":[{\"address\":\"10.0.0.1\",\"port\":9494},"
+	if (read_request(WITH("\"options\":{\"device\":\"lo\"},\"max_rate\":65536,\"exclude\":[{\"address\":\"10.0.0.1\",\"port\":9494},"
 			      "{\"address\":\"fd00::1\",\"port\":65534,\"port_last\":65535}]")) < 0)
 		fail_msg("%s", err.msg);
 	assert_string_equal(request.id, ID_A);
 	assert_string_equal(request.job, ID_B);
 	assert_string_equal(request.name, "web/3");
 	assert_string_equal(request.options.device, "lo");
+	assert_int_equal(request.max_rate, 65536);
 	assert_int_equal(request.excludes_n, 2);
 	assert_string_equal(request.excludes[0].address, "10.0.0.1");
 	assert_int_equal(request.excludes[0].port, 9494);
@@ -285,6 +286,7 @@ static void test_request(void **state)
 	assert_string_equal(again.id, request.id);
 	assert_string_equal(again.job, request.job);
 	assert_string_equal(again.name, request.name);
+	assert_int_equal(again.max_rate, request.max_rate);
 	assert_int_equal(again.excludes_n, request.excludes_n);
 	for (size_t i = 0; i < request.excludes_n; i++) {
 		assert_string_equal(again.excludes[i].address, request.excludes[i].address);

@@ -102,6 +102,7 @@ static void test_options(void **state)
 		{{"w", "--duration", "60s"}, HEAD("\"w\"") "{\"max_duration_s\":60}" LIVE},
 		/* seconds on the wire: part of one counts as one */
 		{{"w", "--duration", "1500ms"}, HEAD("\"w\"") "{\"max_duration_s\":2}" LIVE},
+		{{"w", "--retention", "7d"}, "error: --retention goes with --store or --auto"},
 		{{"w", "--duration", "7d"}, HEAD("\"w\"") "{\"max_duration_s\":604800}" LIVE},
 		{{"w", "--max-size", "100M"}, HEAD("\"w\"") "{\"max_bytes\":104857600}" LIVE},
 		{{"w", "--headers-only"}, HEAD("\"w\"") "{\"payload\":\"headers\"}" LIVE},
@@ -112,6 +113,8 @@ static void test_options(void **state)
 		{{"w", "--note", "why \"x\""},
 			HEAD("\"w\"") "{},\"mode\":\"live\",\"format\":\"pcapng\",\"note\":\"why \\\"x\\\"\"}"},
 		{{"w", "--store", "--wait", "-w", "f"}, HEAD("\"w\"") "{},\"mode\":\"store\",\"format\":\"pcapng\"}"},
+		{{"w", "--store", "--retention", "7d"},
+			HEAD("\"w\"") "{},\"mode\":\"store\",\"format\":\"pcapng\",\"retention_s\":604800}"},
 		{{"w", "--store", "--auto"}, "error: --store and --auto exclude each other"},
 		{{"w", "--wait"}, "error: --wait goes with --store or --auto"},
 		{{"w", "--store", "-w", "f"},

@@ -93,6 +93,7 @@ static struct job *ready(void)
 	j->mode = JOB_STORE;
 	job_set(&j->org, "acme", NULL);
 	job_set(&j->space, "dev", NULL);
+	j->retention_s = 86400;
 	job_set(&j->note, "why", NULL);
 	j->started_at = j->created_at + UINT64_C(1000000000);
 	j->ended_at = j->created_at + UINT64_C(61000000000);
@@ -158,9 +159,10 @@ static void a_starting_job_shows_null_for_what_is_not_yet(void **state)
 	assert_json(job_to_json(j, false),
 		"{\"id\":\"01jh8zxk5f8m3q0v7w2n4r6t9y\",\"state\":\"starting\",\"mode\":\"live\",\"format\":\"pcapng\","
 		"\"owner\":{\"user_id\":\"alice\",\"user_name\":\"Alice\"},\"org\":null,\"space\":null,"
-		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":null,"
+		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS
+		",\"note\":null,\"retention_s\":null,"
 		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":null,\"ended_at\":null,\"expires_at\":null,"
-		"\"stop_reason\":null,\"stop_by\":null,\"hold\":false,\"error\":null,\"bytes\":0,"
+		"\"stop_reason\":null,\"stop_by\":null,\"hold\":false,\"limited_by\":null,\"error\":null,\"bytes\":0,"
 		"\"policy\":[],\"packets\":{\"captured\":0,\"dropped\":{\"kernel\":0,\"interface\":0,\"agent\":0,"
 		"\"gateway\":0}},"
 		"\"instances\":[],\"object\":null}");
@@ -175,10 +177,12 @@ static void a_ready_job_shows_everything(void **state)
 	assert_json(job_to_json(j, false),
 		"{\"id\":\"01jh8zxk5f8m3q0v7w2n4r6t9y\",\"state\":\"ready\",\"mode\":\"store\",\"format\":\"pcapng\","
 		"\"owner\":{\"user_id\":\"alice\",\"user_name\":\"Alice\"},\"org\":\"acme\",\"space\":\"dev\","
-		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS ",\"note\":\"why\","
+		"\"target\":{\"type\":\"host\",\"instances\":[\"web\"]}," DEFAULT_OPTIONS
+		",\"note\":\"why\",\"retention_s\":86400,"
 		"\"created_at\":\"2026-01-05T10:00:00.123Z\",\"started_at\":\"2026-01-05T10:00:01.123Z\","
 		"\"ended_at\":\"2026-01-05T10:01:01.123Z\",\"expires_at\":\"2026-01-06T10:00:00.123Z\","
-		"\"stop_reason\":\"max_duration\",\"stop_by\":null,\"hold\":false,\"error\":null,\"bytes\":4096,"
+		"\"stop_reason\":\"max_duration\",\"stop_by\":null,\"hold\":false,\"limited_by\":null,\"error\":null,"
+		"\"bytes\":4096,"
 		"\"policy\":[\"org acme: headers only "
 		"(x)\"],\"packets\":{\"captured\":30,\"dropped\":{\"kernel\":1,\"interface\":2,\"agent\":3,\"gateway\":"
 		"4}},"

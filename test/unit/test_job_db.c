@@ -173,6 +173,8 @@ static void assert_jobs_equal(const struct job *a, const struct job *b)
 	assert_int_equal(a->options.max_packets, b->options.max_packets);
 	assert_string_equal(a->note, b->note);
 	assert_string_equal(a->policy, b->policy);
+	assert_int_equal(a->retention_s, b->retention_s);
+	assert_string_equal(a->limited_by, b->limited_by);
 	assert_int_equal(a->created_at, b->created_at);
 	assert_int_equal(a->started_at, b->started_at);
 	assert_int_equal(a->ended_at, b->ended_at);
@@ -205,6 +207,8 @@ static void a_new_job_comes_back_as_it_was(void **state)
 	job_set(&j->space, "dev", NULL);
 	job_set(&j->note, "why", NULL);
 	job_set(&j->policy, "[\"org acme: headers only (x)\"]", NULL);
+	j->retention_s = 604800;
+	snprintf(j->limited_by, sizeof(j->limited_by), "limits.rate");
 	snprintf(j->options.device, sizeof(j->options.device), "lo");
 	memset(j->options.filter, 'x', CAPTURE_FILTER_MAX);
 	j->options.snaplen = 96;

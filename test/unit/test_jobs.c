@@ -1,4 +1,4 @@
-/* test_jobs.c - places under the limits: never one too many, each given back once, and found by id while they are there. */
+/* test_jobs.c - places: each given back once, and found by id while they are there. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,12 +50,12 @@ void capture_figures(struct capture *c, struct capture_figures *ret)
 
 static struct err err;
 
-static struct jobs *jobs_make(uint64_t all, uint64_t each)
+static struct jobs *jobs_make(void)
 {
 	struct jobs *j;
 
 	memset(&err, 0, sizeof(err));
-	j = jobs_new(all, each, &err);
+	j = jobs_new(&err);
 	assert_non_null(j);
 	return j;
 }
@@ -66,43 +66,9 @@ static void reserve(struct jobs *j, const char *user)
 		fail_msg("%s", err.msg);
 }
 
-static void assert_refused(struct jobs *j, const char *user, const char *says)
-{
-	size_t before = jobs_running(j);
-
-	assert_int_equal(jobs_reserve(j, user, &err), -1);
-	assert_int_equal(err.code, ERR_BUSY);
-	assert_string_equal(err.detail, "too_many_captures");
-	if (!strstr(err.msg, says))
-		fail_msg("\"%s\" does not say \"%s\"", err.msg, says);
-	assert_int_equal(jobs_running(j), before);
-}
-
-static void limits_hold_for_each_and_for_all(void **state)
-{
-	struct jobs *j = jobs_make(5, 2);
-
-	(void)state;
-	reserve(j, "alice");
-	reserve(j, "alice");
-	assert_refused(j, "alice", "captures_per_user");
-	reserve(j, "bob");
-	reserve(j, "bob");
-	reserve(j, "carol");
-	assert_refused(j, "carol", "5 captures are running on this gateway");
-	assert_refused(j, "dave", "5 captures");
-	assert_refused(j, "alice", "captures_per_user"); /* the nearer limit is the one to be told */
-	jobs_release(j, "bob");
-	assert_int_equal(jobs_running(j), 4);
-	assert_refused(j, "alice", "captures_per_user");
-	reserve(j, "dave");
-	assert_refused(j, "bob", "5 captures");
-	jobs_free(j);
-}
-
 static void only_what_was_reserved_is_given_back(void **state)
 {
-	struct jobs *j = jobs_make(3, 3);
+	struct jobs *j = jobs_make();
 
 	(void)state;
 	reserve(j, "alice");
@@ -117,7 +83,7 @@ static void only_what_was_reserved_is_given_back(void **state)
 
 static void captures_are_found_while_they_are_there(void **state)
 {
-	struct jobs *j = jobs_make(3, 1);
+	struct jobs *j = jobs_make();
 	struct capture a = {.refs = 1, .id = "a", .user = "alice"}, b = {.refs = 1, .id = "b", .user = "bob"};
 	struct capture **all;
 	size_t n = 99;
@@ -161,13 +127,12 @@ static void captures_are_found_while_they_are_there(void **state)
 
 static void who_has_ended_takes_no_place_but_is_found(void **state)
 {
-	struct jobs *j = jobs_make(2, 1);
+	struct jobs *j = jobs_make();
 	struct capture a = {.refs = 1, .id = "a", .user = "alice"}, next = {.refs = 1, .id = "n", .user = "alice"};
 
 	(void)state;
 	reserve(j, "alice");
 	jobs_add(j, &a);
-	assert_refused(j, "alice", "captures_per_user");
 	jobs_idle(j, &a);
 	jobs_idle(j, &a);
 	assert_int_equal(jobs_running(j), 0);
@@ -177,7 +142,6 @@ static void who_has_ended_takes_no_place_but_is_found(void **state)
 	jobs_add(j, &next);
 	jobs_remove(j, &a); /* its place was given back before: not twice */
 	assert_int_equal(jobs_running(j), 1);
-	assert_refused(j, "alice", "captures_per_user");
 	jobs_remove(j, &next);
 	assert_int_equal(jobs_running(j), 0);
 	jobs_free(j);
@@ -230,7 +194,7 @@ static void figures_are_taken_over(void **state)
 
 static void who_closes_gives_no_more_places(void **state)
 {
-	struct jobs *j = jobs_make(3, 3);
+	struct jobs *j = jobs_make();
 
 	(void)state;
 	reserve(j, "alice");
@@ -248,7 +212,7 @@ static void who_closes_gives_no_more_places(void **state)
 
 static void one_at_a_time_has_the_claim(void **state)
 {
-	struct jobs *j = jobs_make(3, 3);
+	struct jobs *j = jobs_make();
 	struct capture a = {.refs = 1, .id = "a", .user = "alice"};
 
 	(void)state;
@@ -277,7 +241,6 @@ static void one_at_a_time_has_the_claim(void **state)
 /* ---- with threads ---- */
 
 #define THREADS 64
-#define LIMIT   10
 #define ROUNDS  200
 
 struct racer {
@@ -287,16 +250,7 @@ struct racer {
 };
 
 static pthread_barrier_t line;
-static atomic_int inside, most;
-
-static void *race_once(void *arg)
-{
-	struct racer *r = arg;
-
-	pthread_barrier_wait(&line);
-	r->got = jobs_reserve(r->jobs, r->user, NULL) == 0;
-	return NULL;
-}
+static atomic_int inside;
 
 static void *race(void *arg)
 {
@@ -304,15 +258,7 @@ static void *race(void *arg)
 
 	pthread_barrier_wait(&line);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		int now, seen;
-
-		if (jobs_reserve(r->jobs, r->user, NULL) < 0)
-			continue;
-		r->got++;
-		now = atomic_fetch_add(&inside, 1) + 1;
-		for (seen = atomic_load(&most); now > seen && !atomic_compare_exchange_weak(&most, &seen, now);)
-			;
-		atomic_fetch_sub(&inside, 1);
+		r->got += jobs_reserve(r->jobs, r->user, NULL) == 0;
 		jobs_release(r->jobs, r->user);
 	}
 	return NULL;
@@ -338,30 +284,12 @@ static unsigned run_race(struct jobs *j, void *(*fn)(void *), unsigned users)
 	return got;
 }
 
-static void many_at_once_get_no_place_too_many(void **state)
-{
-	struct jobs *j = jobs_make(LIMIT, THREADS);
-
-	(void)state;
-	assert_int_equal(run_race(j, race_once, THREADS), LIMIT); /* and not one too few */
-	assert_int_equal(jobs_running(j), LIMIT);
-	assert_int_equal(jobs_wait_empty(j, 0), -1);
-	jobs_free(j);
-
-	j = jobs_make(THREADS, 3);
-	assert_int_equal(run_race(j, race_once, 4), 4 * 3); /* each user up to its own limit */
-	jobs_free(j);
-}
-
 static void places_come_and_go_without_loss(void **state)
 {
-	struct jobs *j = jobs_make(LIMIT, 2);
+	struct jobs *j = jobs_make();
 
 	(void)state;
-	atomic_store(&inside, 0);
-	atomic_store(&most, 0);
-	assert_true(run_race(j, race, 8) > 0);
-	assert_true(atomic_load(&most) <= LIMIT);
+	assert_int_equal(run_race(j, race, 8), THREADS * ROUNDS);
 	assert_int_equal(jobs_running(j), 0);
 	assert_int_equal(jobs_wait_empty(j, 0), 0);
 	jobs_free(j);
@@ -384,7 +312,7 @@ static void *race_for_claim(void *arg)
 
 static void claims_are_waited_for(void **state)
 {
-	struct jobs *j = jobs_make(1, 1);
+	struct jobs *j = jobs_make();
 
 	(void)state;
 	atomic_store(&inside, 0);
@@ -400,7 +328,7 @@ static void *release(void *arg)
 
 static void the_last_one_out_is_noticed(void **state)
 {
-	struct jobs *j = jobs_make(1, 1);
+	struct jobs *j = jobs_make();
 	pthread_t thread;
 
 	(void)state;
@@ -415,14 +343,12 @@ static void the_last_one_out_is_noticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(limits_hold_for_each_and_for_all),
 		cmocka_unit_test(only_what_was_reserved_is_given_back),
 		cmocka_unit_test(captures_are_found_while_they_are_there),
 		cmocka_unit_test(who_has_ended_takes_no_place_but_is_found),
 		cmocka_unit_test(figures_are_taken_over),
 		cmocka_unit_test(who_closes_gives_no_more_places),
 		cmocka_unit_test(one_at_a_time_has_the_claim),
-		cmocka_unit_test(many_at_once_get_no_place_too_many),
 		cmocka_unit_test(places_come_and_go_without_loss),
 		cmocka_unit_test(claims_are_waited_for),
 		cmocka_unit_test(the_last_one_out_is_noticed),

@@ -331,6 +331,34 @@ static void max_bytes_is_kept_to_the_byte(void **state)
 	}
 }
 
+/* Whoever keeps the quota says how large it may become, and may say more later. */
+static void an_allowance_is_kept_to_the_byte(void **state)
+{
+	for (int over = -1; over <= 1; over++) {
+		struct seen seen;
+		uint64_t allowed;
+
+		teardown(state);
+		setup(state);
+		use((struct output_options){.format = JOB_PCAPNG, .live = live});
+		interface_add(SEG_ETHERNET, 0);
+		allowed = output_bytes_at_end(out) + 3 * ONE;
+		output_allow(out, allowed);
+		give(packets_from(0, 3, 40), OUTPUT_OK, 3);
+		assert_int_equal(output_bytes_at_end(out), allowed);
+		allowed = (uint64_t)((int64_t)(allowed + 10 * ONE) + over);
+		output_allow(out, allowed);
+		give(packets_from(3, 10, 40), over < 0 ? OUTPUT_FULL_QUOTA : OUTPUT_OK, over < 0 ? 9 : 10);
+		give(packets_from(100, 1, 40), OUTPUT_FULL_QUOTA, 0);
+		write_longest_end(1);
+		end_and_read();
+		assert_true(got_n <= allowed);
+		seen_pcapng(&seen, got, got_n);
+		assert_numbers(&seen, over < 0 ? 12 : 13);
+		seen_done(&seen);
+	}
+}
+
 static void a_limit_below_the_headers_lets_no_packet_through(void **state)
 {
 	struct seen seen;
@@ -731,6 +759,7 @@ int main(void)
 		test(parts_of_segments_are_enough),
 		test(max_packets_is_kept_to_the_packet),
 		test(max_bytes_is_kept_to_the_byte),
+		test(an_allowance_is_kept_to_the_byte),
 		test(a_limit_below_the_headers_lets_no_packet_through),
 		test(interfaces_have_an_end),
 		test(packets_become_records),

@@ -288,9 +288,9 @@ static void test_the_strictest_holds(void **state)
 	policy_apply(&v, &o);
 	assert_int_equal(o.snaplen, 64);
 	policy_verdict_done(&v);
-	assert_int_equal(policy_retention_ms(r->policy, &l, DAY_MS), 3600 * 1000);
-	assert_int_equal(policy_retention_ms(r->policy, &l, 1000), 1000);
-	assert_int_equal(policy_retention_ms(NULL, &l, DAY_MS), DAY_MS);
+	assert_int_equal(policy_kept_ns(r->policy, &l, DAY_MS * CLOCK_NS_PER_MS), 3600 * CLOCK_NS_PER_S);
+	assert_int_equal(policy_kept_ns(r->policy, &l, 1000), 1000);
+	assert_int_equal(policy_kept_ns(NULL, &l, 1000), 1000);
 	scope_list_done(&l);
 }
 

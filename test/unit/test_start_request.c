@@ -38,6 +38,7 @@ static void the_least_is_a_target(void **state)
 	assert_int_equal(r.mode, START_LIVE);
 	assert_int_equal(r.format, JOB_PCAPNG);
 	assert_string_equal(r.note, "");
+	assert_true(r.snaplen_open);
 	assert_string_equal(r.options.device, "eth0");
 	assert_int_equal(r.options.snaplen, CAPTURE_SNAPLEN_DEFAULT);
 	start_request_done(&r);
@@ -51,11 +52,13 @@ static void everything_is_read(void **state)
 	taken("{\"target\":{\"type\":\"cf\",\"app\":\"x\"},\"options\":{\"device\":\"lo\",\"filter\":\"tcp port "
 	      "80\",\"snaplen\":96,"
 	      "\"payload\":\"full\",\"max_duration_s\":60,\"max_bytes\":1000,\"max_packets\":7},\"mode\":\"auto\","
-	      "\"format\":\"pcap\",\"note\":\"why \xC3\xBC\"}");
+	      "\"format\":\"pcap\",\"retention_s\":604800,\"note\":\"why \xC3\xBC\"}");
 	assert_true(json_is_object(r.targets)); /* who resolves it says whether there is such a type */
 	assert_int_equal(r.mode, START_AUTO);
 	assert_int_equal(r.format, JOB_PCAP);
 	assert_string_equal(r.note, "why \xC3\xBC");
+	assert_int_equal(r.retention_s, 604800);
+	assert_false(r.snaplen_open);
 	assert_string_equal(r.options.device, "lo");
 	assert_string_equal(r.options.filter, "tcp port 80");
 	assert_int_equal(r.options.snaplen, 96);
@@ -119,6 +122,10 @@ static void what_is_wrong_is_named(void **state)
 		{"{" HOST ",\"mode\":1}", "mode", ""},
 		{"{" HOST ",\"format\":\"pcap-ng\"}", "format", "pcapng"},
 		{"{" HOST ",\"note\":5}", "note", ""},
+		{"{" HOST ",\"retention_s\":60}", "retention_s", "mode store or auto"},
+		{"{" HOST ",\"mode\":\"store\",\"retention_s\":0}", "retention_s", ""},
+		{"{" HOST ",\"retention_s\":31536001}", "retention_s", ""},
+		{"{" HOST ",\"retention_s\":\"7d\"}", "retention_s", ""},
 		{"{" HOST ",\"note\":\"a\\u0000b\"}", "", ""},
 		{"{" HOST ",\"note\":\"a\\u001b[2J\"}", "note", ""},
 		{"{" HOST ",\"note\":\"\xff\"}", "", ""},

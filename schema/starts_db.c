@@ -1,0 +1,142 @@
+#include "schema/starts_db.h"
+
+#include "schema/job_db_internal.h"
+
+/* Of jobs, what counts as stored. */
+#define STORED                                                                                                         \
+	"COALESCE(SUM(CASE WHEN state = 'ready' THEN object_bytes "                                                    \
+	"WHEN mode = 'store' AND state IN ('starting', 'running', 'finishing') THEN bytes ELSE 0 END), 0)"
+
+static int change(struct job_db *db, struct dbq *q, struct err *err)
+{
+	return job_db_leave(db, dbq_run(q, err), err) < 0 ? -1 : 0;
+}
+
+int starts_db_add(struct job_db *db, const char *job_id, uint64_t at_ns, const char *user_id, const char *org,
+	uint64_t forget_ns, struct err *err)
+{
+	static const char forget[] = "DELETE FROM starts WHERE at <= ?";
+	static const char insert[] = "INSERT INTO starts (job_id, at, user_id, org) VALUES (?, ?, ?, ?)";
+	struct dbq q;
+
+	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
+		return -1;
+	dbq_open(&q, db, forget);
+	dbq_u64(&q, forget_ns);
+	if (dbq_run(&q, err) < 0)
+		return job_db_leave(db, -1, err);
+	dbq_open(&q, db, insert);
+	dbq_text(&q, job_id);
+	dbq_u64(&q, at_ns);
+	dbq_text(&q, user_id);
+	dbq_text(&q, org);
+	return change(db, &q, err);
+}
+
+int starts_db_remove(struct job_db *db, const char *job_id, struct err *err)
+{
+	static const char sql[] = "DELETE FROM starts WHERE job_id = ?";
+	struct dbq q;
+
+	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
+		return -1;
+	dbq_open(&q, db, sql);
+	dbq_text(&q, job_id);
+	return change(db, &q, err);
+}
+
+/* The one number of the one row that a bound statement gives; 0 when it gives none. */
+static int number(struct dbq *q, uint64_t *ret, struct err *err)
+{
+	uint64_t n = 0;
+	int rc = dbq_step(q, err);
+
+	if (rc > 0) {
+		n = dbq_col_u64(q);
+		rc = dbq_row_ok(q, err);
+	}
+	dbq_close(q);
+	if (rc == 0)
+		*ret = n;
+	return rc;
+}
+
+int starts_db_count(
+	struct job_db *db, enum starts_of of, const char *id, uint64_t since_ns, uint64_t *ret, struct err *err)
+{
+	static const char user[] = "SELECT COUNT(*) FROM starts WHERE user_id = ? AND at > ?";
+	static const char org[] = "SELECT COUNT(*) FROM starts WHERE org = ? AND at > ?";
+	struct dbq q;
+
+	if (job_db_enter(db, JOB_DB_READ, err) < 0)
+		return -1;
+	dbq_open(&q, db, of == STARTS_OF_USER ? user : org);
+	dbq_text(&q, id);
+	dbq_u64(&q, since_ns);
+	return job_db_leave(db, number(&q, ret, err), err);
+}
+
+int starts_db_at(struct job_db *db, enum starts_of of, const char *id, uint64_t since_ns, uint64_t skip,
+	uint64_t *ret_ns, struct err *err)
+{
+	static const char user[] = "SELECT at FROM starts WHERE user_id = ? AND at > ? ORDER BY at LIMIT 1 OFFSET ?";
+	static const char org[] = "SELECT at FROM starts WHERE org = ? AND at > ? ORDER BY at LIMIT 1 OFFSET ?";
+	struct dbq q;
+
+	if (job_db_enter(db, JOB_DB_READ, err) < 0)
+		return -1;
+	dbq_open(&q, db, of == STARTS_OF_USER ? user : org);
+	dbq_text(&q, id);
+	dbq_u64(&q, since_ns);
+	dbq_u64(&q, skip);
+	return job_db_leave(db, number(&q, ret_ns, err), err);
+}
+
+static int stored_of_job(struct job_db *db, const char *job_id, uint64_t *ret, struct err *err)
+{
+	static const char sql[] = "SELECT " STORED " FROM jobs WHERE id = ?";
+	struct dbq q;
+
+	dbq_open(&q, db, sql);
+	dbq_text(&q, job_id);
+	return number(&q, ret, err);
+}
+
+int starts_db_stored(struct job_db *db, enum starts_of of, const char *id, const char *const *except, size_t except_n,
+	uint64_t *ret_bytes, struct err *err)
+{
+	static const char user[] = "SELECT " STORED " FROM jobs WHERE owner_user_id = ?";
+	static const char org[] = "SELECT " STORED " FROM jobs WHERE org = ?";
+	uint64_t all = 0, one = 0;
+	struct dbq q;
+	int rc;
+
+	if (job_db_enter(db, JOB_DB_READ, err) < 0)
+		return -1;
+	dbq_open(&q, db, of == STARTS_OF_USER ? user : org);
+	dbq_text(&q, id);
+	rc = number(&q, &all, err);
+	for (size_t i = 0; i < except_n && rc == 0; i++) {
+		if ((rc = stored_of_job(db, except[i], &one, err)) == 0)
+			all -= one < all ? one : all;
+	}
+	if (job_db_leave(db, rc, err) < 0)
+		return -1;
+	*ret_bytes = all;
+	return 0;
+}
+
+int starts_db_next_expiry(struct job_db *db, enum starts_of of, const char *id, uint64_t *ret_ns, struct err *err)
+{
+	static const char user[] = "SELECT expires_at FROM jobs WHERE owner_user_id = ? AND state = 'ready' AND "
+				   "hold = '' AND expires_at > 0 ORDER BY expires_at LIMIT 1";
+	static const char org[] = "SELECT expires_at FROM jobs WHERE org = ? AND state = 'ready' AND hold = '' "
+				  "AND expires_at > 0 ORDER BY expires_at LIMIT 1";
+	struct dbq q;
+
+	if (job_db_enter(db, JOB_DB_READ, err) < 0)
+		return -1;
+	dbq_open(&q, db, of == STARTS_OF_USER ? user : org);
+	dbq_text(&q, id);
+	return job_db_leave(db, number(&q, ret_ns, err), err);
+}
