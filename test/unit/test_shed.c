@@ -18,9 +18,9 @@
 #define CEILING  "limits.rate reached"
 
 /* Its reason is one byte longer than any of ours may be. */
-#define TOO_LONG                                                                                                       \
-	"shed by the agent: 1 packets; 0123456789012345678901234567890123456789012345678901234567890123, "             \
-	"since 2026-01-05T10:00:00.000Z"
+static const char too_long[] =
+	"shed by the agent: 1 packets; 0123456789012345678901234567890123456789012345678901234567890123, "
+	"since 2026-01-05T10:00:00.000Z";
 
 static void assert_told(struct shed *s, const char *want)
 {
@@ -125,7 +125,7 @@ static void test_other_comments(void **state)
 		"shed by the agent: 1 packets; x, 2026-01-05T10:00:00.000Z",
 		"shed by the agent: 1 packets; x, 2026-01-05T10:00:00.000Z to ",
 		"shed by the agent: 1 packets; x, 2026-01-05T10:00:00.000Z to 1970-01-01T00:00:00Z",
-		TOO_LONG,
+		too_long,
 	};
 	struct shed_note n = {.packets = 99};
 
