@@ -101,6 +101,7 @@ static void figures_add(struct capture_figures *sum, struct capture *c)
 	sum->accepted += f.accepted;
 	sum->dropped_os += f.dropped_os;
 	sum->dropped_interface += f.dropped_interface;
+	sum->shed += f.shed;
 	sum->rested_ms += f.rested_ms;
 }
 
