@@ -16,7 +16,7 @@ struct capture_table {
 	struct capture_slot **slots; /* max places, the first n in use */
 	size_t n;
 	bool stopping;
-	uint64_t watched_ns; /* the last look of capture_table_watch; 0: none */
+	uint64_t watched_ns;          /* the last look of capture_table_watch; 0: none */
 	struct capture_figures ended; /* of those that were taken out */
 };
 
