@@ -480,6 +480,7 @@ static void show_metrics(void *ctx, struct metrics_page *p)
 	const struct agent *a = ctx;
 	const struct agent_metrics_state now = {
 		.table = a->table,
+		.guard = a->guard,
 		.captures_max = a->config->captures_max,
 		.connections = http_server_connections(a->server),
 	};

@@ -58,7 +58,7 @@ struct capture {
 
 	/* told by the reading thread, read by any */
 	struct {
-		_Atomic uint64_t bytes, packets, accepted, dropped_os, dropped_interface, rested_ms;
+		_Atomic uint64_t bytes, packets, accepted, dropped_os, dropped_interface, shed, rested_ms;
 	} told;
 
 	/* fixed after capture_open */
@@ -188,7 +188,8 @@ static void tell(struct capture *c)
 	atomic_store_explicit(&c->told.bytes, c->bytes, memory_order_relaxed);
 	atomic_store_explicit(&c->told.packets, c->packets, memory_order_relaxed);
 	atomic_store_explicit(&c->told.accepted, accepted(c), memory_order_relaxed);
-	atomic_store_explicit(&c->told.dropped_os, c->stats.dropped_os, memory_order_relaxed);
+	atomic_store_explicit(&c->told.dropped_os, dropped_by_kernel(c), memory_order_relaxed);
+	atomic_store_explicit(&c->told.shed, c->shed.note.packets, memory_order_relaxed);
 	atomic_store_explicit(&c->told.dropped_interface, c->stats.dropped_interface, memory_order_relaxed);
 	atomic_store_explicit(&c->told.rested_ms, c->pace.rested_ns / CLOCK_NS_PER_MS, memory_order_relaxed);
 }
@@ -200,6 +201,7 @@ void capture_figures(struct capture *c, struct capture_figures *ret)
 	ret->accepted = atomic_load_explicit(&c->told.accepted, memory_order_relaxed);
 	ret->dropped_os = atomic_load_explicit(&c->told.dropped_os, memory_order_relaxed);
 	ret->dropped_interface = atomic_load_explicit(&c->told.dropped_interface, memory_order_relaxed);
+	ret->shed = atomic_load_explicit(&c->told.shed, memory_order_relaxed);
 	ret->rested_ms = atomic_load_explicit(&c->told.rested_ms, memory_order_relaxed);
 }
 

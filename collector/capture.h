@@ -85,7 +85,7 @@ void capture_result(struct capture *c, struct capture_result *ret);
 
 /* How far it is, for monitoring; from any thread, without waiting for anything: as it stood when the reader last got something, or last asked for the result.  None ever goes back. */
 struct capture_figures {
-	uint64_t bytes, packets, accepted, dropped_os, dropped_interface, rested_ms; /* as above */
+	uint64_t bytes, packets, accepted, dropped_os, dropped_interface, shed, rested_ms; /* as above */
 };
 void capture_figures(struct capture *c, struct capture_figures *ret);
 

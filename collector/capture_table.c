@@ -16,7 +16,7 @@ struct capture_table {
 	struct capture_slot **slots; /* max places, the first n in use */
 	size_t n;
 	bool stopping;
-	uint64_t watched_ns; /* the last look of capture_table_watch; 0: none */
+	uint64_t watched_ns;          /* the last look of capture_table_watch; 0: none */
 	struct capture_figures ended; /* of those that were taken out */
 };
 
@@ -101,6 +101,7 @@ static void figures_add(struct capture_figures *sum, struct capture *c)
 	sum->accepted += f.accepted;
 	sum->dropped_os += f.dropped_os;
 	sum->dropped_interface += f.dropped_interface;
+	sum->shed += f.shed;
 	sum->rested_ms += f.rested_ms;
 }
 

@@ -1,6 +1,7 @@
 #include "collector/metrics.h"
 
 #include "collector/capture_table.h"
+#include "collector/guard.h"
 #include "common/version.h"
 
 static const char *const reasons[] = {"user_stop", "max_duration", "max_bytes", "max_packets", "device_gone",
@@ -56,12 +57,30 @@ static void show_figures(const struct agent_metrics_state *now, struct metrics_p
 	metrics_single(p, METRICS_COUNTER, "pcapline_agent_stream_bytes_total", "Bytes of pcapng sent to the gateway.",
 		f.bytes);
 	metrics_family(p, METRICS_COUNTER, "pcapline_agent_dropped_packets_total",
-		"Packets lost: kernel, no room in a capture's ring; interface, by the device or its driver.");
+		"Packets lost: kernel, no room in a capture's ring; interface, by the device or its driver; agent, "
+		"shed while captures were held back.");
 	metrics_u64(p, f.dropped_os, "where", "kernel", METRICS_END);
 	metrics_u64(p, f.dropped_interface, "where", "interface", METRICS_END);
+	metrics_u64(p, f.shed, "where", "agent", METRICS_END);
 	metrics_family(p, METRICS_COUNTER, "pcapline_agent_rested_seconds_total",
 		"Time for which captures were held back by the ceilings of rate and CPU.");
 	metrics_real(p, (double)f.rested_ms / 1000, METRICS_END);
+}
+
+static void show_guard(const struct agent_metrics_state *now, struct metrics_page *p)
+{
+	struct guard_snapshot g;
+
+	guard_snapshot(now->guard, &g);
+	metrics_single(p, METRICS_GAUGE, "pcapline_agent_guard_level",
+		"How much captures are held back for the host's sake: 0 not, 1 eased, 2 narrowed, 3 shedding.",
+		(uint64_t)g.level);
+	metrics_single(p, METRICS_COUNTER, "pcapline_agent_guard_changes_total", "Changes of that level.", g.changes);
+	metrics_single(p, METRICS_COUNTER, "pcapline_agent_guard_refused_total",
+		"Captures refused because the host was under pressure, or for memory.", g.refused);
+	metrics_single(p, METRICS_COUNTER, "pcapline_agent_guard_cut_total", "Captures that hung and were cut.", g.cut);
+	metrics_single(
+		p, METRICS_GAUGE, "pcapline_agent_memory_bytes", "The agent's own memory and its rings.", g.own_bytes);
 }
 
 void agent_metrics_show(const struct agent_metrics_state *now, struct metrics_page *p)
@@ -70,4 +89,5 @@ void agent_metrics_show(const struct agent_metrics_state *now, struct metrics_pa
 	metrics_u64(p, 1, "version", PCAPLINE_VERSION, METRICS_END);
 	show_captures(now, p);
 	show_figures(now, p);
+	show_guard(now, p);
 }

@@ -200,8 +200,8 @@ void metrics_audit_failed(void)
 static const char *const limit_names[] = {"captures", "captures_per_user", "captures_per_space", "captures_per_org",
 	"captures_per_app", "captures_per_agent", "captures_per_deployment", "instances", "duration", "bytes",
 	"packets", "snaplen", "starts_per_hour", "starts_per_day", "starts_per_hour_org", "starts_per_day_org",
-	"bandwidth", "bandwidth_per_capture", "bandwidth_per_agent", "quota_user", "quota_org", "spool", "storage",
-	"viewers", "agent", "platform", "other"};
+	"starts", "bandwidth", "bandwidth_per_capture", "bandwidth_per_agent", "quota", "quota_user", "quota_org",
+	"spool", "storage", "viewers", "agent", "platform", "other"};
 static _Atomic uint64_t limit_cells[N(limit_names)];
 static struct metrics_counter limits = {
 	.name = "pcapline_gateway_limits_hit_total",
@@ -222,6 +222,8 @@ static const struct {
 	{"too_many_captures", "captures"},
 	{"too_many_instances", "instances"},
 	{"too_many_viewers", "viewers"},
+	{"too_many_starts", "starts"},
+	{"quota_exceeded", "quota"},
 	{"spool_full", "spool"},
 	{"platform_busy", "platform"},
 	{"options.max_duration_s", "duration"},

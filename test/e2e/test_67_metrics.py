@@ -145,6 +145,27 @@ def test_losses_and_limits(watched):
     assert len(read_pcapng(live.data).packets) + dropped["gateway"] + dropped["kernel"] == sent
 
 
+def test_what_the_agent_sheds(watched, pki):
+    """A ceiling that holds a capture back: its losses are the agent's, told alike by agent, gateway and job."""
+    metrics = pki.issue("metrics-agent-3", ["metrics"])
+    f = watched(1, agent_config={"metrics": {"address": "0.0.0.0", "port": 9495, "certificate": metrics.cert, "private_key": metrics.key},
+                                 "limits": {"rate": "256KiB"}, "capture": {"ring": "1MiB", "stats_interval": "1s"}})
+    agent = Http((f.agents[0].host, 9495), pki.ca, None, "metrics")
+    live = f.gateway.live(packet_filter=FILTER)
+    f.gateway.wait_state(live.job, "running")
+    f.send(pps=0, size=1400, count=4000).wait()
+    page_until(agent, lambda p: p.value(A + "dropped_packets_total", where="agent") > 0, "the agent to shed")
+    f.gateway.finish(live.job)
+    live.wait_end()
+    theirs = page_until(agent, lambda p: p.total(A + "captures_ended_total") == 1, "its end at the agent")
+    page = page_until(f.metrics, lambda p: p.total(G + "captures_ended_total") == 1, "its end")
+    dropped = f.gateway.job(live.job)["packets"]["dropped"]
+    assert dropped["agent"] > 0
+    for where in ("kernel", "interface", "agent"):
+        assert theirs.value(A + "dropped_packets_total", where=where) == page.value(G + "dropped_packets_total", where=where) == dropped[where], where
+    assert theirs.value(A + "rested_seconds_total") > 0 and theirs.value(A + "guard_cut_total") == 0
+
+
 @pytest.mark.threads
 def test_no_counter_goes_back(watched):
     """Scraped without a pause while ten captures run and end, five of them stored: these go at once when they are done, the others stay a while for their viewers."""
