@@ -117,7 +117,7 @@ def test_a_frozen_agent_and_a_stalled_viewer_hold_nothing(platform):
 
 def test_a_store_that_hangs_delays_no_kill(s3_fleet, store_proxy, bucket):
     """Killed at once, nothing left here; what the store holds goes as soon as it answers."""
-    f = s3_fleet(1, store_proxy.url, idle_timeout="3s", connect_timeout="3s", gateway={"users": USERS})
+    f = s3_fleet(1, store_proxy.url, idle_timeout="60s", gateway={"users": USERS})  # who waited for it would wait that long
     f.gateway.allowed_errors += ["storage", "store", "eraser", "capture", "retention"]
     job = f.gateway.store(packet_filter=FILTER)
     f.send_captured([job], 900, 1000)
@@ -127,7 +127,7 @@ def test_a_store_that_hangs_delays_no_kill(s3_fleet, store_proxy, bucket):
     wait_for(lambda: store_proxy.met, "the store to hang")
     threads = f.gateway.threads()
     assert admin(f, "kill", {"job": job})["killed"] == [job]
-    f.gateway.wait_state(job, "killed")
+    f.gateway.wait_state(job, "killed", timeout_s=25)
     assert not list((f.gateway.state_dir / "spool").glob("*"))
     wait_for(lambda: f.agents[0].captures() == 0 and f.gateway.threads() < threads, "the capture's threads to be gone")
     store_proxy.heal()
