@@ -286,11 +286,11 @@ static void help_names_all_of_a_key(void **state)
 static void help_loads_as_the_defaults(void **state)
 {
 	const struct temp_file *t = *state;
-	struct config_key given[128];
+	struct config_key given[256];
 	struct config_gateway a, b;
 	struct err err = {0};
 
-	assert_in_range(config_gateway_keys_n, 1, 128);
+	assert_in_range(config_gateway_keys_n, 1, 256);
 	memcpy(given, config_gateway_keys, config_gateway_keys_n * sizeof(given[0]));
 	for (size_t i = 0; i < config_gateway_keys_n; i++)
 		if (!given[i].default_text)
@@ -316,11 +316,11 @@ static void help_loads_as_the_defaults(void **state)
 /* Sound tables: members apart, each key once, defaults within their own bounds, a sentence for people. */
 static void check_table(const struct config_key *table, size_t n, size_t struct_bytes)
 {
-	struct config_key optional[128];
+	struct config_key optional[256];
 	void *config = malloc(struct_bytes);
 	struct err err = {0};
 
-	assert_in_range(n, 1, 128);
+	assert_in_range(n, 1, 256);
 	assert_non_null(config);
 	memcpy(optional, table, n * sizeof(optional[0]));
 	for (size_t i = 0; i < n; i++) {

@@ -150,7 +150,7 @@ static void who_has_ended_takes_no_place_but_is_found(void **state)
 /* What a capture had stays when it goes: at no moment is it counted twice, or not at all. */
 static void figures_are_taken_over(void **state)
 {
-	struct jobs *j = jobs_make(3, 3);
+	struct jobs *j = jobs_make();
 	struct capture a = {.refs = 1,
 		.id = "a",
 		.user = "alice",
