@@ -20,6 +20,8 @@ struct jobs;
 struct store_health;
 struct examination;
 struct audit;
+struct page;
+struct login;
 
 struct gateway {
 	struct config_gateway config;
@@ -35,6 +37,8 @@ struct gateway {
 	struct targets *targets;            /* what may they capture, and where is it? */
 	struct jobs *jobs;                  /* running captures */
 	struct audit *audit;                /* who did what */
+	struct page *page;                  /* NULL: there is none */
+	struct login *login;                /* in a browser; NULL: not offered */
 	struct http_server *server;
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
 	char *_Atomic public_url;

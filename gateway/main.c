@@ -12,6 +12,8 @@
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
+#include "gateway/login.h"
+#include "gateway/page.h"
 #include "gateway/retention.h"
 #include "gateway/storage.h"
 #include "gateway/targets.h"
@@ -129,6 +131,8 @@ static int load_files(struct gateway *gw, struct err *err)
 	if (!(gw->identities = identity_any_new(c->tokens_file, c->issuers_file, err)))
 		return -1;
 	if (!(gw->targets = targets_new(c, err)))
+		return -1;
+	if (c->page_enabled && (!(gw->page = page_new(err)) || login_new(c, &gw->login, err) < 0))
 		return -1;
 	return check_issuers(gw, err);
 }
@@ -253,6 +257,8 @@ static void close_all(struct gateway *gw)
 	storage_close(gw);
 	job_db_close(gw->db);
 	targets_free(gw->targets);
+	login_free(gw->login);
+	page_free(gw->page);
 	if (gw->identities)
 		gw->identities->ops->free(gw->identities);
 	tls_files_done(&gw->server_tls);
@@ -268,7 +274,8 @@ static void reload(struct gateway *gw)
 {
 	struct err err = {0};
 
-	if (gw->identities->ops->reload(gw->identities, &err) < 0 || targets_reload(gw->targets, &err) < 0)
+	if (gw->identities->ops->reload(gw->identities, &err) < 0 || targets_reload(gw->targets, &err) < 0 ||
+		login_reload(gw->login, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
 	else
 		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);
