@@ -211,7 +211,7 @@ function purgeMany() {
 function holdMany(hold) {
 	ask({title: hold ? "Hold captures" : "Let held captures go", deed: hold ? "Hold" : "Let go",
 		text: hold ? "What is held does not expire and is not purged." : "They expire and can be purged again.",
-		fields: selectorFields([{name: "reason", label: "Reason", most: 200}]),
+		fields: selectorFields([{name: "reason", label: "Reason", most: 200, required: hold}]),
 		run: async values => {
 			const answer = await api("POST", hold ? "v1/admin/hold" : "v1/admin/unhold", readSelector(values));
 			lookNow();
