@@ -218,7 +218,7 @@ class StoredRow extends Row {
 
 class EndedRow extends Row {
 	columns() {
-		return [this.add("Ended"), this.add("Why", ".why"), this.add("Packets"), this.add("Bytes")];
+		return [this.add("Ended"), this.add("Packets"), this.add("Bytes"), this.add("Why", ".why")];
 	}
 
 	figure(job) {
@@ -287,8 +287,7 @@ class Tile {
 let tiles = null;
 
 function makeTiles() {
-	tiles = {running: new Tile("Running captures", "rate"), packets: new Tile("Packets per second", "rate"), bytes: new Tile("Bytes per second", "rate"),
-		lost: new Tile("Packets lost per second", "drop")};
+	tiles = {running: new Tile("Captures", "rate"), packets: new Tile("Packets/s", "rate"), bytes: new Tile("Bytes/s", "rate"), lost: new Tile("Lost/s", "drop")};
 	byId("tiles").replaceChildren(...Object.values(tiles).map(t => t.element));
 }
 

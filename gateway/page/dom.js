@@ -65,11 +65,12 @@ function span(seconds) {
 	const s = Math.max(0, Math.floor(seconds));
 	if (s < 60)
 		return `${s} s`;
+	const both = (n, unit, rest, small) => rest ? `${n} ${unit} ${rest} ${small}` : `${n} ${unit}`;
 	if (s < 3600)
-		return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
+		return both(Math.floor(s / 60), "min", s % 60, "s");
 	if (s < 86400)
-		return `${Math.floor(s / 3600)} h ${String(Math.floor(s % 3600 / 60)).padStart(2, "0")} min`;
-	return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
+		return both(Math.floor(s / 3600), "h", Math.floor(s % 3600 / 60), "min");
+	return both(Math.floor(s / 86400), "d", Math.floor(s % 86400 / 3600), "h");
 }
 
 let clockAhead_ms = 0; // of the gateway's clock before this browser's

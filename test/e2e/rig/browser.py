@@ -117,6 +117,8 @@ class Browser:
 
     def resize(self, width, height):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+        # a click before it is drawn would hit what was there before
+        self.driver.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))")
 
     def scheme(self, name):
         """"dark" or "light"."""
