@@ -105,6 +105,7 @@ class Spark {
 			this.values.shift();
 		const top = Math.max(1, ...this.values), step = SPARK.width / (SPARK.samples - 1), first = SPARK.samples - this.values.length;
 		const points = this.values.map((v, i) => [(first + i) * step, SPARK.height - 1 - v / top * (SPARK.height - 4)].map(n => n.toFixed(1)).join(","));
+		this.element.classList.toggle("calm", !this.values.some(Boolean)); // nothing is nothing to be red about
 		this.line.setAttribute("points", points.join(" "));
 		this.area.setAttribute("points", `${(first * step).toFixed(1)},${SPARK.height} ${points.join(" ")} ${SPARK.width},${SPARK.height}`);
 		this.tell(text);
