@@ -406,9 +406,16 @@ function showDetails(job) {
 			actions.replaceChildren(...actionsOf(j));
 		state = j.state;
 	};
+	// To look closely at somebody else's capture is recorded: so that is done once, and at its end; between them the lists know its figures.
+	let whole = null;
 	const look = async () => {
 		try {
-			draw(await api("GET", `v1/captures/${job.id}`));
+			const known = Object.values(lists).map(l => l.rows.get(job.id)?.job).find(Boolean) ?? job;
+			if (!whole || isMine(job) || known.state !== state)
+				whole = await api("GET", `v1/captures/${job.id}`);
+			else
+				whole = {...whole, ...known};
+			draw(whole);
 			show(problem, false);
 		} catch (e) {
 			setText(problem, e.message);

@@ -100,6 +100,7 @@ document.addEventListener("visibilitychange", () => {
 
 function choose(name, focus) {
 	current = name;
+	panels.get(name).last_ms = -Infinity;
 	for (const [key, p] of panels) {
 		const chosen = key === name;
 		p.tab.setAttribute("aria-selected", String(chosen));

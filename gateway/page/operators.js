@@ -23,7 +23,7 @@ function drawer(place) {
 	let last = null;
 	return (answer, make) => {
 		const text = JSON.stringify(answer);
-		if (text === last || place.contains(document.activeElement) && document.activeElement.tagName === "BUTTON")
+		if (text === last || place.contains(document.activeElement))
 			return;
 		last = text;
 		place.replaceChildren(make());
@@ -144,14 +144,18 @@ function addApprovals() {
 
 // ---- the audit trail ----
 
+function auditRow(r) {
+	return [moment(r.at), r.user_name || r.user_id || "the gateway", r.action ?? "", r.outcome + (r.code ? `: ${words(r.code)}` : ""), el("span.mono", {}, r.job ?? ""), r.why ?? ""];
+}
+
+// To read the trail is itself recorded: so it is read when somebody wants to see it, and not again and again.
 function addAudit() {
 	const place = el("div"), draw = drawer(place);
-	addPanel("audit", "Audit", panel("audit", heading("Audit", "The newest first; pcap admin audit shows all of it."), place), async () => {
+	const title = heading("Audit", "The newest first; pcap admin audit shows all of it. That you have looked is recorded too.", button("Look again", lookNow));
+	addPanel("audit", "Audit", panel("audit", title, place), async () => {
 		const answer = await api("GET", "v1/admin/audit?limit=100");
-		draw(answer, () => table("Audit trail", ["When", "Who", "What", "Outcome", "Capture", "Why"], listOf(answer).map(r => [
-			moment(r.at), r.user?.user_name ?? r.user_name ?? r.user_id ?? "the gateway", r.action ?? "", r.outcome + (r.code ? `: ${words(r.code)}` : ""), el("span.mono", {}, r.job ?? ""), r.why ?? ""]),
-		"Nothing is recorded yet."));
-	}, 10000);
+		draw(answer, () => table("Audit trail", ["When", "Who", "What", "Outcome", "Capture", "Why"], answer.records.map(auditRow), "Nothing is recorded yet."));
+	}, Infinity);
 }
 
 // ---- many at once ----
@@ -254,8 +258,8 @@ function addControls() {
 // ---- all of it ----
 
 async function addOperatorPanels() {
-	const paths = {agents: "v1/admin/agents", switches: "v1/admin/switches", approvals: "v1/admin/approvals", audit: "v1/admin/audit?limit=1", hold: "v1/admin/hold", halt: "v1/admin/halt"};
-	const names = Object.keys(paths), there = await Promise.all(names.map(name => has(paths[name])));
+	const names = ["agents", "switches", "approvals", "audit", "hold", "halt"], deeds = ["hold", "halt"];
+	const there = await Promise.all(names.map(name => has(deeds.includes(name) ? "GET" : "POST", `v1/admin/${name}`)));
 	sections = Object.fromEntries(names.map((name, i) => [name, there[i]]));
 	for (const [name, add] of [["agents", addAgents], ["switches", addSwitches], ["approvals", addApprovals], ["audit", addAudit]]) {
 		if (sections[name])
@@ -264,13 +268,16 @@ async function addOperatorPanels() {
 	addControls();
 }
 
+const STANDING_WORDS = {captures_per: "Captures at once", starts_per_hour: "Starts within an hour", starts_per_day: "Starts within a day", quota: "Stored"};
+
 // What is left of the caller's limits: a list of {limit, of, used, max, reset_s}.
 function standingTile(s) {
-	const say = /bytes|bandwidth/.test(s.limit) ? bytes : count;
-	return el("div.tile", {}, el("div.name", {}, `${words(s.limit)}${s.of === "org" ? " of the org" : ""}`),
+	const say = /quota|bytes/.test(s.limit) ? bytes : count;
+	const name = STANDING_WORDS[s.limit.replace(/_(user|org)$/, "")] ?? words(s.limit);
+	return el("div.tile", {}, el("div.name", {}, s.of === "org" ? `${name}, your org` : name),
 		el("div.value", {}, say(s.used), el("span.quiet", {}, s.max ? ` of ${say(s.max)}` : ", no limit")),
-		s.max ? el("progress", {max: s.max, value: Math.min(s.used, s.max), "aria-label": words(s.limit)}) : null,
-		s.reset_s ? el("div.name", {}, `anew in ${span(s.reset_s)}`) : null);
+		s.max ? el("progress", {max: s.max, value: Math.min(s.used, s.max), "aria-label": name}) : null,
+		s.reset_s ? el("div.name", {}, `one more in ${span(s.reset_s)}`) : null);
 }
 
 const tellStanding = (() => {

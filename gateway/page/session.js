@@ -53,9 +53,9 @@ async function api(method, path, body) {
 	throw error;
 }
 
-// Is there such a call here?  An older gateway says 404.
-async function has(path) {
-	const response = await request("GET", path, undefined, AbortSignal.timeout(20000));
+// Is there such a path here?  An older gateway says 404.  Asked with a method that it does not take (405), since to look at some things is itself recorded, or takes a while.
+async function has(method, path) {
+	const response = await request(method, path, undefined, AbortSignal.timeout(20000));
 	await response.body?.cancel();
 	return response.status !== 404;
 }
