@@ -223,8 +223,11 @@ static json_t *take_reply(const struct http_call *c, struct err *err)
 	const char *token = json_string_value(json_object_get(said, "access_token"));
 	json_t *ret = NULL;
 
-	if (!said)
+	if (!said) {
+		if (err)
+			err->code = ERR_NET;
 		return NULL;
+	}
 	life = json_object_get(said, "expires_in");
 	if (!token)
 		err_set(err, ERR_NET, "the issuer's answer holds no access_token");

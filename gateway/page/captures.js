@@ -395,7 +395,7 @@ async function followEvents(job, list, signal) {
 }
 
 function showDetails(job) {
-	const top = el("div"), instances = el("div"), actions = el("div.row.end"), events = el("ol.events"), problem = el("p.bad", {hidden: true, role: "alert"});
+	const top = el("div"), instances = el("div"), actions = el("div.row.end.actions-of"), events = el("ol.events"), problem = el("p.bad", {hidden: true, role: "alert"});
 	const stop = new AbortController();
 	let timer = null, state = null;
 

@@ -134,12 +134,19 @@ function openDialog(title, ...content) {
 function closeDialog() {
 	if (byId("dialog").open)
 		byId("dialog").close();
+	clearDialog();
 }
 
-byId("dialog").addEventListener("close", () => {
+function clearDialog() {
 	dialogClosed?.();
 	dialogClosed = null;
 	byId("dialog").replaceChildren();
+}
+
+// By the Escape key.  The event comes later: another dialog may have taken the place.
+byId("dialog").addEventListener("close", () => {
+	if (!byId("dialog").open)
+		clearDialog();
 });
 
 // fields: [{name, label, type ("text", "number", "select", "textarea", "check"), value, options, required, help, min, max, pattern}]

@@ -187,7 +187,7 @@ function killMany() {
 
 function purgeReport(answer, done) {
 	const found = answer.purged ?? [], failed = answer.failed ?? [], held = answer.held ?? [];
-	return el("div.report", {}, el("p", {}, `${done ? "Erased" : "Would be erased"}: ${found.length} captures, ${bytes(answer.size_bytes ?? 0)}.`), jobRows(found.map(f => f.job ?? f)),
+	return el("div.report", {}, el("p", {}, `${done ? "Erased" : "Would be erased"}: ${found.length} ${found.length === 1 ? "capture" : "captures"}, ${bytes(answer.size_bytes ?? 0)}.`), jobRows(found.map(f => f.job ?? f)),
 		held.length ? el("p", {}, `Held, and left alone: ${held.length}.`) : null,
 		failed.length ? el("p.bad", {}, `Not erased: ${failed.map(f => `${f.job} (${f.error})`).join(", ")}`) : null);
 }

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from rig import PORT, read_pcapng, wait_for
+from rig.gateway import ENDS
 
 pytestmark = pytest.mark.slow  # a browser starts, and is no quicker under sanitizers
 
@@ -133,7 +134,9 @@ def test_operator(browser, platform, folder):
     browser.wait("dialog table", "web/0 eth0")
     assert HOSTILE in browser.text("dialog .facts")
     pictures(browser, "details", folder)
-    browser.click("dialog .close")
+    browser.click("dialog .actions-of button", "Kill")
+    browser.wait("dialog h2", "Kill this capture?")
+    browser.click("dialog button", "Cancel")
     sender.stop()
 
     click_in(browser, mine, "Kill")
@@ -158,6 +161,80 @@ def test_operator(browser, platform, folder):
     browser.click('dialog [name="all"]')
     browser.click('dialog button[type="submit"]', "Kill")
     browser.wait("dialog", "Nothing of that was running")
+
+
+def test_operators_sections(browser, platform, folder):
+    """What this gateway has a call for is there and works; what it has none for is not shown."""
+    f = platform()
+    kept, job = stored(f, "bob"), f.gateway.store(user="alice", packet_filter=FILTER)
+    here = {name for name in ("agents", "switches", "approvals", "audit", "halt", "hold")
+            if f.gateway.api("POST" if name not in ("halt", "hold") else "GET", f"/v1/admin/{name}", user="olga").status != 404}
+    log_in(browser, f.gateway, "olga")
+    tabs = browser.texts(".tab")
+    assert tabs == ["Captures", *[n.title() for n in ("agents", "switches", "approvals", "audit") if n in here], "Controls"]
+    for name in ("agents", "approvals", "audit"):
+        if name in here:
+            browser.click(".tab", name.title())
+            browser.wait(f"#panel-{name}", {"agents": f.agents[0].address, "approvals": "Nothing waits", "audit": "capture.start"}[name])
+            pictures(browser, name, folder)
+    if "switches" in here:
+        browser.click(".tab", "Switches")
+        browser.wait("#panel-switches", "No switch is set")
+        browser.click("button", "Set a switch")
+        browser.choose('[name="scope"]', "a group")
+        browser.choose('[name="capture"]', "forbidden")
+        browser.choose('[name="payload"]', "headers only")
+        browser.type('[name="id"]', "web")
+        browser.type('[name="reason"]', HOSTILE)
+        pictures(browser, "switch", folder)
+        browser.click('dialog button[type="submit"]', "Set")
+        browser.wait("#panel-switches table", "no captures; headers only")
+        assert HOSTILE in browser.text("#panel-switches table") and f.gateway.wait_state(job, ENDS)["stop_reason"] in ("policy_changed", "switched_off")
+        pictures(browser, "switches", folder)
+        browser.click("#panel-switches button", "Take away")
+        browser.click('dialog button[type="submit"]', "Take away")
+        browser.wait("#panel-switches", "No switch is set")
+        job = f.gateway.store(user="alice", packet_filter=FILTER)
+    browser.click(".tab", "Controls")
+    if "hold" in here:
+        browser.click("button", "Hold")
+        browser.type('[name="user"]', "bob")
+        browser.type('[name="reason"]', "case 7")
+        browser.click('dialog button[type="submit"]', "Hold")
+        browser.wait("dialog", "Held: 1")
+        browser.click("dialog button", "Close")
+        browser.click("button", "Purge captures")
+        browser.type('[name="user"]', "bob")
+        browser.click('dialog button[type="submit"]', "Look")
+        browser.wait("dialog", "Held, and left alone: 1")
+        browser.click("dialog button", "Close")
+        browser.click("button", "Let go")
+        browser.type('[name="user"]', "bob")
+        browser.click('dialog button[type="submit"]', "Let go")
+        browser.wait("dialog", "Let go: 1")
+        browser.click("dialog button", "Close")
+        browser.click("button", "Purge captures")
+        browser.type('[name="user"]', "bob")
+        browser.click('dialog button[type="submit"]', "Look")
+        browser.wait("dialog", "Would be erased: 1 capture,")
+        assert f.gateway.job(kept, "bob")["state"] == "ready", "only looked"
+        pictures(browser, "purge", folder)
+        browser.click('dialog button[type="submit"]', "Erase")
+        browser.wait("dialog", "Erased: 1 capture,")
+        assert f.gateway.job(kept, "bob")["state"] == "purged"
+        browser.click("dialog button", "Close")
+    if "halt" in here:
+        browser.click("button", "Halt everything")
+        browser.click('dialog button[type="submit"]', "Halt")
+        assert browser.all("dialog"), "not without a reason"
+        browser.type('[name="reason"]', "drill")
+        browser.click('dialog button[type="submit"]', "Halt")
+        browser.wait("#notices", "drill")
+        assert f.gateway.wait_state(job, ENDS)["state"] == "killed"
+        pictures(browser, "halted", folder)
+        browser.click("button", "Resume")
+        browser.click('dialog button[type="submit"]', "Resume")
+        browser.wait_gone("#notices", "drill")
 
 
 def test_user(browser, platform, folder):

@@ -115,6 +115,11 @@ class Browser:
         field.clear()
         field.send_keys(text)
 
+    def choose(self, css, text):
+        """Of a list of options, the one that reads so."""
+        from selenium.webdriver.support.ui import Select
+        Select(self.wait(css)).select_by_visible_text(text)
+
     def resize(self, width, height):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
         # a click before it is drawn would hit what was there before
