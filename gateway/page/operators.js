@@ -18,15 +18,19 @@ function heading(title, text, ...buttons) {
 	return [el("div.head", {}, el("h2", {}, title), el("div.row.push", {}, buttons)), text ? el("p.quiet", {}, text) : null];
 }
 
-// A table is made anew only when what it shows is new, and never under somebody's focus.
+// A table is made anew only when what it shows is new; the focus stays where it was.
 function drawer(place) {
+	const buttons = () => [...place.querySelectorAll("button")];
 	let last = null;
 	return (answer, make) => {
 		const text = JSON.stringify(answer);
-		if (text === last || place.contains(document.activeElement))
+		if (text === last)
 			return;
+		const focused = buttons().indexOf(document.activeElement);
 		last = text;
 		place.replaceChildren(make());
+		if (focused >= 0)
+			buttons()[focused]?.focus();
 	};
 }
 
