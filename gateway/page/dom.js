@@ -182,7 +182,7 @@ function readFields(form) {
 function ask({title, text, fields = [], deed, danger = false, run}) {
 	const problem = el("p.bad", {role: "alert", hidden: true});
 	const button = el(danger ? "button.danger" : "button.main", {type: "submit"}, deed);
-	const form = el("form", {novalidate: false}, text ? el("p", {}, text) : null, fields.map(makeField), problem,
+	const form = el("form", {novalidate: false}, text ? el("p", {}, text) : null, el(fields.length > 3 ? "div.fields" : "div", {}, fields.map(makeField)), problem,
 		el("div.row.end", {}, el("button", {type: "button", onclick: closeDialog}, "Cancel"), button));
 	form.addEventListener("submit", async event => {
 		event.preventDefault();

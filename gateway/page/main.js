@@ -12,10 +12,11 @@ async function lookAtHealth() {
 	try {
 		const response = await request("GET", "readyz", undefined, AbortSignal.timeout(10000));
 		const answer = await response.json();
-		const reasons = answer.reasons.map(r => r.message);
-		chip.dataset.health = answer.status === "ready" ? reasons.length ? "warn" : "good" : "bad";
-		setText(chip, answer.status === "ready" ? reasons.length ? "ready, with a problem" : "ready" : "not ready");
-		notice("health", answer.reasons.filter(r => r.what !== "halted" || !info?.halted).map(r => r.message).map(r => `The gateway says: ${r}.`).join(" "), answer.status !== "ready");
+		const halted = answer.reasons.some(r => r.what === "halted"), others = answer.reasons.filter(r => r.what !== "halted").map(r => r.message);
+		const ready = answer.status === "ready";
+		chip.dataset.health = !ready || halted ? "bad" : others.length ? "warn" : "good";
+		setText(chip, !ready ? "not ready" : halted ? "halted" : others.length ? "ready, with a problem" : "ready");
+		notice("health", others.map(text => `The gateway says: ${text}.`).join(" "), !ready);
 	} catch {
 		chip.dataset.health = "bad";
 		setText(chip, "no answer");
@@ -153,6 +154,7 @@ function showLogin(why) {
 	}
 	panels.clear();
 	you = null;
+	tellStanding([]);
 	lookAgainSoon();
 	lookAtHealth();
 	byId("token").focus();

@@ -45,12 +45,14 @@ async function refusal(response) {
 async function api(method, path, body) {
 	const asked = token;
 	const response = await request(method, path, body, AbortSignal.timeout(60000));
+	const answer = !response.ok ? await refusal(response) : response.status === 204 ? null : await response.json();
+	if (asked !== token)
+		throw new ApiError(0, "stale", "somebody else is logged in meanwhile");
 	if (response.ok)
-		return response.status === 204 ? null : response.json();
-	const error = await refusal(response);
-	if (error.status === 401 && asked && asked === token)
-		logOut(`You are logged out: ${error.message}.`);
-	throw error;
+		return answer;
+	if (answer.status === 401 && asked)
+		logOut(`You are logged out: ${answer.message}.`);
+	throw answer;
 }
 
 // Is there such a path here?  An older gateway says 404.  Asked with a method that it does not take (405), since to look at some things is itself recorded, or takes a while.

@@ -230,6 +230,7 @@ def test_operators_sections(browser, platform, folder):
         browser.type('[name="reason"]', "drill")
         browser.click('dialog button[type="submit"]', "Halt")
         browser.wait("#notices", "drill")
+        browser.wait("#health", "halted")
         assert f.gateway.wait_state(job, ENDS)["state"] == "killed"
         pictures(browser, "halted", folder)
         browser.click("button", "Resume")
