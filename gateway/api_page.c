@@ -3,8 +3,8 @@
 #include "common/json_in.h"
 #include "common/log.h"
 #include "gateway/api.h"
-#include "gateway/login.h"
 #include "gateway/page.h"
+#include "gateway/page_login.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,7 @@ void api_page_tell(struct api_call *a, json_t *login)
 	char *url = a->gw->login ? page_url(a->gw) : NULL;
 
 	if (url)
-		json_object_set_new(login, "page", login_json(a->gw->login, url));
+		json_object_set_new(login, "page", page_login_json(a->gw->login, url));
 	free(url);
 }
 
@@ -73,7 +73,7 @@ static json_t *exchange(struct api_call *a, json_t *body, struct err *err)
 		err_set(err, ERR_UNAVAILABLE, "this gateway is just starting");
 		return NULL;
 	}
-	ret = login_exchange(a->gw->login, url, code, verifier, err);
+	ret = page_login_exchange(a->gw->login, url, code, verifier, err);
 	free(url);
 	return ret;
 }

@@ -12,8 +12,8 @@
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
 #include "gateway/jobs.h"
-#include "gateway/login.h"
 #include "gateway/page.h"
+#include "gateway/page_login.h"
 #include "gateway/retention.h"
 #include "gateway/storage.h"
 #include "gateway/targets.h"
@@ -132,7 +132,7 @@ static int load_files(struct gateway *gw, struct err *err)
 		return -1;
 	if (!(gw->targets = targets_new(c, err)))
 		return -1;
-	if (c->page_enabled && (!(gw->page = page_new(err)) || login_new(c, &gw->login, err) < 0))
+	if (c->page_enabled && (!(gw->page = page_new(err)) || page_login_new(c, &gw->login, err) < 0))
 		return -1;
 	return check_issuers(gw, err);
 }
@@ -257,7 +257,7 @@ static void close_all(struct gateway *gw)
 	storage_close(gw);
 	job_db_close(gw->db);
 	targets_free(gw->targets);
-	login_free(gw->login);
+	page_login_free(gw->login);
 	page_free(gw->page);
 	if (gw->identities)
 		gw->identities->ops->free(gw->identities);
@@ -275,7 +275,7 @@ static void reload(struct gateway *gw)
 	struct err err = {0};
 
 	if (gw->identities->ops->reload(gw->identities, &err) < 0 || targets_reload(gw->targets, &err) < 0 ||
-		login_reload(gw->login, &err) < 0)
+		page_login_reload(gw->login, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
 	else
 		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);

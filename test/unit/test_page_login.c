@@ -1,4 +1,4 @@
-/* test_login.c - gateway/login.c: what goes to the issuer, what of its answers comes through, and how often it is asked. */
+/* test_page_login.c - gateway/page_login.c: what goes to the issuer, what of its answers comes through, and how often it is asked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/http_client.h"
-#include "gateway/login.h"
+#include "gateway/page_login.h"
 #include "test/unit/http_double.h"
 #include "test/unit/temp_file.h"
 
@@ -20,7 +20,7 @@
 
 static struct temp_file file;
 static struct http_server *issuer;
-static struct login *login;
+static struct page_login *login;
 static struct config_gateway config;
 static char asked[4096]; /* the last body */
 static int status;
@@ -68,7 +68,7 @@ static int setup(void **state)
 		.page_token_url = empty};
 	status = 200;
 	answer = "{\"access_token\": \"T\", \"expires_in\": 600, \"refresh_token\": \"R\", \"id_token\": \"I\"}";
-	if (http_client_global_init(&err) < 0 || login_new(&config, &login, &err) < 0)
+	if (http_client_global_init(&err) < 0 || page_login_new(&config, &login, &err) < 0)
 		fail_msg("%s", err.msg);
 	return 0;
 }
@@ -76,7 +76,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	login_free(login);
+	page_login_free(login);
 	http_server_stop(issuer);
 	temp_file_done(&file);
 	return 0;
@@ -85,7 +85,7 @@ static int teardown(void **state)
 static void test_only_the_token_comes_through(void **state)
 {
 	struct err err = {0};
-	json_t *token = login_exchange(login, BACK, "c&o=d%e", VERIFIER, &err);
+	json_t *token = page_login_exchange(login, BACK, "c&o=d%e", VERIFIER, &err);
 
 	(void)state;
 	assert_non_null(token);
@@ -97,7 +97,7 @@ static void test_only_the_token_comes_through(void **state)
 	assert_int_equal(json_integer_value(json_object_get(token, "expires_in")), 600);
 	json_decref(token);
 	answer = "{\"access_token\": \"T\", \"expires_in\": \"soon\"}";
-	assert_non_null(token = login_exchange(login, BACK, "c", VERIFIER, &err));
+	assert_non_null(token = page_login_exchange(login, BACK, "c", VERIFIER, &err));
 	assert_null(json_object_get(token, "expires_in"));
 	json_decref(token);
 }
@@ -128,7 +128,7 @@ static void test_refusals(void **state)
 
 		status = all[i].status;
 		answer = all[i].answer;
-		assert_null(login_exchange(login, BACK, "c", VERIFIER, &err));
+		assert_null(page_login_exchange(login, BACK, "c", VERIFIER, &err));
 		assert_int_equal(err.code, all[i].code);
 		assert_string_equal(err.detail, all[i].detail);
 		if (!strstr(err.msg, all[i].says))
@@ -143,7 +143,7 @@ static void test_only_so_often(void **state)
 	json_t *token;
 
 	(void)state;
-	while (taken < 10 * LOGIN_BURST && (token = login_exchange(login, BACK, "c", VERIFIER, &err))) {
+	while (taken < 10 * LOGIN_BURST && (token = page_login_exchange(login, BACK, "c", VERIFIER, &err))) {
 		json_decref(token);
 		taken++;
 	}
@@ -157,32 +157,32 @@ static void test_where_the_issuer_is(void **state)
 	json_t *page;
 
 	(void)state;
-	assert_non_null(page = login_json(login, BACK));
+	assert_non_null(page = page_login_json(login, BACK));
 	assert_non_null(strstr(json_string_value(json_object_get(page, "authorize_url")), "/oauth/authorize"));
 	json_decref(page);
 	write_issuers(", login_url: \"https://login.example.test\"");
-	assert_int_equal(login_reload(login, &err), 0);
-	assert_non_null(page = login_json(login, BACK));
+	assert_int_equal(page_login_reload(login, &err), 0);
+	assert_non_null(page = page_login_json(login, BACK));
 	assert_string_equal(json_string_value(json_object_get(page, "authorize_url")),
 		"https://login.example.test/oauth/authorize");
 	json_decref(page);
 
 	temp_file_write(&file, "issuers: []\n", 12);
-	assert_int_equal(login_reload(login, &err), -1);
+	assert_int_equal(page_login_reload(login, &err), -1);
 	assert_non_null(strstr(err.msg, "page.issuer: \"cf\" does not stand in"));
-	assert_non_null(page = login_json(login, BACK)); /* what was stays */
+	assert_non_null(page = page_login_json(login, BACK)); /* what was stays */
 	json_decref(page);
-	assert_int_equal(login_reload(NULL, &err), 0);
+	assert_int_equal(page_login_reload(NULL, &err), 0);
 }
 
 static void test_no_client_no_login(void **state)
 {
-	struct login *none = login;
+	struct page_login *none = login;
 	struct err err = {0};
 
 	(void)state;
 	config.page_client_id = empty;
-	assert_int_equal(login_new(&config, &none, &err), 0);
+	assert_int_equal(page_login_new(&config, &none, &err), 0);
 	assert_null(none);
 }
 

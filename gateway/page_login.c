@@ -1,4 +1,4 @@
-#include "gateway/login.h"
+#include "gateway/page_login.h"
 
 #include "common/clock.h"
 #include "common/digest.h"
@@ -22,7 +22,7 @@ struct where {
 	char *ca; /* path; "" : the system's */
 };
 
-struct login {
+struct page_login {
 	char *path; /* of the file of issuers */
 	char *issuer, *client_id, *scopes, *authorize_url, *token_url;
 	pthread_mutex_t lock;
@@ -56,7 +56,7 @@ static int take_url(const struct issuer *s, const char *key, const char *said, c
 	return *ret ? 0 : err_nomem(err);
 }
 
-static int find_where(const struct login *l, struct where *ret, struct err *err)
+static int find_where(const struct page_login *l, struct where *ret, struct err *err)
 {
 	const struct issuer *s = NULL;
 	struct issuers all;
@@ -70,20 +70,18 @@ static int find_where(const struct login *l, struct where *ret, struct err *err)
 	if (!s)
 		err_set(err, ERR_INPUT, "page.issuer: \"%s\" does not stand in %s", l->issuer, l->path);
 	else if (take_url(s, "authorize_url", l->authorize_url, s->login_url, "/oauth/authorize", &ret->authorize_url,
-			 err) < 0 ||
-		 take_url(s, "token_url", l->token_url, s->url, "/oauth/token", &ret->token_url, err) < 0)
+			 err) == 0 &&
+		 take_url(s, "token_url", l->token_url, s->url, "/oauth/token", &ret->token_url, err) == 0)
+		rc = (ret->ca = strdup(s->ca)) ? 0 : err_nomem(err);
+	if (rc < 0)
 		where_done(ret);
-	else if (!(ret->ca = strdup(s->ca)))
-		err_nomem(err);
-	else
-		rc = 0;
 	issuers_done(&all);
 	return rc;
 }
 
 /* ---- life ---- */
 
-void login_free(struct login *l)
+void page_login_free(struct page_login *l)
 {
 	if (!l)
 		return;
@@ -98,9 +96,9 @@ void login_free(struct login *l)
 	free(l);
 }
 
-int login_new(const struct config_gateway *c, struct login **ret, struct err *err)
+int page_login_new(const struct config_gateway *c, struct page_login **ret, struct err *err)
 {
-	struct login *l;
+	struct page_login *l;
 
 	*ret = NULL;
 	if (!c->page_client_id[0])
@@ -115,11 +113,11 @@ int login_new(const struct config_gateway *c, struct login **ret, struct err *er
 	else if (find_where(l, &l->where, err) == 0)
 		*ret = l;
 	if (!*ret)
-		login_free(l);
+		page_login_free(l);
 	return *ret ? 0 : -1;
 }
 
-int login_reload(struct login *l, struct err *err)
+int page_login_reload(struct page_login *l, struct err *err)
 {
 	struct where fresh, was;
 
@@ -135,7 +133,7 @@ int login_reload(struct login *l, struct err *err)
 	return 0;
 }
 
-json_t *login_json(struct login *l, const char *redirect_uri)
+json_t *page_login_json(struct page_login *l, const char *redirect_uri)
 {
 	json_t *ret;
 
@@ -149,7 +147,7 @@ json_t *login_json(struct login *l, const char *redirect_uri)
 /* ---- the exchange ---- */
 
 /* Anybody may ask, so that the issuer is asked only so often, and so few threads wait for it. */
-static int take_turn(struct login *l, struct err *err)
+static int take_turn(struct page_login *l, struct err *err)
 {
 	uint64_t now = clock_mono_ns();
 	int rc = 0;
@@ -167,7 +165,7 @@ static int take_turn(struct login *l, struct err *err)
 	return rc;
 }
 
-static void end_turn(struct login *l)
+static void end_turn(struct page_login *l)
 {
 	pthread_mutex_lock(&l->lock);
 	l->busy--;
@@ -191,7 +189,7 @@ static int form_add(struct buf *b, const char *name, const char *value, struct e
 	return 0;
 }
 
-static int make_form(const struct login *l, const char *redirect_uri, const char *code, const char *verifier,
+static int make_form(const struct page_login *l, const char *redirect_uri, const char *code, const char *verifier,
 	struct buf *ret, struct err *err)
 {
 	if (form_add(ret, "grant_type", "authorization_code", err) < 0 ||
@@ -278,8 +276,8 @@ static json_t *ask(const char *url, const char *ca, const struct buf *form, stru
 	return ret;
 }
 
-json_t *login_exchange(
-	struct login *l, const char *redirect_uri, const char *code, const char *verifier, struct err *err)
+json_t *page_login_exchange(
+	struct page_login *l, const char *redirect_uri, const char *code, const char *verifier, struct err *err)
 {
 	char *url, *ca;
 	json_t *ret = NULL;
