@@ -373,29 +373,45 @@ function eventText(data) {
 	return Object.entries(data ?? {}).filter(([, v]) => v !== null && v !== "").map(([k, v]) => `${words(k)}: ${typeof v === "object" ? JSON.stringify(v) : v}`).join(", ");
 }
 
-// Events come as they happen, until the capture ends or the dialog is closed.
-async function followEvents(job, list, signal) {
+// Events come as they happen, until the capture ends.  Those up to `seq` are there already; the number of the last one is the answer.
+async function readEvents(job, list, seq, signal) {
 	const response = await request("GET", `v1/captures/${job.id}/events`, undefined, signal);
 	if (!response.ok)
 		throw await refusal(response);
 	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
 	let rest = "";
 	for (;;) {
-		const {value, done} = await reader.read();
+		const {value, done} = await reader.read().catch(() => ({done: true})); // cut off
 		if (done)
-			return;
+			return seq;
 		const lines = (rest + value).split("\n");
 		rest = lines.pop();
-		for (const line of lines.filter(Boolean)) {
-			const e = JSON.parse(line);
-			if (e.type !== "progress")
-				list.append(el("li", {}, el("time.quiet", {datetime: e.at}, new Date(e.at).toLocaleTimeString()), el("strong", {}, words(e.type)), el("span", {}, eventText(e.data))));
+		for (const e of lines.filter(Boolean).map(line => JSON.parse(line)).filter(e => e.seq > seq)) {
+			list.append(el("li", {}, el("time.quiet", {datetime: e.at}, new Date(e.at).toLocaleTimeString()), el("strong", {}, words(e.type)), el("span", {}, eventText(e.data))));
+			seq = e.seq;
 		}
 	}
 }
 
+// A connection that breaks - a router cuts what is long - is begun again.
+async function followEvents(job, list, problem, ended, signal) {
+	for (let seq = 0; !signal.aborted;) {
+		try {
+			seq = await readEvents(job, list, seq, signal);
+			setText(problem, "");
+			if (ended())
+				return;
+		} catch (e) {
+			if (signal.aborted)
+				return;
+			setText(problem, e.message);
+		}
+		await new Promise(resolve => setTimeout(resolve, 2000));
+	}
+}
+
 function showDetails(job) {
-	const top = el("div"), instances = el("div"), actions = el("div.row.end.actions-of"), events = el("ol.events"), problem = el("p.bad", {hidden: true, role: "alert"});
+	const top = el("div"), instances = el("div"), actions = el("div.row.end.actions-of"), events = el("ol.events"), eventsProblem = el("p.quiet"), problem = el("p.bad", {hidden: true, role: "alert"});
 	const stop = new AbortController();
 	let timer = null, state = null;
 
@@ -425,15 +441,12 @@ function showDetails(job) {
 			timer = setTimeout(look, 2000);
 	};
 
-	openDialog(targetText(job), problem, top, instances, el("h3", {}, "Events"), events, actions);
+	openDialog(targetText(job), problem, top, instances, el("h3", {}, "Events"), events, eventsProblem, actions);
 	dialogClosed = () => {
 		stop.abort();
 		clearTimeout(timer);
 	};
 	draw(job);
 	look();
-	followEvents(job, events, stop.signal).catch(e => {
-		if (!stop.signal.aborted)
-			events.append(el("li.bad", {}, e.message));
-	});
+	followEvents(job, events, eventsProblem, () => ENDS.includes(state), stop.signal);
 }
