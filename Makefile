@@ -55,6 +55,9 @@ $(BUILD)/.flags: FORCE
 	@printf '%s\n' '$(CC) $(CPPFLAGS) $(CFLAGS) $(OUR_CFLAGS)' | cmp -s - $@ || { rm -rf $(BUILD)/*/; printf '%s\n' '$(CC) $(CPPFLAGS) $(CFLAGS) $(OUR_CFLAGS)' > $@; }
 FORCE:
 
+# The status page is put into the program as it stands; the compiler does not say what its assembler reads.
+$(BUILD)/gateway/page_files.o: $(wildcard gateway/page/*)
+
 define lib_rule
 $(call lib_file,$(1)): $(call obj_of,$(call lib_srcs,$(1)))
 	$(call say,AR,$$@)

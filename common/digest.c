@@ -66,12 +66,17 @@ void digest_free(struct digest *d)
 	free(d);
 }
 
+void digest_sha256(const void *p, size_t n, uint8_t ret[DIGEST_SHA256_BYTES])
+{
+	if (EVP_Digest(p, n, ret, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+}
+
 void digest_sha256_hex(const void *p, size_t n, char ret[DIGEST_SHA256_HEX_MAX])
 {
 	uint8_t sum[DIGEST_SHA256_BYTES];
 
-	if (EVP_Digest(p, n, sum, NULL, EVP_sha256(), NULL) != 1)
-		abort();
+	digest_sha256(p, n, sum);
 	digest_to_hex(sum, ret);
 }
 

@@ -18,6 +18,7 @@ void digest_add(struct digest *d, const void *p, size_t n);
 void digest_hex(struct digest *d, char ret[DIGEST_SHA256_HEX_MAX]); /* finishes; only digest_free may follow */
 void digest_free(struct digest *d);
 
+void digest_sha256(const void *p, size_t n, uint8_t ret[DIGEST_SHA256_BYTES]);
 void digest_sha256_hex(const void *p, size_t n, char ret[DIGEST_SHA256_HEX_MAX]);
 /* MD5, for peers that speak of it (S3's ETag and Content-MD5): protects against damage, not against malice. */
 #define DIGEST_MD5_BYTES 16

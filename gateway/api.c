@@ -19,6 +19,8 @@ static const struct api_route routes[] = {
 	{"GET", "/healthz", API_OPEN, api_healthz},
 	{"GET", "/readyz", API_OPEN, api_readyz},
 	{"GET", "/v1/info", API_OPEN, api_info},
+	{"GET", "/admin", API_OPEN, api_page},
+	{"POST", "/v1/login/token", API_OPEN, api_login_token},
 	{"GET", "/v1/files/*", API_OPEN, api_file},
 	{"POST", "/v1/resolve", API_USER, api_resolve},
 	{"POST", "/v1/devices", API_USER, api_devices},
@@ -271,14 +273,16 @@ bool api_may_see(const struct api_call *a, const struct job *j)
 	return api_may_have(a, j) || a->who->is_operator;
 }
 
-bool api_is_known(struct api_call *a)
+const struct identity *api_caller(struct api_call *a)
 {
-	return a->who->user_id || (a->route->access == API_OPEN && identify_all(a, NULL) == 0);
+	if (!a->who->user_id && a->route->access == API_OPEN && identify_all(a, NULL) < 0)
+		return NULL;
+	return a->who->user_id ? a->who : NULL;
 }
 
 bool api_is_operator(struct api_call *a)
 {
-	return api_is_known(a) && a->who->is_operator;
+	return api_caller(a) && a->who->is_operator;
 }
 
 /* ---- shared ---- */

@@ -60,8 +60,8 @@ json_t *api_job_json_for(const struct api_call *a, const struct job *j, bool bri
 /* api_is_operator: on an open call, does the caller show an operator's token?  A wrong token counts as none. */
 bool api_is_operator(struct api_call *a);
 
-/* api_is_known: on an open call, does the caller show a token?  Then a->who says whose.  A wrong token counts as none. */
-bool api_is_known(struct api_call *a);
+/* api_caller: on an open call, who the caller's token says it is; NULL: none, or a wrong one.  Borrowed from a. */
+const struct identity *api_caller(struct api_call *a);
 
 /* api_body: the body as a JSON object ({} when empty); answered and NULL when it is none. Caller decrefs. */
 json_t *api_body(struct api_call *a);
@@ -109,6 +109,8 @@ void api_file(struct api_call *a);
 void api_info(struct api_call *a);
 void api_healthz(struct api_call *a);
 void api_readyz(struct api_call *a);
+void api_page(struct api_call *a);
+void api_login_token(struct api_call *a);
 void api_admin_list(struct api_call *a);
 void api_admin_kill(struct api_call *a);
 void api_admin_purge(struct api_call *a);
@@ -133,6 +135,9 @@ void api_admin_audit_verify(struct api_call *a);
 
 /* api_list: GET of a list; admin: all users' jobs. */
 void api_list(struct api_call *a, bool admin);
+
+/* api_page_tell: adds to /v1/info's `login` how the status page logs people in. */
+void api_page_tell(struct api_call *a, json_t *login);
 
 /* api_stream_reply: answers with a viewer's stream (taken). */
 struct live_viewer;

@@ -46,9 +46,24 @@ static json_t *limits_json(const struct config_gateway *c)
 	return limits;
 }
 
+/* Who shows a token is told who that is, and what it may do here. */
+static json_t *you_json(struct api_call *a)
+{
+	const struct identity *who = api_caller(a);
+	char at[CLOCK_TEXT_MAX];
+
+	if (!who)
+		return NULL;
+	return json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:s?}", "user_id", who->user_id, "user_name", who->user_name,
+		"org", who->org && who->org[0] ? who->org : NULL, "space",
+		who->space && who->space[0] ? who->space : NULL, "operator", who->is_operator, "expires_at",
+		who->expires_at ? clock_rfc3339(who->expires_at, at) : NULL);
+}
+
 void api_info(struct api_call *a)
 {
 	const struct config_gateway *c = &a->gw->config;
+	json_t *login;
 	json_t *storage = json_pack("{s:b}", "offered", a->gw->store != NULL);
 	json_t *issuers = json_array();
 	json_t *limits = limits_json(c), *standing = NULL;
@@ -65,15 +80,18 @@ void api_info(struct api_call *a)
 		if (a->gw->examination && api_is_operator(a))
 			json_object_set_new(storage, "findings", examination_json(a->gw->examination));
 	}
-	if (api_is_known(a))
+	if (api_caller(a))
 		standing = limits_standing(a->gw->limits, a->who->user_id, a->who->org, clock_wall_ns());
 	a->gw->identities->ops->tell_login(a->gw->identities, issuers);
+	login = json_pack(
+		"{s:s, s:o}", "type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers);
+	api_page_tell(a, login);
 	http_reply_json(a->rq, 200,
-		json_pack("{s:s, s:s, s:i, s:o, s:{s:s, s:o}, s:s, s:o, s:o, s:o, s:o*}", "name", "pcapline", "version",
+		json_pack("{s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o, s:o*, s:o*}", "name", "pcapline", "version",
 			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", targets_types(a->gw->targets),
-			"login", "type", json_array_size(issuers) ? "bearer" : "static_token", "issuers", issuers,
-			"share", c->share, "storage", storage, "limits", limits, "halted",
-			stop_switch_json(&a->gw->stop_switch, api_is_operator(a)), "standing", standing));
+			"login", login, "share", c->share, "storage", storage, "limits", limits, "halted",
+			stop_switch_json(&a->gw->stop_switch, api_is_operator(a)), "standing", standing, "you",
+			you_json(a)));
 }
 
 void api_healthz(struct api_call *a)

@@ -28,6 +28,8 @@ struct metrics_server;
 struct policy;
 struct enforcer;
 struct eraser;
+struct page;
+struct page_login;
 
 struct gateway {
 	struct config_gateway config;
@@ -50,6 +52,8 @@ struct gateway {
 	struct agents *agents;              /* which there are, as far as is known */
 	struct policy *policy;              /* what is switched, and forced; NULL: nothing */
 	struct enforcer *enforcer;          /* of it, on what runs */
+	struct page *page;                  /* NULL: there is none */
+	struct page_login *login;           /* in a browser; NULL: not offered */
 	struct http_server *server;
 	struct metrics_server *metrics; /* NULL: there is none */
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */

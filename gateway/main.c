@@ -17,6 +17,8 @@
 #include "gateway/jobs.h"
 #include "gateway/limits.h"
 #include "gateway/metrics_page.h"
+#include "gateway/page.h"
+#include "gateway/page_login.h"
 #include "gateway/policy.h"
 #include "gateway/rate.h"
 #include "gateway/retention.h"
@@ -140,6 +142,8 @@ static int load_files(struct gateway *gw, struct err *err)
 	if (!(gw->identities = identity_any_new(c->tokens_file, c->issuers_file, err)))
 		return -1;
 	if (!(gw->targets = targets_new(c, err)))
+		return -1;
+	if (c->page_enabled && (!(gw->page = page_new(err)) || page_login_new(c, &gw->login, err) < 0))
 		return -1;
 	return check_issuers(gw, err);
 }
@@ -292,6 +296,8 @@ static void close_all(struct gateway *gw)
 	job_db_close(gw->db);
 	stop_switch_close(&gw->stop_switch);
 	targets_free(gw->targets);
+	page_login_free(gw->login);
+	page_free(gw->page);
 	if (gw->identities)
 		gw->identities->ops->free(gw->identities);
 	tls_files_done(&gw->server_tls);
@@ -326,7 +332,8 @@ static void reload(struct gateway *gw, json_t **known)
 {
 	struct err err = {0};
 
-	if (gw->identities->ops->reload(gw->identities, &err) < 0 || targets_reload(gw->targets, &err) < 0)
+	if (gw->identities->ops->reload(gw->identities, &err) < 0 || targets_reload(gw->targets, &err) < 0 ||
+		page_login_reload(gw->login, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
 	else
 		log_event(LOG_LEVEL_INFO, "gateway.reloaded", NULL);

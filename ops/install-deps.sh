@@ -9,7 +9,7 @@ build="gcc make pkg-config libc6-dev libmicrohttpd-dev libgnutls28-dev libpcap-d
 demo="openssl iproute2 curl ca-certificates python3 tshark wireshark-common procps"
 check="libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev libfuzzer-14-dev cppcheck shellcheck git
 	python3-pytest python3-cryptography python3-yaml tcpdump nftables util-linux libcap2-bin runc busybox-static
-	radosgw ceph-mon ceph-osd python3-boto3 prometheus"
+	radosgw ceph-mon ceph-osd python3-boto3 python3-jsonschema prometheus chromium chromium-driver python3-selenium"
 bench="iperf3 netsniff-ng openssh-server openssh-client util-linux s3cmd"
 
 die() {

@@ -232,6 +232,21 @@ const struct config_key config_gateway_keys[] = {
 		"Whether space developers may switch captures of their own apps and spaces: not at all; off, and on "
 		"again what they switched off; or also on where policy.default is closed"},
 
+	{"page", "enabled", CONFIG_BOOL, AT(page_enabled), "true", 0, 0, NULL, "",
+		"Whether the status page is at /admin; with no more rights than those of the token that it is given"},
+	{"page", "client_id", CONFIG_TEXT, AT(page_client_id), "", 0, 255, NULL, "",
+		"Client of the issuer with which people log in there (authorization code with PKCE; in UAA one with "
+		"allowpublic, and the page's address as redirect-uri); empty: tokens are pasted"},
+	{"page", "issuer", CONFIG_TEXT, AT(page_issuer), "cf", 1, 31, NULL, "",
+		"Name, in the file of issuers, of whom that client belongs to"},
+	{"page", "scopes", CONFIG_TEXT, AT(page_scopes), "", 0, 1024, NULL, "",
+		"Scopes to ask for, with spaces between them; empty: all that the client may have"},
+	{"page", "authorize_url", CONFIG_TEXT, AT(page_authorize_url), "", 0, 512, NULL, "",
+		"Where people log in; empty: /oauth/authorize below the issuer's login_url, as UAA has it"},
+	{"page", "token_url", CONFIG_TEXT, AT(page_token_url), "", 0, 512, NULL, "",
+		"Where the gateway changes a code for a token; empty: /oauth/token below the issuer's url, as UAA has "
+		"it"},
+
 	{"cf", "api", CONFIG_TEXT, AT(cf_api), "", 0, 512, NULL, "",
 		"URL of Cloud Controller, https://api.sys.example.test; empty: apps are no targets here"},
 	{"cf", "ca", CONFIG_TEXT, AT(cf_ca), "", 0, PATH_MAX_BYTES, NULL, "",
@@ -381,6 +396,9 @@ static int check_together(struct config_gateway *c, struct err *err)
 		return -1;
 	if (check_limits(c, err) < 0)
 		return -1;
+	if (c->page_client_id[0] && !c->issuers_file[0])
+		return err_set(
+			err, ERR_INPUT, "page.client_id: is of no use without issuers, of which page.issuer is one");
 	if (c->link_ttl_ms > c->link_ttl_max_ms)
 		return err_set(err, ERR_INPUT, "links.ttl is longer than links.ttl_max");
 	return 0;

@@ -99,6 +99,12 @@ struct config_gateway {
 	uint64_t limit_snaplen;                 /* limits.snaplen 262144 */
 	uint64_t limit_idle_ms;   /* limits.idle_timeout "120s": kept-alive connections (above gorouter's 90 s) */
 	uint64_t limit_header_ms; /* limits.header_timeout "10s" */
+	bool page_enabled;        /* page.enabled true */
+	char *page_client_id; /* page.client_id "": public client of the issuer, for logins in the browser; "" : none, tokens are pasted */
+	char *page_issuer; /* page.issuer "cf": name in `issuers` */
+	char *page_scopes; /* page.scopes "": that it asks for, with spaces between; "" : all that the client may have */
+	char *page_authorize_url; /* page.authorize_url "": where people log in; "" : UAA's, below login_url */
+	char *page_token_url;     /* page.token_url "": where codes become tokens; "" : UAA's, below url */
 	char *share;              /* policy.share "none" none|space|org */
 	char *policy_default;     /* policy.default "open" open|closed: captures where no switch says anything */
 	char *policy_storage;     /* policy.storage "open" open|closed: storing them */

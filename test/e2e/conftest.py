@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from rig import Agent, Bucket, Cli, CloudController, FaultProxy, Fleet, Gateway, Issuer, Net, Pki, Proxy, Rgw, Session
+from rig import Agent, Browser, Bucket, Cli, CloudController, FaultProxy, Fleet, Gateway, Issuer, Net, Pki, Proxy, Rgw, Session
+from rig.browser import missing as missing_browser
 from rig.fake_agent import FakeAgent
 from rig.net import remove_stale
 from rig.openapi import Description
@@ -220,6 +221,20 @@ def _need_ceph():
         if os.environ.get("CI") == "true":
             pytest.fail(why, pytrace=False)
         pytest.skip(why)
+
+
+@pytest.fixture(scope="module")
+def chromium(session):
+    """The browser of a file: a Browser, which each test opens anew where it wants to be."""
+    absent = missing_browser()
+    if absent:
+        why = f"no browser to test with: {', '.join(absent)} is not installed; ops/install-deps.sh --check does it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why, pytrace=False)
+        pytest.skip(why)
+    b = Browser(session, session.work / "browser")
+    yield b
+    b.close()
 
 
 @pytest.fixture(scope="session")

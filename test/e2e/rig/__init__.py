@@ -4,6 +4,7 @@ A class per server (Agent, Gateway), per command (Cli) and per reference (Tcpdum
 cleaned up by the fixtures of conftest.py, which also look at what the daemons left behind: exit codes, sanitizer reports, errors in logs.
 """
 from .agent import Agent
+from .browser import Browser
 from .cli import Cli
 from .cloud_controller import CloudController
 from .daemon import Daemon
@@ -24,6 +25,6 @@ from .traffic import Sender, Sink, WebServer, numbers_of
 from .wait import wait_for
 
 __all__ = [
-    "Agent", "Bucket", "Capture", "Cli", "CloudController", "Daemon", "FaultProxy", "Fleet", "Gateway", "Http", "Issuer", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy",
+    "Agent", "Browser", "Bucket", "Capture", "Cli", "CloudController", "Daemon", "FaultProxy", "Fleet", "Gateway", "Http", "Issuer", "Live", "Namespace", "Net", "PORT", "Pki", "Proxy",
     "Reply", "Rgw", "Sender", "Session", "Sink", "Tcpdump", "WebServer", "capinfos", "numbers_of", "read_pcap", "read_pcapng", "tshark", "wait_for",
 ]

@@ -3,7 +3,9 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 import time
+import urllib.parse
 import uuid
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -72,6 +74,8 @@ class Issuer(HttpsServer):
     fault      function(handler, path) that answers instead and says so by True; None: all is well
     asked      paths of all requests, in order
     answers_s  seconds before each answer
+    login      arguments of token() for whom a browser is logged in; None: is refused
+    authorized what browsers came with
     """
 
     def __init__(self, session, pki, name="cf", keys=None, port=0):
@@ -81,6 +85,7 @@ class Issuer(HttpsServer):
         self.active = next(iter(self.keys))
         self.jwks = self.fault = None
         self.discovery, self.asked, self.answers_s = {}, [], 0
+        self.login, self.codes, self.authorized = {"user": "dev"}, {}, []
         self.open()
 
     def handler(self):
@@ -92,11 +97,22 @@ class Issuer(HttpsServer):
                 time.sleep(issuer.answers_s)
                 if issuer.fault and issuer.fault(self, self.path):
                     return
+                if self.path.startswith("/oauth/authorize?"):
+                    self.send(302, b"", {"Location": issuer.authorize(self.path)})
+                    return
                 body = issuer.answer(self.path)
                 if body is None:
                     self.reply(404, b"<html>nothing</html>", "text/html")
                 else:
                     self.reply(200, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+            def do_POST(self):
+                issuer.asked.append(self.path)
+                if issuer.fault and issuer.fault(self, self.path):
+                    return
+                form = urllib.parse.parse_qs(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+                status, answer = issuer.exchange({name: values[0] for name, values in form.items()}) if self.path == "/oauth/token" else (404, {})
+                self.reply(status, json.dumps(answer).encode())
 
             def reply(self, status, body, kind="application/json", headers=()):
                 tag = '"' + hashlib.sha1(body).hexdigest() + '"'
@@ -122,6 +138,34 @@ class Issuer(HttpsServer):
         if path == "/info":
             return {"app": {"version": "79.3.0"}, "links": {"uaa": self.url, "login": self.url}, "zone_name": "uaa"}
         return None
+
+    # ---- logins in a browser: authorization code with PKCE ----
+
+    def authorize(self, path):
+        """Where the browser goes on to: back to who asked, with a code for self.login (arguments of token()), or with an error."""
+        asked = {k: v[0] for k, v in urllib.parse.parse_qs(path.partition("?")[2]).items()}
+        self.authorized.append(asked)
+        back = {"state": asked["state"]}
+        if self.login is None:
+            back.update(error="access_denied", error_description="<b>not you</b>")
+        else:
+            code = self.session.secret("authorization code", secrets.token_urlsafe(24))
+            self.codes[code] = asked
+            back["code"] = code
+        return asked["redirect_uri"] + "?" + urllib.parse.urlencode(back)
+
+    def exchange(self, form):
+        """(status, answer) of POST /oauth/token."""
+        asked = self.codes.pop(form.get("code"), None)
+        challenge = b64(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
+        if form.get("grant_type") != "authorization_code" or not asked:
+            return 400, {"error": "invalid_grant", "error_description": "Invalid authorization code"}
+        if (asked["code_challenge_method"], asked["code_challenge"]) != ("S256", challenge):
+            return 400, {"error": "invalid_grant", "error_description": "Invalid code verifier"}
+        if (asked["client_id"], asked["redirect_uri"]) != (form.get("client_id"), form.get("redirect_uri")):
+            return 401, {"error": "invalid_client", "error_description": "Bad client or redirect_uri"}
+        refresh = self.session.secret("refresh token", secrets.token_urlsafe(24))
+        return 200, {"access_token": self.token(**self.login), "token_type": "bearer", "expires_in": 599, "refresh_token": refresh, "jti": "x"}
 
     def entry(self, **more):
         """Its lines in the gateway's file."""
