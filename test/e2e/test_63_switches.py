@@ -7,6 +7,7 @@ import pytest
 from rig import PORT, Cli, read_pcapng
 from rig.cloud_controller import running as instance
 from rig.fake_agent import SECTION, capturing, interface, packet
+from rig.gateway import ENDS
 
 FILTER = f"udp port {PORT}"
 SWITCHES = "/v1/admin/switches"
@@ -196,6 +197,24 @@ def test_forced_filter_holds_whatever_the_users_says(fleet, cli, text):
     if text == "udp":
         shown = cli(f.gateway).ok("show", live.job).text
         assert f"policy      {rule}" in shown
+
+
+def test_forced_headers_only(fleet):
+    """Cut at the agent, whatever the user asks for; one that runs with payload ends when the rule comes."""
+    f = fleet()
+    before = f.gateway.live(packet_filter=FILTER)
+    f.gateway.wait_state(before.job, "running")
+    set_switch(f.gateway, "group/web", payload="headers", reason="GDPR")
+    assert f.gateway.wait_state(before.job, ENDS)["stop_reason"] == "policy_changed"
+    live = f.gateway.live(packet_filter=FILTER, payload="full")
+    f.gateway.wait_state(live.job, "running")
+    f.send(count=5, size=200).wait()
+    live.wait_packets(5)
+    f.gateway.finish(live.job)
+    live.wait_end()
+    assert {(len(p.data), p.length) for p in read_pcapng(live.data).packets} == {(14 + 20 + 8, 14 + 20 + 8 + 200)}
+    job = f.gateway.job(live.job)
+    assert job["options"]["payload"] == "headers" and job["policy"] == ["group web: headers only (GDPR)"]
 
 
 def test_command_tells_what_is_forced(fleet, cli):
