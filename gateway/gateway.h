@@ -38,7 +38,7 @@ struct gateway {
 	struct jobs *jobs;                  /* running captures */
 	struct audit *audit;                /* who did what */
 	struct page *page;                  /* NULL: there is none */
-	struct page_login *login;                /* in a browser; NULL: not offered */
+	struct page_login *login;           /* in a browser; NULL: not offered */
 	struct http_server *server;
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
 	char *_Atomic public_url;
