@@ -98,10 +98,12 @@ static void halt(struct api_call *a, json_t *body, const char *reason, bool kill
 	struct err err = {0}, why = {0};
 	char name[API_OPERATOR_NAME_MAX];
 	json_t *killed;
-	int rc = stop_switch_set(&a->gw->stop_switch, api_operator_name(a, name), reason, &err);
+	int rc;
 
+	stop_switch_set(&a->gw->stop_switch, api_operator_name(a, name), reason);
 	err_set(&why, ERR_CANCELLED, "killed by %s, who stopped all captures: %s", name, reason);
 	killed = kill ? kill_all(a, &everything, &why) : json_array();
+	rc = stop_switch_keep(&a->gw->stop_switch, &err);
 	audit_kill(a, "admin.halt", reason, body, killed);
 	log_event(LOG_LEVEL_WARNING, "admin.halt",
 		json_pack("{s:s, s:s, s:O}", "by", a->who->user_id, "reason", reason, "killed", killed));

@@ -169,6 +169,13 @@ static int take_place(struct api_call *a, const struct job *j, const struct targ
 	return -1;
 }
 
+/* No agent was asked; and what the trail has of its start is taken back there. */
+static void unstart(struct api_call *a, const char *id, const struct err *why)
+{
+	limits_forget(a->gw->limits, id);
+	api_audit(a, "capture.end", &(struct api_audited){.refused = why, .job = id}, NULL);
+}
+
 static struct capture *start_as(struct api_call *a, const struct start_request *r, enum job_mode mode,
 	const struct target_set *targets, const struct policy_verdict *verdict, const struct own_ends *own,
 	struct limits_told *told, struct err *err)
@@ -204,7 +211,7 @@ static struct capture *start_as(struct api_call *a, const struct start_request *
 	if (c)
 		capture_judge(c, NULL);
 	else
-		limits_forget(a->gw->limits, id); /* no agent was asked */
+		unstart(a, id, err);
 	return c;
 }
 

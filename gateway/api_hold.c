@@ -4,6 +4,7 @@
 #include "gateway/api.h"
 #include "gateway/api_select.h"
 #include "gateway/capture.h"
+#include "gateway/eraser.h"
 #include "gateway/jobs.h"
 
 #include <string.h>
@@ -28,20 +29,39 @@ static void tell(struct api_call *a, struct capture *c, const char *id, bool hel
 }
 
 /* One that runs is told first: from then on its end keeps what it has.  One that does not is claimed, so that nobody is just erasing it. */
+/* In memory and in the database, never in memory alone: a hold first in memory, so that nothing is erased meanwhile, the end of one first in the database. */
+static int hold_running(struct api_call *a, struct capture *c, const char *id, const char *text, struct err *err)
+{
+	if (!text[0])
+		return job_db_hold(a->gw->db, id, text, err) < 0 ? -1 : capture_hold(c, text, err);
+	if (capture_hold(c, text, err) < 0)
+		return -1;
+	if (job_db_hold(a->gw->db, id, text, err) == 0)
+		return 0;
+	capture_hold(c, "", NULL);
+	return -1;
+}
+
+/* Whoever finishes or erases what it has left holds the claim, or is the eraser. */
+static int hold_record(struct api_call *a, const char *id, const char *text, struct err *err)
+{
+	int rc = jobs_claim(a->gw->jobs, id, CLAIM_WAIT_MS, err);
+
+	if (rc < 0)
+		return -1;
+	if (text[0] && eraser_is_at(a->gw->eraser, id))
+		rc = err_set(err, ERR_STATE, "the capture is just being erased");
+	else
+		rc = job_db_hold(a->gw->db, id, text, err);
+	jobs_unclaim(a->gw->jobs, id);
+	return rc;
+}
+
 static int hold_one(struct api_call *a, const char *id, const char *text, struct err *err)
 {
 	struct capture *c = jobs_find(a->gw->jobs, id);
-	int rc;
+	int rc = c ? hold_running(a, c, id, text, err) : hold_record(a, id, text, err);
 
-	if (c)
-		rc = capture_hold(c, text, err);
-	else
-		rc = jobs_claim(a->gw->jobs, id, CLAIM_WAIT_MS, err);
-	if (rc == 0) {
-		rc = job_db_hold(a->gw->db, id, text, err);
-		if (!c)
-			jobs_unclaim(a->gw->jobs, id);
-	}
 	if (rc == 0)
 		tell(a, c, id, text[0] != '\0');
 	capture_unref(c);

@@ -143,6 +143,8 @@ int audit_append(struct audit *a, json_t *record, struct err *err)
 	if ((rc = put_line(a, record, &l, line, err)) == 0) {
 		a->seq = l.seq;
 		memcpy(a->head, l.hash, sizeof(a->head));
+		/* Not within the database's transaction: nobody but who writes records waits for a slow disk. */
+		rc = audit_file_sync(&a->file, err);
 		audit_syslog_put(a->syslog, record, line);
 		audit_webhook_put(a->webhook, text_of(record, "action"), line);
 		put_aside(a);
@@ -219,40 +221,61 @@ static int put(struct audit *a, const char *action, bool was_refused, json_t *re
 	return err_detail(err, "audit_failed");
 }
 
-/* ---- strangers ---- */
+/* ---- refusals ---- */
+
+#define KNOWN_FACTOR                                                                                                   \
+	10u /* people who are known may be refused so many times as often as strangers before that is put together */
 
 /* What was left out in the minute that is over. */
-static void tell_strangers(struct audit *a)
+static void tell_more(struct audit *a, struct audit_minute *m, const char *action)
 {
 	char since[AUDIT_TIME_MAX];
 	json_t *record;
 
-	if (a->strangers_more == 0 || !(record = audit_new_record(a, "token.refused", "refused")))
+	if (m->more == 0 || !(record = audit_new_record(a, action, "refused")))
 		return;
 	json_object_set_new(record, "data",
-		json_pack("{s:I, s:s}", "more", (json_int_t)a->strangers_more, "since",
-			audit_time(a->strangers_since, since)));
-	a->strangers_more = 0;
-	put(a, "token.refused", true, record, NULL);
+		json_pack("{s:I, s:s}", "more", (json_int_t)m->more, "since", audit_time(m->since, since)));
+	m->more = 0;
+	put(a, action, true, record, NULL);
 	json_decref(record);
 }
 
-static bool is_one_too_many(struct audit *a)
+static void tell_all(struct audit *a)
+{
+	tell_more(a, &a->strangers, "token.refused");
+	tell_more(a, &a->refused, "request.refused");
+}
+
+static bool is_over(const struct audit_minute *m, uint64_t now)
+{
+	return m->begin_ns == 0 || now - m->begin_ns >= MINUTE_NS;
+}
+
+static bool is_one_too_many(struct audit *a, struct audit_minute *m, const char *action, uint64_t most)
 {
 	uint64_t now = clock_mono_ns();
 
-	if (a->strangers_ns == 0 || now - a->strangers_ns >= MINUTE_NS) {
-		tell_strangers(a);
-		a->strangers_ns = now;
-		a->strangers_since = clock_wall_ns();
-		a->strangers_n = 0;
+	if (is_over(m, now)) {
+		tell_more(a, m, action);
+		*m = (struct audit_minute){.begin_ns = now, .since = clock_wall_ns()};
 	}
-	if (a->strangers_n < a->gw->config.audit_refused_per_minute) {
-		a->strangers_n++;
+	if (m->n < most) {
+		m->n++;
 		return false;
 	}
-	a->strangers_more++;
+	m->more++;
 	return true;
+}
+
+static bool is_left_out(struct audit *a, const struct audit_record *r)
+{
+	uint64_t most = a->gw->config.audit_refused_per_minute;
+
+	if (r->is_strangers)
+		return is_one_too_many(a, &a->strangers, "token.refused", most);
+	return strcmp(r->outcome, "refused") == 0 &&
+	       is_one_too_many(a, &a->refused, "request.refused", most * KNOWN_FACTOR);
 }
 
 /* ---- for others ---- */
@@ -269,7 +292,7 @@ int audit_write(struct audit *a, const struct audit_record *r, struct err *err)
 		return err_detail(err, "audit_failed");
 	}
 	pthread_mutex_lock(&a->lock);
-	if (!r->is_strangers || !is_one_too_many(a))
+	if (!is_left_out(a, r))
 		rc = put(a, r->action, strcmp(r->outcome, "ok") != 0, record, err);
 	pthread_mutex_unlock(&a->lock);
 	json_decref(record);
@@ -317,8 +340,10 @@ void audit_tick(struct audit *a)
 		return;
 	keep = a->gw->config.audit_retention_ms * CLOCK_NS_PER_MS;
 	pthread_mutex_lock(&a->lock);
-	if (a->strangers_ns > 0 && clock_mono_ns() - a->strangers_ns >= MINUTE_NS)
-		tell_strangers(a);
+	if (is_over(&a->strangers, clock_mono_ns()))
+		tell_more(a, &a->strangers, "token.refused");
+	if (is_over(&a->refused, clock_mono_ns()))
+		tell_more(a, &a->refused, "request.refused");
 	if (resume(a, &err) < 0)
 		failed(a, &err);
 	pthread_mutex_unlock(&a->lock);
@@ -329,7 +354,7 @@ void audit_tick(struct audit *a)
 void audit_settle(struct audit *a)
 {
 	pthread_mutex_lock(&a->lock);
-	tell_strangers(a);
+	tell_all(a);
 	pthread_mutex_unlock(&a->lock);
 }
 

@@ -121,12 +121,14 @@ int audit_file_append(struct audit_file *f, const char *line, struct err *err)
 		audit_file_back(f, f->size);
 		return -1;
 	}
-	if (f->sync && fdatasync(f->fd) < 0) {
-		err_sys(err, errno, "flushing %s", f->path);
-		audit_file_back(f, f->size);
-		return -1;
-	}
 	f->size += n + 1;
+	return 0;
+}
+
+int audit_file_sync(struct audit_file *f, struct err *err)
+{
+	if (f->sync && fdatasync(f->fd) < 0)
+		return err_sys(err, errno, "flushing %s", f->path);
 	return 0;
 }
 

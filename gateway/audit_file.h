@@ -23,6 +23,9 @@ void audit_file_close(struct audit_file *f);
 /* audit_file_append: line and its end, in one write; on -1 the file is as before. */
 int audit_file_append(struct audit_file *f, const char *line, struct err *err);
 
+/* audit_file_sync: what was appended is on the disk (audit.sync). */
+int audit_file_sync(struct audit_file *f, struct err *err);
+
 /* audit_file_back: to a size that it had, when what was appended since shall not stand. */
 void audit_file_back(struct audit_file *f, uint64_t size);
 

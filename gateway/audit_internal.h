@@ -21,6 +21,13 @@ struct audit_again {
 	uint64_t at_ns; /* monotonic; 0: empty */
 };
 
+/* What anybody can cause again and again: so many a minute get a record, the rest one together. */
+struct audit_minute {
+	uint64_t begin_ns; /* monotonic; 0: none yet */
+	uint64_t since;    /* the same, wall */
+	uint64_t n, more;
+};
+
 struct audit {
 	struct gateway *gw;
 	char *path, *dir;
@@ -37,10 +44,8 @@ struct audit {
 	struct err failing;
 	json_t *held[AUDIT_HELD_MAX]; /* oldest first; not sealed yet */
 	size_t held_n;
-	uint64_t lost;            /* that found no room there */
-	uint64_t strangers_ns;    /* monotonic: when this minute of theirs began */
-	uint64_t strangers_since; /* the same, wall */
-	uint64_t strangers_n, strangers_more;
+	uint64_t lost;                             /* that found no room there */
+	struct audit_minute strangers, refused;    /* refusals: of those whom nobody knows, of people who are known */
 	struct audit_again again[AUDIT_AGAIN_MAX]; /* a ring */
 	size_t again_next;
 };

@@ -277,7 +277,8 @@ static void request_end(struct capture *c, enum stop_reason reason, const char *
 	bool news;
 
 	pthread_mutex_lock(&c->lock);
-	news = c->stop_reason == STOP_NONE || (kill && !c->killed);
+	news = c->stop_reason == STOP_NONE || (kill && !c->killed) ||
+	       (kill && c->stop_reason == STOP_GATEWAY_SHUTDOWN); /* which would keep what there is */
 	if (news) {
 		c->stop_reason = reason;
 		snprintf(c->stop_by, sizeof(c->stop_by), "%s", by ? by : "");
@@ -379,7 +380,10 @@ int capture_hold(struct capture *c, const char *text, struct err *err)
 	int rc;
 
 	pthread_mutex_lock(&c->lock);
-	rc = job_set(&c->job->hold, text, err);
+	if (text[0] && capture_is_discarded(c))
+		rc = err_set(err, ERR_STATE, "the capture is just being erased");
+	else
+		rc = job_set(&c->job->hold, text, err);
 	pthread_mutex_unlock(&c->lock);
 	return rc;
 }

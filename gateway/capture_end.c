@@ -87,10 +87,8 @@ static void take_reason(struct capture *c, enum stop_reason reason)
 	job_set(&c->job->stop_by, c->stop_by, NULL);
 	if (c->stop_why.code == ERR_NONE)
 		limits_bound(&c->gw->config, &c->job->options, reason, &c->stop_why);
-	if (c->stop_why.code != ERR_NONE) {
-		job_set(&c->job->error_code, stop_reason_name(reason), NULL);
-		job_set(&c->job->error, c->stop_why.msg, NULL);
-	}
+	job_set(&c->job->error_code, c->stop_why.code != ERR_NONE ? stop_reason_name(reason) : "", NULL);
+	job_set(&c->job->error, c->stop_why.code != ERR_NONE ? c->stop_why.msg : "", NULL);
 }
 
 /* What the event of its end says; error is the job's. */

@@ -510,6 +510,9 @@ void *capture_run(void *arg)
 		live_cut(c->live, CUT_MS);
 	if (c->watch)
 		watch_join(c->watch); /* before the gateway may think that nothing runs any more */
+	/* No stream runs any more; whoever waits for jobs to be empty may take the gateway apart. */
+	rate_flow_free(c->flow);
+	c->flow = NULL;
 	jobs_remove(c->gw->jobs, c);
 	capture_unref(c);
 	return NULL;

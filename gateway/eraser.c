@@ -32,6 +32,7 @@ struct eraser {
 	pthread_cond_t changed;
 	/* by lock */
 	struct order *orders; /* oldest first */
+	char at[ID_MAX];      /* whose file is just being erased for somebody who has waited; "" : nobody's */
 	bool stopping;
 };
 
@@ -65,9 +66,14 @@ static void *run(void *arg)
 			continue;
 		}
 		e->orders = o->next;
+		left = o->left; /* already: then under the claim, which also sees whether somebody has put it on hold since */
+		if (!left)
+			memcpy(e->at, o->id, sizeof(e->at));
 		pthread_mutex_unlock(&e->lock);
-		o->rc = store_erase(e->gw->store, o->id, o->key, &o->erased, &o->err);
+		if (!left)
+			o->rc = store_erase(e->gw->store, o->id, o->key, &o->erased, &o->err);
 		pthread_mutex_lock(&e->lock);
+		e->at[0] = '\0';
 		o->done = true;
 		left = o->left;
 		pthread_cond_broadcast(&e->changed);
@@ -116,6 +122,18 @@ void eraser_stop(struct eraser *e)
 	pthread_cond_destroy(&e->changed);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
+}
+
+bool eraser_is_at(struct eraser *e, const char *job_id)
+{
+	bool is;
+
+	if (!e)
+		return false;
+	pthread_mutex_lock(&e->lock);
+	is = strcmp(e->at, job_id) == 0;
+	pthread_mutex_unlock(&e->lock);
+	return is;
 }
 
 static struct order *order_new(const char *job_id, const char *key)

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "uploader/driver.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct gateway;
@@ -18,5 +19,8 @@ void eraser_stop(struct eraser *e); /* the store is cancelled already, so that n
  * key for so long) says so.  What fails later is tried again by the sweeper. */
 int eraser_erase(
 	struct eraser *e, const char *job_id, const char *key, uint64_t ms, struct driver_erased *ret, struct err *err);
+
+/* eraser_is_at: is the file of this job just being erased, whether or not anybody waits for it any more?  e may be NULL. */
+bool eraser_is_at(struct eraser *e, const char *job_id);
 
 #endif

@@ -151,8 +151,10 @@ uint64_t limits_room(struct limits *l, const char *job_id, uint64_t bytes, const
 		return n;
 	pthread_mutex_lock(&l->lock);
 	if ((l->config->limit_quota_user_bytes > 0 || l->config->limit_quota_org_bytes > 0) &&
-		(h = limits_holding(l, job_id)) && h->stored)
+		(h = limits_holding(l, job_id)) && h->stored) {
+		*ret_limit = l->config->limit_quota_user_bytes > 0 ? "limits.quota_user" : "limits.quota_org";
 		n = bytes <= h->bytes ? h->bytes : grow(l, h, bytes, ret_limit);
+	}
 	pthread_mutex_unlock(&l->lock);
 	return n;
 }

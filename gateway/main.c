@@ -286,11 +286,11 @@ static void close_all(struct gateway *gw)
 	metrics_page_close(gw);
 	http_server_stop(gw->server);
 	enforcer_stop(gw->enforcer);
+	storage_close(gw); /* and with it the eraser, who looks at jobs */
 	jobs_free(gw->jobs);
 	agents_free(gw->agents);
 	limits_free(gw->limits);
 	rate_free(gw->rate);
-	storage_close(gw);
 	policy_free(gw->policy);
 	audit_close(gw->audit);
 	job_db_close(gw->db);
@@ -437,8 +437,9 @@ int main(int argc, char **argv)
 {
 	struct arguments args = {0};
 	enum log_level level = LOG_LEVEL_INFO;
-	struct gateway gw = {
-		.readiness.lock = PTHREAD_MUTEX_INITIALIZER, .stop_switch.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct gateway gw = {.readiness.lock = PTHREAD_MUTEX_INITIALIZER,
+		.stop_switch.lock = PTHREAD_MUTEX_INITIALIZER,
+		.stop_switch.writing = PTHREAD_MUTEX_INITIALIZER};
 	struct err err = {0};
 	sigset_t signals;
 	int rc = read_arguments(argc, argv, &args);

@@ -175,7 +175,7 @@ static struct timespec moment(uint64_t mono_ns)
 }
 
 /* What it takes is paid at once, so that all of its streams wait one behind the other. */
-static void take_own(struct rate_flow *f, size_t n)
+static void take_own(struct rate_flow *f, size_t n, uint64_t end_ns)
 {
 	uint64_t until_ns;
 	struct timespec until;
@@ -186,7 +186,7 @@ static void take_own(struct rate_flow *f, size_t n)
 	pay(&f->own, n, clock_mono_ns());
 	if (f->own.paid_ns <= clock_mono_ns() + AHEAD_NS)
 		return;
-	until_ns = f->own.paid_ns - AHEAD_NS;
+	until_ns = f->own.paid_ns - AHEAD_NS < end_ns ? f->own.paid_ns - AHEAD_NS : end_ns;
 	until = moment(until_ns);
 	slowed(f, "limits.rate_per_capture", f->own.bytes_per_s);
 	while (!f->open && clock_mono_ns() < until_ns && rc != ETIMEDOUT)
@@ -202,11 +202,11 @@ static void wake_first(struct rate *r)
 		pthread_cond_signal(&first->turn);
 }
 
-static void take_all(struct rate_flow *f, size_t n)
+static void take_all(struct rate_flow *f, size_t n, uint64_t end_ns)
 {
 	struct rate *r = f->rate;
 	struct waiter w = {.flow = f};
-	uint64_t now = clock_mono_ns(), end_ns = now + RATE_WAIT_MAX_NS;
+	uint64_t now = clock_mono_ns();
 
 	if (r->all.bytes_per_s == 0)
 		return;
@@ -235,13 +235,15 @@ static void take_all(struct rate_flow *f, size_t n)
 
 void rate_take(struct rate_flow *f, size_t n)
 {
+	uint64_t end_ns = clock_mono_ns() + RATE_WAIT_MAX_NS; /* of both together: its agent would take us for gone */
+
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->rate->lock);
 	if (!f->open)
-		take_own(f, n);
+		take_own(f, n, end_ns);
 	if (!f->open)
-		take_all(f, n);
+		take_all(f, n, end_ns);
 	pthread_mutex_unlock(&f->rate->lock);
 }
 

@@ -13,6 +13,7 @@ struct readiness {
 	pthread_mutex_t lock;
 	/* by lock */
 	uint64_t looked_ns; /* monotonic; 0: never */
+	bool looking;       /* somebody is; a disk may hang, and the others need not */
 	bool database, storage, audit;
 };
 

@@ -84,19 +84,29 @@ static int write_file(const struct stop_switch *s, struct err *err)
 	return rc;
 }
 
-int stop_switch_set(struct stop_switch *s, const char *by, const char *reason, struct err *err)
+void stop_switch_set(struct stop_switch *s, const char *by, const char *reason)
 {
-	int rc;
-
 	pthread_mutex_lock(&s->lock);
 	/* An issuer's name for somebody may be anything; with a control character the next start would not read it. */
 	parse_printable(by, s->by, sizeof(s->by));
 	snprintf(s->reason, sizeof(s->reason), "%s", reason);
 	s->since_ns = clock_wall_ns();
-	/* It holds at once, also where the disk does not let it outlive this process. */
 	s->on = true;
-	rc = write_file(s, err);
 	pthread_mutex_unlock(&s->lock);
+}
+
+int stop_switch_keep(struct stop_switch *s, struct err *err)
+{
+	struct stop_switch copy;
+	int rc;
+
+	/* The lock that every start takes is not held while a disk may hang. */
+	pthread_mutex_lock(&s->writing);
+	pthread_mutex_lock(&s->lock);
+	copy = *s;
+	pthread_mutex_unlock(&s->lock);
+	rc = copy.on ? write_file(&copy, err) : 0;
+	pthread_mutex_unlock(&s->writing);
 	return rc;
 }
 
@@ -104,12 +114,15 @@ int stop_switch_lift(struct stop_switch *s, struct err *err)
 {
 	int rc = 0;
 
-	pthread_mutex_lock(&s->lock);
-	if (unlink(s->path) < 0 && errno != ENOENT)
+	pthread_mutex_lock(&s->writing);
+	if (unlink(s->path) < 0 && errno != ENOENT) {
 		rc = err_sys(err, errno, "%s", s->path);
-	else
+	} else {
+		pthread_mutex_lock(&s->lock);
 		s->on = false;
-	pthread_mutex_unlock(&s->lock);
+		pthread_mutex_unlock(&s->lock);
+	}
+	pthread_mutex_unlock(&s->writing);
 	return rc;
 }
 

@@ -14,7 +14,7 @@
 #define STOP_SWITCH_BY_MAX     256
 
 struct stop_switch {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, writing;
 	char *path; /* fixed */
 	/* by lock */
 	bool on;
@@ -22,13 +22,15 @@ struct stop_switch {
 	uint64_t since_ns; /* wall clock */
 };
 
-/* stop_switch_open: as the file says; s->lock is initialized.  A file that is not understood is an error: who stopped everything must not be
+/* stop_switch_open: as the file says; s->lock and s->writing are initialized.  A file that is not understood is an error: who stopped everything must not be
  * overruled by a damaged disk. */
 int stop_switch_open(struct stop_switch *s, const char *state_dir, struct err *err);
 void stop_switch_close(struct stop_switch *s);
 
-/* stop_switch_set: reason is UTF-8 without control characters, shorter than STOP_SWITCH_REASON_MAX.  stop_switch_set, stop_switch_lift: 0 once it is on the disk.  Lifting what is not set is success. */
-int stop_switch_set(struct stop_switch *s, const char *by, const char *reason, struct err *err);
+/* stop_switch_set: it holds at once, and waits for nothing; reason is UTF-8 without control characters, shorter than STOP_SWITCH_REASON_MAX.  stop_switch_keep: so that it outlives this process.
+ * stop_switch_keep, stop_switch_lift: 0 once it is on the disk.  Lifting what is not set is success. */
+void stop_switch_set(struct stop_switch *s, const char *by, const char *reason);
+int stop_switch_keep(struct stop_switch *s, struct err *err);
 int stop_switch_lift(struct stop_switch *s, struct err *err);
 
 /* stop_switch_check: may captures begin?  -1: ERR_UNAVAILABLE, detail halted, with by whom and why. */

@@ -303,7 +303,9 @@ const struct config_key config_gateway_keys[] = {
 	{"audit", "retention", CONFIG_DURATION, AT(audit_retention_ms), "365d", HOUR_MS, 3650 * DAY_MS, NULL, "",
 		"How long records stay in the database too, where operators look through them"},
 	{"audit", "refused_per_minute", CONFIG_NUMBER, AT(audit_refused_per_minute), "60", 1, 10000, NULL, "records",
-		"Refused tokens and links that get a record of their own; the rest of a minute gets one together"},
+		"Refused tokens and links that get a record of their own, and ten times as many refusals of people who "
+		"are "
+		"known; the rest of a minute gets one together"},
 	{"audit", "syslog", CONFIG_CHOICE, AT(audit_syslog), "off", 0, 0, "off|local", "",
 		"Whether each record also goes to this machine's syslog"},
 	{"audit", "syslog_socket", CONFIG_TEXT, AT(audit_syslog_socket), "/dev/log", 1, 107, NULL, "", "Its socket"},
