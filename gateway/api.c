@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/json_in.h"
 #include "common/log.h"
+#include "gateway/approvals.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
 #include "gateway/metrics.h"
@@ -30,10 +31,14 @@ static const struct api_route routes[] = {
 	{"DELETE", "/v1/captures/*", API_USER, api_captures_delete},
 	{"GET", "/v1/captures/*/events", API_USER, api_events},
 	{"GET", "/v1/captures/*/live", API_USER, api_live},
+	{"POST", "/v1/captures/*/start", API_USER, api_captures_begin},
 	{"POST", "/v1/captures/*/stop", API_USER, api_captures_stop},
 	{"POST", "/v1/captures/*/link", API_USER, api_link},
 	{"GET", "/v1/captures/*/download", API_USER, api_download},
 	{"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
+	{"GET", "/v1/admin/approvals", API_OPERATOR, api_admin_approvals},
+	{"POST", "/v1/admin/captures/*/approve", API_OPERATOR, api_admin_approve},
+	{"POST", "/v1/admin/captures/*/deny", API_OPERATOR, api_admin_deny},
 	{"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
 	{"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
 	{"GET", "/v1/admin/agents", API_OPERATOR, api_admin_agents},
@@ -165,7 +170,7 @@ static void count_answer(const struct api_route *route, struct http_request *rq,
 	metrics_request(route ? (size_t)(route - routes) : METRICS_ROUTE_OTHER, status, spent_ns);
 	if (!route)
 		return;
-	if (route->handle == api_captures_start)
+	if (route->handle == api_captures_start || route->handle == api_captures_begin)
 		metrics_start(status);
 	if (route->handle == api_download && status == 303)
 		metrics_download(false);
@@ -328,6 +333,8 @@ json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief)
 	json = c ? capture_to_json(c, brief) : job_to_json(j, brief);
 	if (!c && json && !job_state_is_end(j->state)) /* one of a former process may be on its way */
 		storage_tell(gw, j->id, json);
+	if (json && (!brief || j->state == JOB_WAITING))
+		approvals_tell(gw, j->id, json);
 	capture_unref(c);
 	return json;
 }
