@@ -18,7 +18,7 @@
 
 const struct arg_option list_options[] = {
 	{0, "state", "STATE", ARG_TEXT, AT(state), 0, 0,
-		"only these: starting, running, finishing, ready, streamed, failed..."},
+		"only these: waiting, starting, running, finishing, ready, streamed, failed..."},
 	{0, "since", "TIME", ARG_TEXT, AT(since), 0, 0, "created since: 2h (ago), or 2026-01-05T10:00:00Z"},
 	{0, "app", "GUID", ARG_TEXT, AT(app), 0, 0, "those of this app"},
 	{0, "deployment", "NAME", ARG_TEXT, AT(deployment), 0, 0, "those of this deployment"},
