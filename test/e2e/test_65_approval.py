@@ -1,7 +1,6 @@
 """Approval: captures of a protected scope wait for an operator's word, which somebody else gives; and what happens meanwhile."""
 import concurrent.futures
 import json
-import time
 
 import pytest
 
@@ -218,3 +217,56 @@ def test_begun_under_the_rules_of_then(protected):
     live = begin(f, other)
     assert live.status in (403, 404), live.error
     assert f.gateway.job(other["id"])["state"] == "waiting"
+
+
+def last_waiting(f):
+    return wait_for(lambda: waiting(f), "a capture that waits")[-1]["job"]
+
+
+def test_command(protected, cli, folder):
+    """pcap says what it waits for and begins by itself; operators see, approve and deny with it too."""
+    f = protected()
+    alice, olga, path = cli(f.gateway), cli(f.gateway, "olga"), folder / "cli.pcapng"
+    assert "nothing waits" in olga.ok("admin", "approvals").err
+    run = alice.start("host", "web", "-w", path, "-c", "20", "--note", "slow logins", "-f", FILTER)
+    job = last_waiting(f)
+    wait_for(lambda: "Ctrl-C cancels it" in run.err, "it to say so")
+    assert f"job {job} waits for an operator's approval (captures of org acme need an operator's approval), until 20" in run.err
+    listed = olga.ok("admin", "approvals").text
+    assert job in listed and "alice" in listed and "web" in listed and "slow logins" in listed
+    assert olga.ok("admin", "approvals", "--json").json["approvals"][0]["job"] == job
+    assert "waiting for approval" in alice.ok("jobs").text and "approval    waiting, captures of org acme" in alice.ok("show", job).text
+    assert alice.run("start", "01jh8zxk5f8m3q0v7w2n4r6t9a", "-w", "x").code == 4
+    alice.run("admin", "approve", job, code=3)
+    assert "approved; its user begins it" in olga.ok("admin", "approve", job, "--reason", "ticket 7").err
+    olga.run("admin", "approve", job, code=8)
+    f.gateway.wait_state(job, "running")
+    f.send(count=20).wait()
+    result = run.wait()
+    assert result.code == 0 and "approved by olga: ticket 7" in result.err and "20 packets captured" in result.err, result
+    assert path.stat().st_size > 1000
+    assert "approval    approved by olga: ticket 7" in alice.ok("show", job).text
+    # Denied; cancelled; and one whose command has ended, taken up again.
+    run = alice.start("host", "web", "-w", folder / "none.pcapng")
+    olga.run("admin", "deny", last_waiting(f), code=2)
+    olga.ok("admin", "deny", last_waiting(f), "--reason", "not now")
+    result = run.wait()
+    assert result.code == 3 and "not captured (failed): denied by olga: not now" in result.err and not (folder / "none.pcapng").exists(), result
+    run = alice.start("host", "web", "--store", "--wait")
+    job = last_waiting(f)
+    wait_for(lambda: "Ctrl-C cancels it" in run.err, "it to wait")
+    result = run.interrupt().wait()
+    assert result.code == 1 and "nothing was captured" in result.err, result
+    assert f.gateway.job(job)["error"]["code"] == "approval_cancelled"
+    run = alice.start("host", "web", "--store", "-c", "5", "-f", FILTER)
+    job = last_waiting(f)
+    run.kill9()
+    olga.ok("admin", "approve", job)
+    assert "waiting, approved" in alice.ok("jobs").text
+    again = alice.start("start", job, "--wait", "-w", folder / "stored.pcapng")
+    f.gateway.wait_state(job, "running")
+    f.send(count=5).wait()
+    result = again.wait()
+    assert result.code == 0 and (folder / "stored.pcapng").stat().st_size > 300, result
+    assert alice.run("start", job).code == 8
+    assert " approvals approve deny" in alice.ok("completion", "bash").text
