@@ -165,13 +165,14 @@ static void call_free(struct api_call *a)
 static void count_answer(const struct api_route *route, struct http_request *rq, uint64_t spent_ns)
 {
 	const char *range = http_request_header(rq, "Range");
+	const struct api_call *a = http_request_user(rq);
 	int status = http_request_status(rq);
 
 	metrics_request(route ? (size_t)(route - routes) : METRICS_ROUTE_OTHER, status, spent_ns);
 	if (!route)
 		return;
 	if (route->handle == api_captures_start || route->handle == api_captures_begin)
-		metrics_start(status);
+		metrics_start(a && a->waits ? METRICS_START_WAITS : status);
 	if (route->handle == api_download && status == 303)
 		metrics_download(false);
 	/* A download in several pieces is one, and begins with the first. */

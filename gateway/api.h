@@ -18,6 +18,7 @@ struct api_call {
 	struct people people;
 	const struct identity *who; /* is asking: the first of people; empty for open calls */
 	char param[256];            /* what stood for the last * in the path */
+	bool waits;                 /* a start that was answered with "waiting" */
 	uint64_t spent_ns;          /* on what its headers ask for */
 };
 

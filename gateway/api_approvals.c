@@ -5,6 +5,8 @@
 #include "gateway/api.h"
 #include "gateway/api_select.h"
 #include "gateway/approvals.h"
+#include "gateway/capture.h"
+#include "gateway/jobs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,9 +193,15 @@ static void kill_one(struct api_call *a, const struct job *found, void *ctx)
 		.message = k->why->msg,
 	};
 	struct job *j = job_db_get(a->gw->db, found->id, NULL);
+	struct capture *c = NULL;
 
-	if (j && j->state == JOB_WAITING && approvals_end(a->gw, j, &how, NULL) == 0)
+	if (j && j->state == JOB_WAITING && approvals_end(a->gw, j, &how, NULL) == 0) {
 		json_array_append_new(k->killed, json_string(j->id));
+	} else if ((c = jobs_find(a->gw->jobs, found->id))) { /* it has just begun */
+		capture_kill_for(c, STOP_KILLED, a->who->user_id, k->why);
+		json_array_append_new(k->killed, json_string(found->id));
+	}
+	capture_unref(c);
 	job_free(j);
 }
 

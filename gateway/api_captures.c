@@ -352,6 +352,7 @@ static void reply_job(struct api_call *a, const char *id, json_t *json)
 
 static void reply_waits(struct api_call *a, const struct job *j)
 {
+	a->waits = true;
 	http_reply_header(a->rq, "Pcap-Job", j->id);
 	reply_job(a, j->id, api_job_json_for(a, j, false));
 }
