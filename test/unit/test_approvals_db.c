@@ -203,12 +203,12 @@ static void assert_listed(struct rig *r, bool overdue, uint64_t now, const struc
 {
 	const struct job *due[] = {a, b};
 	char(*ids)[ID_MAX] = NULL;
-	size_t n = 0, due_n = (a != NULL) + (b != NULL);
+	size_t n = 0;
 
 	assert_int_equal(approvals_db_list(r->db, overdue, now, 10, &ids, &n, &r->err), 0);
-	assert_int_equal(n, due_n);
-	for (size_t i = 0; i < n; i++)
-		assert_string_equal(ids[i], due[i]->id);
+	assert_int_equal(n, (a != NULL) + (b != NULL));
+	for (size_t i = 0; i < 2 && due[i]; i++)
+		assert_string_equal((const char *)&ids[i], due[i]->id);
 	free(ids);
 }
 
