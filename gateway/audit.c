@@ -6,6 +6,7 @@
 #include "common/parse.h"
 #include "gateway/audit_syslog.h"
 #include "gateway/audit_webhook.h"
+#include "gateway/metrics.h"
 #include "schema/audit_action.h"
 
 #include <stdlib.h>
@@ -208,6 +209,7 @@ static int put(struct audit *a, const char *action, bool was_refused, json_t *re
 	if (resume(a, &why) == 0 && audit_append(a, record, &why) == 0)
 		return 0;
 	failed(a, &why);
+	metrics_audit_failed();
 	if (was_refused || audit_action_can_wait(action)) {
 		hold(a, record);
 		return 0;

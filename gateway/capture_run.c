@@ -327,6 +327,7 @@ static void tell_slowed(struct capture *c)
 	if (!limit)
 		return;
 	c->slowed = true;
+	metrics_limit_hit(limit + strlen("limits."));
 	pthread_mutex_lock(&c->lock);
 	snprintf(c->job->limited_by, sizeof(c->job->limited_by), "%s", limit);
 	pthread_mutex_unlock(&c->lock);
@@ -393,6 +394,7 @@ static void stop_for_quota(struct capture *c)
 		strcmp(c->quota, "limits.quota_org") == 0 ? "what the org may have stored"
 							  : "what the user may have stored",
 		c->quota);
+	metrics_limit_hit(c->quota + strlen("limits."));
 	capture_stop_for(c, STOP_QUOTA, &why);
 }
 

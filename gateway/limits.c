@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/parse.h"
+#include "gateway/metrics.h"
 #include "gateway/target.h"
 #include "schema/starts_db.h"
 
@@ -211,8 +212,10 @@ static uint64_t retry_at(uint64_t now_ns, uint64_t until_ns)
 	return s < RETRY_MAX_S ? s : RETRY_MAX_S;
 }
 
-static int too_many(struct err *err, struct limits_told *told, const struct limits_ask *ask, uint64_t until_ns)
+static int too_many(
+	struct err *err, const char *limit, struct limits_told *told, const struct limits_ask *ask, uint64_t until_ns)
 {
+	metrics_limit_hit(limit);
 	told->retry_s = retry_at(ask->now_ns, until_ns);
 	return err_detail(err, "too_many_captures");
 }
@@ -220,13 +223,16 @@ static int too_many(struct err *err, struct limits_told *told, const struct limi
 static int check_scope(struct limits *l, const struct limits_ask *ask, enum scope_kind kind, const char *id,
 	uint64_t max, struct limits_told *told, struct err *err)
 {
+	const char *limit = kind == SCOPE_APP     ? "captures_per_app"
+			    : kind == SCOPE_SPACE ? "captures_per_space"
+						  : "captures_per_org";
 	uint64_t until, n = max > 0 && id[0] ? count_in(l, kind, id, &until) : 0;
 
 	if (max == 0 || !id[0] || n < max)
 		return 0;
-	err_set(err, ERR_BUSY, "%s %s has %" PRIu64 " captures running, which is the limit (captures_per_%s)",
-		scope_kind_name(kind), id, n, scope_kind_name(kind));
-	return too_many(err, told, ask, until);
+	err_set(err, ERR_BUSY, "%s %s has %" PRIu64 " captures running, which is the limit (%s)", scope_kind_name(kind),
+		id, n, limit);
+	return too_many(err, limit, told, ask, until);
 }
 
 static int check_scopes(struct limits *l, const struct limits_ask *ask, const struct holding *h,
@@ -278,7 +284,7 @@ static int check_agents(struct limits *l, const struct limits_ask *ask, const st
 			err_field(err, "target");
 			return err_detail(err, "over_limit");
 		}
-		return too_many(err, told, ask, until);
+		return too_many(err, "captures_per_agent", told, ask, until);
 	}
 	return 0;
 }
@@ -292,14 +298,14 @@ static int check_captures(struct limits *l, const struct limits_ask *ask, const 
 	if (n >= c->limit_captures_per_user) {
 		err_set(err, ERR_BUSY, "you have %" PRIu64 " captures running, which is the limit (captures_per_user)",
 			n);
-		return too_many(err, told, ask, until);
+		return too_many(err, "captures_per_user", told, ask, until);
 	}
 	if (check_scopes(l, ask, h, told, err) < 0 || check_agents(l, ask, h, told, err) < 0)
 		return -1;
 	if ((n = count_in(l, SCOPE_PLATFORM, "", &until)) >= c->limit_captures) {
 		err_set(err, ERR_BUSY,
 			"%" PRIu64 " captures are running on this gateway, which is the limit (captures)", n);
-		return too_many(err, told, ask, until);
+		return too_many(err, "captures", told, ask, until);
 	}
 	return 0;
 }
@@ -435,6 +441,7 @@ static int check_windows(struct limits *l, const struct limits_ask *ask, struct 
 		"%" PRIu64 " s",
 		full->of == STARTS_OF_USER ? "you" : "your org has", limits_window_max(l, full), full->unit, full->name,
 		told->retry_s);
+	metrics_limit_hit(full->name);
 	return err_detail(err, "too_many_starts");
 }
 

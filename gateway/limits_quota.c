@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "gateway/metrics.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -109,6 +110,7 @@ int limits_quota_begin(
 		" bytes (%s), too little for a file; erase captures, or wait until some expire",
 		of == STARTS_OF_USER ? "you have" : "your org has", left, quota_of(l, of), quota_name(of));
 	err_field(err, "mode");
+	metrics_limit_hit(of == STARTS_OF_USER ? "quota_user" : "quota_org");
 	return err_detail(err, "quota_exceeded");
 }
 

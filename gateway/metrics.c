@@ -199,9 +199,8 @@ void metrics_audit_failed(void)
 
 static const char *const limit_names[] = {"captures", "captures_per_user", "captures_per_space", "captures_per_org",
 	"captures_per_app", "captures_per_agent", "captures_per_deployment", "instances", "duration", "bytes",
-	"packets", "snaplen", "starts_per_hour", "starts_per_day", "starts_per_hour_org", "starts_per_day_org",
-	"starts", "bandwidth", "bandwidth_per_capture", "bandwidth_per_agent", "quota", "quota_user", "quota_org",
-	"spool", "storage", "viewers", "agent", "platform", "other"};
+	"packets", "snaplen", "starts_per_hour", "starts_per_day", "starts_per_hour_org", "starts_per_day_org", "rate",
+	"rate_per_capture", "quota_user", "quota_org", "spool", "storage", "viewers", "agent", "platform", "other"};
 static _Atomic uint64_t limit_cells[N(limit_names)];
 static struct metrics_counter limits = {
 	.name = "pcapline_gateway_limits_hit_total",
@@ -215,15 +214,24 @@ void metrics_limit_hit(const char *limit)
 	metrics_count(&limits, metrics_word(&limits.labels[0], limit), 0, 1);
 }
 
+/* Counted by limits.c, which knows which. */
+static bool is_of_limits(const struct err *err)
+{
+	static const char *const codes[] = {"too_many_captures", "too_many_starts", "quota_exceeded"};
+
+	for (size_t i = 0; i < N(codes); i++) {
+		if (strcmp(codes[i], err->detail) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Which limit is meant by a refusal's code or field, where neither is the limit's own name. */
 static const struct {
 	const char *said, *limit;
 } said[] = {
-	{"too_many_captures", "captures"},
 	{"too_many_instances", "instances"},
 	{"too_many_viewers", "viewers"},
-	{"too_many_starts", "starts"},
-	{"quota_exceeded", "quota"},
 	{"spool_full", "spool"},
 	{"platform_busy", "platform"},
 	{"options.max_duration_s", "duration"},
@@ -236,7 +244,7 @@ void metrics_refused(const struct err *err)
 {
 	const char *limit = err->detail;
 
-	if (err->code != ERR_BUSY && err->code != ERR_LIMIT && err->code != ERR_FULL)
+	if ((err->code != ERR_BUSY && err->code != ERR_LIMIT && err->code != ERR_FULL) || is_of_limits(err))
 		return;
 	for (size_t i = 0; i < N(said); i++) {
 		if (strcmp(said[i].said, err->detail) == 0 || strcmp(said[i].said, err->field) == 0)

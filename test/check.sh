@@ -63,14 +63,14 @@ figure() { # WORD FILE...: the sum of "N WORD" in pytest's closing lines
 	done | paste -sd+ | bc_sum
 }
 
-# Three at once, of about the same length, for most of the time is waiting: most of what stores in buckets; the rest of that, platforms and containers; and everything else,
-# which is shown while it runs.
+# Four at once, of about the same length, for most of the time is waiting: most of what stores in buckets; the rest of that, and platforms; what runs long on these, containers
+# and operators; and everything else, which is shown while it runs.
 # shellcheck disable=SC2317  # step calls it
 e2e() { # BUILD [PYTEST-ARGUMENT...]
 	local build=$PWD/$1 rest rc=0 files out pid outs=() pids=()
 	shift
 	rest=$(mktemp)
-	for files in 'test_3[0-2]_*.py' 'test_3[3-9]_*.py test_[45]?_*.py'; do
+	for files in 'test_3[0-2]_*.py' 'test_3[3-9]_*.py test_4[0-3]_*.py' 'test_4[4-9]_*.py test_[56]?_*.py'; do
 		out=$(mktemp)
 		outs+=("$out")
 		# shellcheck disable=SC2086  # a pattern, and pytest's arguments
@@ -78,7 +78,7 @@ e2e() { # BUILD [PYTEST-ARGUMENT...]
 		pids+=($!)
 	done
 	trap 'kill -INT "${pids[@]}"; wait; exit 130' INT TERM
-	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -m pytest "$@" --ignore-glob='test_[345]?_*') 2>&1 | tee "$rest"
+	(cd test/e2e && PCAPLINE_BUILD=$build exec "$python" -m pytest "$@" --ignore-glob='test_[3456]?_*') 2>&1 | tee "$rest"
 	[ "${PIPESTATUS[0]}" = 0 ] || rc=1
 	for pid in "${pids[@]}"; do
 		wait "$pid" || rc=1
@@ -90,6 +90,16 @@ e2e() { # BUILD [PYTEST-ARGUMENT...]
 	rm -f "$rest" "${outs[@]}"
 	return "$rc"
 }
+# All of them, and then: is there anything in the API's description that none of them has met?
+# shellcheck disable=SC2317  # step calls it
+e2e_described() { # BUILD
+	local rc=0 seen
+	seen=$(mktemp -d)
+	PCAPLINE_SEEN=$seen e2e "$1" || rc=1
+	[ "$rc" != 0 ] || (cd test/e2e && "$python" described.py "$seen") || rc=1
+	rm -rf "$seen"
+	return "$rc"
+}
 steps="$*"
 # Instrumented code blinds gcc's analysis of ranges (-Wformat-truncation and the like): warnings are errors in the plain builds only.
 sanitized=(CC=gcc WERROR= "CFLAGS=-O1 -g")
@@ -98,7 +108,7 @@ main() { # a function, so that bash has read all of it before the first step: fi
 	if wanted build || wanted unit || wanted e2e; then
 		if step "build" "$make" -j"$jobs" CC=gcc all units replays; then
 			wanted unit && step "unit" test/run-units.sh build
-			wanted e2e && step "e2e" e2e build
+			wanted e2e && step "e2e" e2e_described build
 		fi
 	fi
 	wanted source && step "source" test/check-source.sh

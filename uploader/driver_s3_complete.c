@@ -446,6 +446,8 @@ int driver_s3_upload_complete(
 				   : what_stands(u, false, "", expect, stands, &why);
 	switch (standing) {
 	case STANDS:
+		if (u->creates > 1)
+			s3_erase_uploads(u->d->client, u->key, &u->cancelled, NULL);
 		return put_tags(u, stands, expect, err);
 	case STANDS_OTHER:
 		/* What was just made and is not what was sent must not stay where somebody could take it for good. */

@@ -165,7 +165,9 @@ def test_tokens(fleet):
     refusals(g, [(repr(h)[:60], ask(h), 401, "auth", None) for h in wrong])
     for path, method in (("/v1/captures/" + new_id(), "GET"), ("/v1/captures/" + new_id(), "DELETE"), ("/v1/captures", "POST"),
                          ("/v1/captures/x/live", "GET"), ("/v1/captures/x/link", "POST"), ("/v1/admin/captures", "GET"), ("/v1/admin/kill", "POST"),
-                         ("/v1/admin/purge", "POST"), ("/v1/admin/agents", "GET")):
+                         ("/v1/admin/purge", "POST"), ("/v1/admin/agents", "GET"), ("/v1/admin/audit", "GET"), ("/v1/admin/audit/verify", "POST"),
+                         ("/v1/admin/halt", "POST"), ("/v1/admin/resume", "POST"), ("/v1/admin/hold", "POST"), ("/v1/admin/unhold", "POST"),
+                         ("/v1/admin/switches", "GET"), ("/v1/admin/switches/org/x", "PUT"), ("/v1/switches/app/x", "GET")):
         reply = ask(None, path, method)()
         assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Bearer"), (method, path, reply)
     assert g.api("GET", "/v1/captures", token=later).status == 200
@@ -204,7 +206,9 @@ def test_operators_only(fleet):
     g = f.gateway
     refusals(g, [(f"{m} {p}", lambda m=m, p=p: g.api(m, p, {"all": True} if m == "POST" else None), 403, "perm", None)
                  for m, p in (("GET", "/v1/admin/captures"), ("GET", "/v1/admin/agents"), ("POST", "/v1/admin/kill"),
-                              ("POST", "/v1/admin/purge"))])
+                              ("POST", "/v1/admin/purge"), ("GET", "/v1/admin/audit"), ("POST", "/v1/admin/audit/verify"), ("POST", "/v1/admin/halt"),
+                              ("POST", "/v1/admin/resume"), ("POST", "/v1/admin/hold"), ("POST", "/v1/admin/unhold"), ("GET", "/v1/admin/switches"),
+                              ("PUT", "/v1/admin/switches/platform"), ("DELETE", "/v1/admin/switches/org/x"))])
 
 
 # ---- how it is asked ----
@@ -247,7 +251,7 @@ def test_paths_and_methods(fleet):
     g = f.gateway
     rows = [(p, lambda p=p: g.api("GET", p), 404, "not_found", None)
             for p in ("/", "/v1", "/v1/", "/v2/captures", "/v1/captures/", "/v1/captures//events", "/v1/captures/x/y", "/v1/captures/x/live/z", "/v1/admin",
-                      "/v1/files/", "/metrics", "/V1/captures", "/v1/%63aptures/", "//v1/captures", "/v1/captures/../info", "/v1/admin/switches/org/x")]
+                      "/v1/files/", "/metrics", "/V1/captures", "/v1/%63aptures/", "//v1/captures", "/v1/captures/../info", "/v1/admin/switches/org")]
     rows += [(f"{m} {p}", lambda m=m, p=p: g.api(m, p), 405, "method_not_allowed", None)
              for m, p in (("DELETE", "/v1/captures"), ("PUT", "/v1/captures"), ("POST", "/v1/info"), ("GET", "/v1/admin/kill"), ("POST", "/v1/files/x"),
                           ("GET", "/v1/captures/x/stop"), ("PUT", "/v1/captures/x"), ("POST", "/v1/captures/x/events"), ("POST", "/healthz"))]

@@ -195,7 +195,7 @@ def test_memory_stays_flat(s3_fleet, bucket):
 def test_many_at_once(s3_fleet, bucket):
     """Fifty captures, each an object of its own with the same packets in it."""
     f = s3_fleet(1, gateway={"agent_config": {"limits": {"captures": 60}}}, storage={"chunk": "64KiB"})
-    f.gateway.config["limits"] = {"captures": 60, "captures_per_user": 60}
+    f.gateway.config["limits"] = {f"captures{of}": 60 for of in ("", "_per_user", "_per_space", "_per_org")}
     f.gateway.restart()
     jobs = [f.gateway.store(packet_filter=FILTER) for _ in range(50)]
     f.send(count=300, size=1000, pps=1000, burst=5).wait()

@@ -134,7 +134,7 @@ def test_losses_and_limits(watched):
     sent = f.send(pps=0, size=1400, count=8000).wait()
     wait_for(lambda: f.gateway.job(live.job)["packets"]["dropped"]["gateway"] > 0, "packets to be left out")
     page = page_until(f.metrics, lambda p: p.value(G + "dropped_packets_total", where="gateway") > 0, "the loss to be told")
-    assert page.value(G + "live_backlog_bytes") > 256 * 1024 and page.value(G + "limits_hit_total", limit="captures") == 1
+    assert page.value(G + "live_backlog_bytes") > 256 * 1024 and page.value(G + "limits_hit_total", limit="captures_per_user") == 1
     live.resume()
     f.gateway.finish(live.job)
     live.wait_end()

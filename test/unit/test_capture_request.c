@@ -263,7 +263,8 @@ static void test_request(void **state)
 	json_t *v;
 
 	(void)state;
-	if (read_request(WITH("\"options\":{\"device\":\"lo\"},\"max_rate\":65536,\"exclude\":[{\"address\":\"10.0.0.1\",\"port\":9494},"
+	if (read_request(WITH("\"options\":{\"device\":\"lo\"},\"max_rate\":65536,\"exclude\":[{\"address\":\"10.0.0."
+			      "1\",\"port\":9494},"
 			      "{\"address\":\"fd00::1\",\"port\":65534,\"port_last\":65535}]")) < 0)
 		fail_msg("%s", err.msg);
 	assert_string_equal(request.id, ID_A);

@@ -47,6 +47,11 @@ class Description:
             node = at
         return node
 
+    @staticmethod
+    def _status(name, status, response):
+        """What many operations answer alike has to be seen of one of them."""
+        return f"status {response.get('$ref') or f'{name} {status}'}"
+
     def template(self, path):
         """The described path that this one is of, and its item; (None, None): it is of none."""
         for pattern, template, item in self._patterns:
@@ -120,7 +125,7 @@ class Description:
             return
         if method == "HEAD":
             return
-        self.seen.update({f"operation {name}", f"status {name} {status}"})
+        self.seen.update({f"operation {name}", self._status(name, status, response)})
         if sent is not None and 200 <= status < 300 and "requestBody" in operation:
             media = self.resolve(operation["requestBody"])["content"]["application/json"]
             self._validate(f"request of {name}", media["schema"], sent)
@@ -180,7 +185,7 @@ class Description:
                 if media:
                     walk(media["schema"].get("$ref", f"request of {name}"), media["schema"])
             for status, response in operation["responses"].items():
-                out.add(f"status {name} {status}")
+                out.add(self._status(name, status, response))
                 for media in self.resolve(response).get("content", {}).values():
                     walk(media.get("schema", {}).get("$ref", f"{name} {status}"), media.get("schema", {}))
         return out
