@@ -3,6 +3,7 @@
 #include "uploader/driver_s3_internal.h"
 
 #include "common/digest.h"
+#include "uploader/s3_erase.h"
 #include "uploader/text_fields.h"
 
 #include <inttypes.h>
