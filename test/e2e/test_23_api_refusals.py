@@ -167,7 +167,9 @@ def test_tokens(fleet):
                          ("/v1/captures/x/live", "GET"), ("/v1/captures/x/link", "POST"), ("/v1/admin/captures", "GET"), ("/v1/admin/kill", "POST"),
                          ("/v1/admin/purge", "POST"), ("/v1/admin/agents", "GET"), ("/v1/admin/audit", "GET"), ("/v1/admin/audit/verify", "POST"),
                          ("/v1/admin/halt", "POST"), ("/v1/admin/resume", "POST"), ("/v1/admin/hold", "POST"), ("/v1/admin/unhold", "POST"),
-                         ("/v1/admin/switches", "GET"), ("/v1/admin/switches/org/x", "PUT"), ("/v1/switches/app/x", "GET")):
+                         ("/v1/admin/switches", "GET"), ("/v1/admin/switches/org/x", "PUT"), ("/v1/switches/app/x", "GET"),
+                         ("/v1/captures/" + new_id() + "/start", "POST"), ("/v1/admin/approvals", "GET"), ("/v1/admin/captures/" + new_id() + "/approve", "POST"),
+                         ("/v1/admin/captures/" + new_id() + "/deny", "POST")):
         reply = ask(None, path, method)()
         assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Bearer"), (method, path, reply)
     assert g.api("GET", "/v1/captures", token=later).status == 200

@@ -270,3 +270,33 @@ def test_command(protected, cli, folder):
     assert result.code == 0 and (folder / "stored.pcapng").stat().st_size > 300, result
     assert alice.run("start", job).code == 8
     assert " approvals approve deny" in alice.ok("completion", "bash").text
+
+
+def test_begun_where_there_is_no_room(fleet):
+    """What a start is refused for while it runs elsewhere, and a limit that has come since: it waits on, and begins when there is room.  An agent that is gone ends it."""
+    f = fleet(users=USERS, groups=groups, config={"policy": {"approval": "all"}, "limits": {"captures_per_user": 1}})
+    jobs = [ask(f, max_duration_s=3600) for _ in range(2)]
+    for job in jobs:
+        decide(f, job, "approve")
+    live = begin(f, jobs[0])
+    assert live.status == 200
+    refused(f, jobs[1], "too_many_captures", 429)
+    f.gateway.finish(live.job)
+    live.wait_end()
+    f.gateway.config["limits"]["duration"] = "30m"
+    f.gateway.restart()
+    refused(f, jobs[1], "over_limit", 413)
+    del f.gateway.config["limits"]["duration"]
+    f.gateway.restart()
+    f.agents[0].stop()
+    live = begin(f, jobs[1])
+    assert live.status == 502, live.error
+    assert f.gateway.job(jobs[1]["id"])["state"] == "failed"
+    unknown = "01jh8zxk5f8m3q0v7w2n4r6t9a"
+    for word in "approve", "deny":
+        assert f.gateway.api("POST", f"/v1/admin/captures/{unknown}/{word}", {"reason": "no"}, "olga").status == 404
+        assert f.gateway.api("POST", f"/v1/admin/captures/{unknown}/{word}", {"reason": "no"}).status == 403
+    job = ask(f)
+    assert decide(f, job, "approve", code="input", why="no").status == 400
+    assert begin(f, job, "bob").status == 404
+    assert f.gateway.api("POST", f"/v1/captures/{job['id']}/start", {}, "oscar").status == 403
