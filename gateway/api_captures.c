@@ -488,7 +488,7 @@ static void begin_claimed(struct api_call *a, const char *id)
 		err_set(&err, ERR_STATE, "the capture never waited for an approval");
 		err_detail(&err, "not_waiting");
 	}
-	if (err.code == ERR_NONE && check_approved(was, &approval, &err) == 0) {
+	if (was && err.code == ERR_NONE && check_approved(was, &approval, &err) == 0) {
 		start_and_reply(a, approval.request, strlen(approval.request), was);
 	} else {
 		jobs_unclaim(a->gw->jobs, id);
