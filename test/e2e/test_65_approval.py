@@ -211,6 +211,13 @@ def test_begun_under_the_rules_of_then(protected):
     assert ended["options"]["snaplen"] == 64 and ended["approval"]["state"] == "approved"
     assert sorted(ended["policy"]) == ["group web: at most 64 bytes of a packet (closed)", "org acme: approved by an operator (case 12)"]
     assert len(trail(f, "capture.start", job)) == 1
+    # The word was for what lies in acme, not for what the same name means elsewhere.
+    f.gateway.users = {**USERS, "alice": {"org": "other", "space": "dev"}}
+    f.gateway.write_tokens()
+    f.gateway.restart()
+    refused(f, other, "approval_outdated")
+    f.gateway.users = USERS
+    f.gateway.write_tokens()
     # The user's right goes right after the word.
     f.gateway.write_inventory({"web": {"users": ["bob"], "orgs": [], "instances": [{"id": "0", "agent": f.agents[0].address}]}})
     f.gateway.restart()
