@@ -131,6 +131,7 @@ static int prepare(struct capture *c, struct err *err)
 		.api = c->t->api,
 		.request = c->t->request,
 		.attach_job = c->t->job,
+		.approved_job = c->t->approved,
 		.out = &c->out,
 		.counter = c->counter,
 		.on_begin = on_begin,

@@ -100,7 +100,8 @@ void cli_help_list(FILE *to, const struct command *const *commands);
 extern const struct command cmd_cf, cmd_bosh, cmd_devices, cmd_devices_cf, cmd_devices_bosh, cmd_devices_host;
 extern const struct command cmd_host, cmd_jobs, cmd_show, cmd_follow, cmd_stop, cmd_link, cmd_download, cmd_rm,
 	cmd_info, cmd_version, cmd_help, cmd_completion, cmd_admin, cmd_admin_jobs, cmd_admin_kill, cmd_admin_purge,
-	cmd_admin_agents, cmd_admin_halt, cmd_admin_resume, cmd_admin_hold, cmd_admin_unhold, cmd_admin_audit;
+	cmd_admin_approvals, cmd_admin_approve, cmd_admin_deny, cmd_start, cmd_admin_agents, cmd_admin_halt,
+	cmd_admin_resume, cmd_admin_hold, cmd_admin_unhold, cmd_admin_audit;
 extern const struct command cmd_enable, cmd_disable, cmd_allowed, cmd_admin_switch;
 
 #endif

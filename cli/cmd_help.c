@@ -12,7 +12,7 @@ static const char exit_codes[] =
 	"yes;\n"
 	"     the login of cf or bosh is missing or has expired, or no space is targeted\n"
 	"  2  wrong usage: an option, a value, or a request that the gateway calls malformed (a bad filter)\n"
-	"  3  not logged in, or refused (HTTP 401, 403)\n"
+	"  3  not logged in, or refused (HTTP 401, 403); an operator denied the capture, or none approved it in time\n"
 	"  4  not found, or not visible to you (404)\n"
 	"  5  a limit: too much or too many (413, 429)\n"
 	"  6  the gateway, or a platform service behind it, cannot be reached (502, 503, no connection)\n"

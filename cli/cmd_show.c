@@ -52,6 +52,21 @@ static void show_policy(const json_t *job)
 		line("policy", json_string_value(one) ? json_string_value(one) : "");
 }
 
+static void show_approval(const json_t *job)
+{
+	const char *reason = json_text(job, "approval.reason"), *by = json_text(job, "approval.decided_by");
+	const char *state = json_text(job, "approval.state");
+	bool until = !strcmp(json_text(job, "state"), "waiting");
+	char text[VALUE_MAX];
+
+	if (!*state)
+		return;
+	snprintf(text, sizeof(text), "%s%s%s%s%s, %s%s%s", state, *by ? " by " : "", by, *reason ? ": " : "", reason,
+		json_text(job, "approval.because"), until ? "; until " : "",
+		until ? json_text(job, "approval.expires_at") : "");
+	line("approval", text);
+}
+
 static void show_end(const json_t *job)
 {
 	enum stop_reason why = STOP_NONE;
@@ -156,6 +171,7 @@ static int show(const json_t *job)
 	show_options(job);
 	line("note", json_text(job, "note"));
 	show_policy(job);
+	show_approval(job);
 	if (json_count(job, "retention_s")) {
 		char kept[32];
 

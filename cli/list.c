@@ -18,7 +18,7 @@
 
 const struct arg_option list_options[] = {
 	{0, "state", "STATE", ARG_TEXT, AT(state), 0, 0,
-		"only these: starting, running, finishing, ready, streamed, failed..."},
+		"only these: waiting, starting, running, finishing, ready, streamed, failed..."},
 	{0, "since", "TIME", ARG_TEXT, AT(since), 0, 0, "created since: 2h (ago), or 2026-01-05T10:00:00Z"},
 	{0, "app", "GUID", ARG_TEXT, AT(app), 0, 0, "those of this app"},
 	{0, "deployment", "NAME", ARG_TEXT, AT(deployment), 0, 0, "those of this deployment"},
@@ -118,10 +118,15 @@ char *list_storage(const json_t *job, bool troubles_only, char *ret, size_t size
 /* "running", or "running, 3 parts waiting, store unreachable since 12:04" */
 static const char *state_text(const json_t *job, char *ret, size_t size)
 {
+	const bool waits = !strcmp(json_text(job, "state"), "waiting");
+	const bool approved = waits && !strcmp(json_text(job, "approval.state"), "approved");
 	char storage[120];
 
 	list_storage(job, true, storage, sizeof(storage));
-	snprintf(ret, size, "%s%s%s%s", json_text(job, "state"),
+	snprintf(ret, size, "%s%s%s%s%s", json_text(job, "state"),
+		approved ? ", approved"
+		: waits  ? " for approval"
+			 : "",
 		json_is_true(json_object_get(job, "hold")) ? ", on hold" : "", *storage ? ", " : "", storage);
 	return ret;
 }

@@ -10,6 +10,7 @@ static const struct command *const commands[] = {
 	&cmd_jobs,     /* list */
 	&cmd_show,     /* one job in full */
 	&cmd_follow,   /* events, and the live stream of a running job */
+	&cmd_start,    /* one that was approved */
 	&cmd_stop,     /* graceful end */
 	&cmd_link,     /* signed URL */
 	&cmd_download, /* fetch the file */

@@ -231,7 +231,9 @@ enum call_end receiver_run(struct receiver *r, struct err *err)
 	char path[64];
 
 	if (r->request) {
-		end = run_call(r, "POST", "/v1/captures", r->request, false, err);
+		snprintf(path, sizeof(path), "/v1/captures%s%s%s", r->approved_job ? "/" : "",
+			r->approved_job ? r->approved_job : "", r->approved_job ? "/start" : "");
+		end = run_call(r, "POST", path, r->request, false, err);
 	} else {
 		snprintf(path, sizeof(path), "/v1/captures/%s/live", r->attach_job);
 		end = run_call(r, "GET", path, NULL, false, err);

@@ -39,6 +39,7 @@ struct receiver {
 	const struct api *api;
 	const char *request; /* start with this JSON text; NULL: attach to attach_job */
 	const char *attach_job;
+	const char *approved_job; /* start: this one, which is there and approved; NULL: a new one */
 	struct stopper *stopper;
 	struct out *out;
 	struct counter *counter;

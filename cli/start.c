@@ -1,9 +1,11 @@
 /* start.c - see start.h. */
 #include "cli/start.h"
 
+#include "cli/approval.h"
 #include "cli/capture.h"
 #include "cli/fetch.h"
 #include "cli/identity.h"
+#include "cli/list.h"
 #include "cli/rules.h"
 #include "cli/summary.h"
 #include "cli/talk.h"
@@ -75,17 +77,53 @@ static int after_start(const struct api *api, const struct cli *cli, const struc
 	return cli->globals.json ? cli_print_json(job) : CLI_OK;
 }
 
+/* A job that is approved; as it is then goes to *ret. */
+static int begin_stored(const struct api *api, const char *id, json_t **ret)
+{
+	struct err err = {0};
+	char path[80];
+
+	snprintf(path, sizeof(path), "/v1/captures/%s/start", id);
+	return api_call(api, "POST", path, json_object(), ret, &err) < 0 ? cli_fail(&err) : CLI_OK;
+}
+
 static int run_store(const struct api *api, const struct cli *cli, const struct request_values *v, json_t *request)
 {
 	struct err err = {0};
-	json_t *job = NULL;
-	int rc;
+	json_t *job = NULL, *waited = NULL;
+	int rc = CLI_OK;
 
 	if (api_call(api, "POST", "/v1/captures", json_incref(request), &job, &err) < 0)
 		return cli_fail(&err);
-	rc = after_start(api, cli, v, job);
+	if (approval_is_needed(job)) {
+		waited = job;
+		job = NULL;
+		if ((rc = approval_wait(api, waited)) == CLI_OK)
+			rc = begin_stored(api, json_text(waited, "id"), &job);
+	}
+	if (job)
+		rc = after_start(api, cli, v, job);
 	json_decref(job);
+	json_decref(waited);
 	return rc;
+}
+
+/* After the word for it.  The output is opened anew: while it waits nothing of it is there. */
+static int run_approved(const struct capture_task *asked, const json_t *waits, json_t **ret_stored)
+{
+	const char *id = json_text(waits, "id");
+	struct capture_task t = *asked;
+	int rc;
+
+	if (!id_is_valid(id)) {
+		talk_say("pcap: the gateway's answer names no job");
+		return CLI_UNREACHABLE;
+	}
+	if ((rc = approval_wait(t.api, waits)) != CLI_OK)
+		return rc;
+	t.approved = id;
+	t.request = "{}";
+	return capture_task_run(&t, ret_stored);
 }
 
 static int run_live(const struct api *api, const struct cli *cli, const struct request_values *v, const json_t *request,
@@ -100,14 +138,20 @@ static int run_live(const struct api *api, const struct cli *cli, const struct r
 		.format = v->format ? v->format : "pcapng",
 		.json = cli->globals.json,
 	};
-	json_t *job = NULL;
+	json_t *job = NULL, *waits = NULL;
 	int rc = CLI_FAILED;
 
 	if (text)
 		rc = capture_task_run(&t, &job);
+	if (job && approval_is_needed(job)) {
+		waits = job;
+		job = NULL;
+		rc = run_approved(&t, waits, &job);
+	}
 	if (job)
 		rc = after_start(api, cli, v, job);
 	json_decref(job);
+	json_decref(waits);
 	free(text);
 	return rc;
 }
@@ -130,4 +174,31 @@ int start_run(const struct api *api, const struct cli *cli, const struct request
 	if (v->store)
 		return run_store(api, cli, v, request);
 	return run_live(api, cli, v, request, first_target);
+}
+
+int start_waiting(const struct api *api, const struct cli *cli, const struct request_values *v, const char *job_id)
+{
+	char path[64], target[256];
+	struct capture_task t = {.api = api, .write = v->write, .first_target = target, .json = cli->globals.json};
+	json_t *waits = NULL, *job = NULL;
+	struct err err = {0};
+	int rc;
+
+	snprintf(path, sizeof(path), "/v1/captures/%s", job_id);
+	if (api_call(api, "GET", path, NULL, &waits, &err) < 0)
+		return cli_fail(&err);
+	list_target(waits, target, sizeof(target));
+	t.format = strcmp(json_text(waits, "format"), "pcap") ? "pcapng" : "pcap";
+	if (approval_is_needed(waits)) {
+		rc = run_approved(&t, waits, &job);
+	} else {
+		err_set(&err, ERR_STATE, "job %s does not wait for an approval: it is %s", job_id,
+			text_clean(json_text(waits, "state"), path, sizeof(path)));
+		rc = cli_fail(&err);
+	}
+	if (job)
+		rc = after_start(api, cli, v, job);
+	json_decref(job);
+	json_decref(waits);
+	return rc;
 }

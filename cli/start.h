@@ -12,4 +12,7 @@ int start_check(const struct cli *cli, const struct request_values *v);
 int start_run(const struct api *api, const struct cli *cli, const struct request_values *v, json_t *request,
 	const char *first_target);
 
+/* start_waiting: the same for a job that waits for an approval, or has it. */
+int start_waiting(const struct api *api, const struct cli *cli, const struct request_values *v, const char *job_id);
+
 #endif

@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define POLL_FIRST_MS 200u
 #define POLL_MOST_MS  1000u
@@ -43,7 +44,13 @@ static bool is_passing(const struct err *err)
 	       err->code == ERR_BUSY;
 }
 
-static json_t *poll_job(const struct api *api, const char *path, struct stopper *stopper, struct err *err)
+static bool is_decided(const json_t *job)
+{
+	return strcmp(json_text(job, "state"), "waiting") != 0 || !strcmp(json_text(job, "approval.state"), "approved");
+}
+
+static json_t *poll_job(const struct api *api, const char *path, bool (*is_over)(const json_t *job),
+	struct stopper *stopper, struct err *err)
 {
 	uint64_t heard_ns = clock_mono_ns();
 	unsigned delay_ms = POLL_FIRST_MS;
@@ -55,7 +62,7 @@ static json_t *poll_job(const struct api *api, const char *path, struct stopper 
 
 		if (api_call(api, "GET", path, NULL, &job, &why) == 0) {
 			heard_ns = clock_mono_ns();
-			if (has_ended(job))
+			if (is_over(job))
 				return job;
 			if (talk_is_live())
 				talk_line(wait_line(job, line, sizeof(line)));
@@ -68,11 +75,11 @@ static json_t *poll_job(const struct api *api, const char *path, struct stopper 
 		stopper_sleep(stopper, delay_ms);
 		delay_ms = delay_ms * 2 < POLL_MOST_MS ? delay_ms * 2 : POLL_MOST_MS;
 	}
-	err_set(err, ERR_CANCELLED, "interrupted; the job goes on to its end at the gateway");
+	err_set(err, ERR_CANCELLED, "interrupted; the job stays at the gateway");
 	return NULL;
 }
 
-json_t *wait_job(const struct api *api, const char *job, struct err *err)
+static json_t *wait_until(const struct api *api, const char *job, bool (*is_over)(const json_t *job), struct err *err)
 {
 	struct stopper_options so = {.api = api, .stops_job = true};
 	struct stopper *stopper = stopper_start(&so, err);
@@ -83,8 +90,18 @@ json_t *wait_job(const struct api *api, const char *job, struct err *err)
 		return NULL;
 	stopper_set_job(stopper, job);
 	snprintf(path, sizeof(path), "/v1/captures/%s", job);
-	ret = poll_job(api, path, stopper, err);
+	ret = poll_job(api, path, is_over, stopper, err);
 	stopper_free(stopper);
 	talk_clear();
 	return ret;
+}
+
+json_t *wait_job(const struct api *api, const char *job, struct err *err)
+{
+	return wait_until(api, job, has_ended, err);
+}
+
+json_t *wait_approval(const struct api *api, const char *job, struct err *err)
+{
+	return wait_until(api, job, is_decided, err);
 }

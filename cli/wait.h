@@ -11,6 +11,9 @@
  * did not answer for a minute, or what it refused. */
 json_t *wait_job(const struct api *api, const char *job, struct err *err);
 
+/* wait_approval: the same of a job in state waiting, until it is approved or waits no more; Ctrl-C cancels it. */
+json_t *wait_approval(const struct api *api, const char *job, struct err *err);
+
 /* wait_line: a job that runs as one line for the terminal; returns ret. */
 char *wait_line(const json_t *job, char *ret, size_t size);
 

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/json_in.h"
 #include "common/log.h"
+#include "gateway/approvals.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
 #include "gateway/metrics.h"
@@ -30,10 +31,14 @@ static const struct api_route routes[] = {
 	{"DELETE", "/v1/captures/*", API_USER, api_captures_delete},
 	{"GET", "/v1/captures/*/events", API_USER, api_events},
 	{"GET", "/v1/captures/*/live", API_USER, api_live},
+	{"POST", "/v1/captures/*/start", API_USER, api_captures_begin},
 	{"POST", "/v1/captures/*/stop", API_USER, api_captures_stop},
 	{"POST", "/v1/captures/*/link", API_USER, api_link},
 	{"GET", "/v1/captures/*/download", API_USER, api_download},
 	{"GET", "/v1/admin/captures", API_OPERATOR, api_admin_list},
+	{"GET", "/v1/admin/approvals", API_OPERATOR, api_admin_approvals},
+	{"POST", "/v1/admin/captures/*/approve", API_OPERATOR, api_admin_approve},
+	{"POST", "/v1/admin/captures/*/deny", API_OPERATOR, api_admin_deny},
 	{"POST", "/v1/admin/kill", API_OPERATOR, api_admin_kill},
 	{"POST", "/v1/admin/purge", API_OPERATOR, api_admin_purge},
 	{"GET", "/v1/admin/agents", API_OPERATOR, api_admin_agents},
@@ -160,13 +165,14 @@ static void call_free(struct api_call *a)
 static void count_answer(const struct api_route *route, struct http_request *rq, uint64_t spent_ns)
 {
 	const char *range = http_request_header(rq, "Range");
+	const struct api_call *a = http_request_user(rq);
 	int status = http_request_status(rq);
 
 	metrics_request(route ? (size_t)(route - routes) : METRICS_ROUTE_OTHER, status, spent_ns);
 	if (!route)
 		return;
-	if (route->handle == api_captures_start)
-		metrics_start(status);
+	if (route->handle == api_captures_start || route->handle == api_captures_begin)
+		metrics_start(a && a->waits ? METRICS_START_WAITS : status);
 	if (route->handle == api_download && status == 303)
 		metrics_download(false);
 	/* A download in several pieces is one, and begins with the first. */
@@ -328,6 +334,8 @@ json_t *api_job_json(struct gateway *gw, const struct job *j, bool brief)
 	json = c ? capture_to_json(c, brief) : job_to_json(j, brief);
 	if (!c && json && !job_state_is_end(j->state)) /* one of a former process may be on its way */
 		storage_tell(gw, j->id, json);
+	if (json && (!brief || j->state == JOB_WAITING))
+		approvals_tell(gw, j->id, json);
 	capture_unref(c);
 	return json;
 }

@@ -18,6 +18,7 @@ struct api_call {
 	struct people people;
 	const struct identity *who; /* is asking: the first of people; empty for open calls */
 	char param[256];            /* what stood for the last * in the path */
+	bool waits;                 /* a start that was answered with "waiting" */
 	uint64_t spent_ns;          /* on what its headers ask for */
 };
 
@@ -85,6 +86,8 @@ int api_audit_job(struct api_call *a, const char *action, const struct job *j, j
 struct start_request;
 int api_audit_start(struct api_call *a, const struct start_request *r, const struct job *j,
 	const struct target_set *targets, struct err *err);
+int api_audit_ask(struct api_call *a, const struct start_request *r, const struct job *j,
+	const struct target_set *targets, const char *because, struct err *err); /* of one that waits for an approval */
 void api_audit_start_refused(struct api_call *a, const struct start_request *r, const struct err *why);
 
 /* api_audit_link: somebody with a good link is about to get the bytes of j; the first of many ranges of one peer counts for a minute. */
@@ -126,6 +129,14 @@ void api_switches_allow(struct api_call *a);
 struct switch_row;
 int api_switch_put(struct api_call *a, const struct switch_row *r, struct err *err);
 int api_switch_remove(struct api_call *a, const struct switch_row *old, struct err *err);
+void api_captures_begin(struct api_call *a); /* one that waited, and is approved */
+void api_admin_approvals(struct api_call *a);
+void api_admin_approve(struct api_call *a);
+void api_admin_deny(struct api_call *a);
+
+/* api_kill_waiting: those of the filter that wait for an approval end; their ids are added to killed.  api_stop_waiting: the one j ends, by its user; ERR_STATE: it waits no more. */
+void api_kill_waiting(struct api_call *a, const struct job_filter *filter, const struct err *why, json_t *killed);
+int api_stop_waiting(struct api_call *a, struct job *j, struct err *err);
 void api_admin_halt(struct api_call *a);
 void api_admin_resume(struct api_call *a);
 void api_admin_hold(struct api_call *a);

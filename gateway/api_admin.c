@@ -72,6 +72,7 @@ void api_admin_kill(struct api_call *a)
 		err_set(&why, ERR_CANCELLED, "killed by %s%s%s", api_operator_name(a, name), s.reason ? ": " : "",
 			s.reason ? s.reason : "");
 		killed = kill_all(a, &s.filter, &why);
+		api_kill_waiting(a, &s.filter, &why, killed);
 		audit_kill(a, "admin.kill", s.reason, body, killed); /* after it: a slow disk holds up no kill */
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
 			json_pack("{s:s, s:O, s:s*}", "by", a->who->user_id, "killed", killed, "reason", s.reason));

@@ -108,6 +108,15 @@ int api_audit_start(struct api_call *a, const struct start_request *r, const str
 	return api_audit_job(a, "capture.start", j, start_json(r, j, targets), err);
 }
 
+int api_audit_ask(struct api_call *a, const struct start_request *r, const struct job *j,
+	const struct target_set *targets, const char *because, struct err *err)
+{
+	json_t *data = start_json(r, j, targets);
+
+	json_object_set_new(data, "because", json_string(because));
+	return api_audit_job(a, "approval.ask", j, data, err);
+}
+
 void api_audit_start_refused(struct api_call *a, const struct start_request *r, const struct err *why)
 {
 	json_t *data = r ? start_json(r, NULL, NULL) : NULL;

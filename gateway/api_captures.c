@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/parse.h"
 #include "gateway/api.h"
+#include "gateway/approvals.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
 #include "gateway/limits.h"
@@ -22,7 +23,7 @@
 
 #define LIST_DEFAULT 50u
 #define LIST_MAX     1000u
-#define STATES_MAX   9u
+#define STATES_MAX   JOB_STATES_N
 #define END_WAIT_MS  30000u /* DELETE waits so long for a running capture to let go */
 
 /* ---- start ---- */
@@ -88,8 +89,9 @@ static int set_policy(const struct policy_verdict *v, struct job *j, struct err 
 	return 0;
 }
 
-static struct job *make_job(struct api_call *a, const struct start_request *r, enum job_mode mode,
-	const struct target_set *targets, const struct policy_verdict *verdict, struct err *err)
+/* was: its record while it waited for an approval, which it has now; NULL: it is new. */
+static struct job *make_job(struct api_call *a, const struct start_request *r, const struct job *was,
+	enum job_mode mode, const struct target_set *targets, const struct policy_verdict *verdict, struct err *err)
 {
 	const struct identity *w = a->who;
 	char *target = json_dumps(r->targets, JSON_COMPACT | JSON_SORT_KEYS);
@@ -103,12 +105,19 @@ static struct job *make_job(struct api_call *a, const struct start_request *r, e
 		goto fail;
 	}
 	id_new(j->id);
+	j->created_at = clock_wall_ns();
+	if (was) {
+		memcpy(j->id, was->id, sizeof(j->id));
+		j->created_at = was->created_at;
+		j->state = JOB_WAITING;
+		if (job_set(&j->hold, was->hold, err) < 0)
+			goto fail;
+	}
 	j->mode = mode;
 	j->format = r->format;
 	j->options = r->options;
 	if (r->snaplen_open && j->options.snaplen > a->gw->config.limit_snaplen)
 		j->options.snaplen = (uint32_t)a->gw->config.limit_snaplen;
-	j->created_at = clock_wall_ns();
 	if (limits_options(&a->gw->config, mode, &j->options, err) < 0 || set_policy(verdict, j, err) < 0)
 		goto fail;
 	if (mode == JOB_STORE && limits_retention(&a->gw->config, &kept, r->retention_s, &j->retention_s, err) < 0)
@@ -176,12 +185,12 @@ static void unstart(struct api_call *a, const char *id, const struct err *why)
 	api_audit(a, "capture.end", &(struct api_audited){.refused = why, .job = id}, NULL);
 }
 
-static struct capture *start_as(struct api_call *a, const struct start_request *r, enum job_mode mode,
-	const struct target_set *targets, const struct policy_verdict *verdict, const struct own_ends *own,
-	struct limits_told *told, struct err *err)
+static struct capture *start_as(struct api_call *a, const struct start_request *r, const struct job *was,
+	enum job_mode mode, const struct target_set *targets, const struct policy_verdict *verdict,
+	const struct own_ends *own, struct limits_told *told, struct err *err)
 {
 	struct capture_watch watch;
-	struct job *j = make_job(a, r, mode, targets, verdict, err);
+	struct job *j = make_job(a, r, was, mode, targets, verdict, err);
 	struct capture *c;
 	char id[ID_MAX];
 
@@ -216,15 +225,91 @@ static struct capture *start_as(struct api_call *a, const struct start_request *
 }
 
 /* Might it go live where it cannot be stored?  The store was well a moment ago, and then would not have it; or its user has no room there. */
-static bool goes_live(const struct start_request *r, enum job_mode mode, const struct err *err)
+static bool goes_live(const struct start_request *r, const struct job *was, enum job_mode mode, const struct err *err)
 {
-	return r->mode == START_AUTO && mode == JOB_STORE &&
-	       (strcmp(err->detail, CAPTURE_NOT_STORED) == 0 || strcmp(err->detail, "quota_exceeded") == 0);
+	if (r->mode != START_AUTO || mode != JOB_STORE)
+		return false;
+	/* One that was approved has failed with its record, of which there is no second. */
+	return (strcmp(err->detail, CAPTURE_NOT_STORED) == 0 && !was) || strcmp(err->detail, "quota_exceeded") == 0;
 }
 
-static struct capture *start(
-	struct api_call *a, const struct start_request *r, struct limits_told *told, struct err *err)
+/* ---- approval ---- */
+
+static bool needs_approval(const struct api_call *a, const struct policy_verdict *v, char *ret_because, size_t size)
 {
+	if (v->approval)
+		snprintf(ret_because, size, "captures of %s need an operator's approval", v->approval_by);
+	else if (strcmp(a->gw->config.policy_approval, "all") == 0 && !a->who->is_operator)
+		snprintf(ret_because, size, "all captures need an operator's approval here");
+	else
+		return false;
+	return true;
+}
+
+static bool is_same_scope(const struct scope *a, const struct scope *b)
+{
+	return strcmp(a->org, b->org) == 0 && strcmp(a->space, b->space) == 0 && strcmp(a->app, b->app) == 0 &&
+	       strcmp(a->deployment, b->deployment) == 0 && strcmp(a->group, b->group) == 0;
+}
+
+/* The word was for what lay there when it was asked: a name may mean something else by now. */
+static int check_same_scopes(const struct target_set *targets, const struct job *was, struct err *err)
+{
+	for (size_t n = 0; n < targets->scopes.n; n++) {
+		bool known = false;
+
+		for (size_t i = 0; i < was->scopes.n && !known; i++)
+			known = is_same_scope(&targets->scopes.items[n], &was->scopes.items[i]);
+		if (!known) {
+			err_set(err, ERR_STATE,
+				"its targets lie elsewhere than when it was approved; start a new capture of them");
+			return err_detail(err, "approval_outdated");
+		}
+	}
+	return 0;
+}
+
+/* All is as for a start, but that no place is taken and no agent asked. */
+static struct job *wait_for_approval(struct api_call *a, const struct start_request *r, enum job_mode mode,
+	const struct target_set *targets, const struct policy_verdict *verdict, const char *because, struct err *err)
+{
+	const struct config_gateway *cfg = &a->gw->config;
+	struct job *j = make_job(a, r, NULL, mode, targets, verdict, err);
+	char *text = json_dumps(r->body, JSON_COMPACT), until[CLOCK_TEXT_MAX];
+	uint64_t expires;
+
+	if (!j || !text)
+		goto fail;
+	expires = j->created_at + cfg->approval_expiry_ms * CLOCK_NS_PER_MS;
+	j->state = JOB_WAITING;
+	j->instances_n = 0; /* which these are is seen when it begins; so is where it will lie */
+	if (job_set(&j->object_key, "", err) < 0 || job_set(&j->object_store, "", err) < 0)
+		goto fail;
+	if (approvals_db_room(a->gw->db, j, cfg->limit_waiting_per_user, err) < 0 ||
+		api_audit_ask(a, r, j, targets, because, err) < 0 ||
+		approvals_db_ask(a->gw->db, j, text, because, expires, cfg->limit_waiting_per_user, err) < 0)
+		goto fail;
+	approvals_event(a->gw, j->id, "waiting",
+		json_pack("{s:s, s:s}", "because", because, "expires_at", clock_rfc3339(expires, until)));
+	log_event(LOG_LEVEL_INFO, "capture.waiting",
+		json_pack("{s:s, s:s, s:s}", "job", j->id, "user", a->who->user_id, "because", because));
+	free(text);
+	return j;
+fail:
+	if (err->code == ERR_NONE)
+		err_nomem(err);
+	free(text);
+	job_free(j);
+	return NULL;
+}
+
+/* ---- all of it ---- */
+
+/* NULL: refused, or with *ret_waits it has to wait. */
+static struct capture *start(struct api_call *a, const struct start_request *r, const struct job *was,
+	struct job **ret_waits, struct limits_told *told, struct err *err)
+{
+	char because[CAPTURE_FORCED_BY_MAX + 64];
 	struct own_ends *own = calloc(1, sizeof(*own));
 	struct policy_verdict *verdict = calloc(1, sizeof(*verdict));
 	struct target_set targets = {0};
@@ -241,12 +326,18 @@ static struct capture *start(
 		goto out;
 	if (policy_judge(a->gw->policy, &targets.scopes, verdict, err) < 0 || apply_policy(verdict, r, &mode, err) < 0)
 		goto out;
+	if (was && check_same_scopes(&targets, was, err) < 0)
+		goto out;
+	if (!was && needs_approval(a, verdict, because, sizeof(because))) {
+		*ret_waits = wait_for_approval(a, r, mode, &targets, verdict, because, err);
+		goto out;
+	}
 	local = http_request_local(a->rq, &port);
 	own_ends_collect(&a->gw->config, local, port, &targets, a->gw->targets, own);
-	c = start_as(a, r, mode, &targets, verdict, own, told, err);
-	if (!c && goes_live(r, mode, err)) {
+	c = start_as(a, r, was, mode, &targets, verdict, own, told, err);
+	if (!c && goes_live(r, was, mode, err)) {
 		*err = (struct err){0};
-		c = start_as(a, r, JOB_LIVE, &targets, verdict, own, told, err);
+		c = start_as(a, r, was, JOB_LIVE, &targets, verdict, own, told, err);
 	}
 out:
 	target_set_done(&targets);
@@ -257,13 +348,28 @@ out:
 	return c;
 }
 
+static void reply_job(struct api_call *a, const char *id, json_t *json)
+{
+	char location[64];
+
+	snprintf(location, sizeof(location), "/v1/captures/%s", id);
+	http_reply_header(a->rq, "Location", location);
+	http_reply_json(a->rq, 202, json);
+}
+
+static void reply_waits(struct api_call *a, const struct job *j)
+{
+	a->waits = true;
+	http_reply_header(a->rq, "Pcap-Job", j->id);
+	reply_job(a, j->id, api_job_json_for(a, j, false));
+}
+
 static void reply_started(struct api_call *a, struct capture *c, enum job_mode mode, enum job_format format)
 {
 	const struct config_gateway *cfg = &a->gw->config;
 	uint64_t wait_ms = cfg->agents_connect_ms + cfg->agents_start_ms + 1000, offset = 0;
 	struct live_viewer *v = NULL;
 	struct err err = {0};
-	char location[64];
 	size_t prelude = 0;
 
 	/* The viewer joins before anything flows, so that the stream it gets is the stream from its first byte. */
@@ -282,9 +388,7 @@ static void reply_started(struct api_call *a, struct capture *c, enum job_mode m
 	} else if (v) {
 		api_stream_reply(a, v, format, NULL, offset, prelude);
 	} else {
-		snprintf(location, sizeof(location), "/v1/captures/%s", capture_id(c));
-		http_reply_header(a->rq, "Location", location);
-		http_reply_json(a->rq, 202, capture_to_json(c, false));
+		reply_job(a, capture_id(c), capture_to_json(c, false));
 	}
 }
 
@@ -309,30 +413,40 @@ static void reply_limits(struct api_call *a, struct limits_told *told)
 	http_reply_header(a->rq, "RateLimit-Reset", text);
 }
 
-void api_captures_start(struct api_call *a)
+static bool is_draining(struct api_call *a)
+{
+	if (!atomic_load(&a->gw->draining))
+		return false;
+	http_reply_header(a->rq, "Retry-After", "30");
+	http_reply_error(a->rq, 503, "draining", NULL, "this gateway is shutting down and takes no new captures");
+	return true;
+}
+
+/* body: of the start, of now or of when an approval was asked for; then was is claimed, until it is among the running ones or refused. */
+static void start_and_reply(struct api_call *a, const void *body, size_t n, const struct job *was)
 {
 	struct start_request r;
 	struct limits_told told = {0};
+	struct job *waits = NULL;
 	struct capture *c;
 	struct err err = {0};
-	size_t n;
-	const void *body = http_request_body(a->rq, &n);
 
-	if (atomic_load(&a->gw->draining)) {
-		http_reply_header(a->rq, "Retry-After", "30");
-		http_reply_error(
-			a->rq, 503, "draining", NULL, "this gateway is shutting down and takes no new captures");
-		return;
-	}
 	if (stop_switch_check(&a->gw->stop_switch, &err) < 0 || start_request_read(body, n, &r, &err) < 0) {
+		if (was)
+			jobs_unclaim(a->gw->jobs, was->id);
 		reply_limits(a, &told);
 		api_audit_start_refused(a, NULL, &err);
 		http_reply_err(a->rq, &err);
 		return;
 	}
-	c = start(a, &r, &told, &err);
+	c = start(a, &r, was, &waits, &told, &err);
+	if (was)
+		jobs_unclaim(a->gw->jobs, was->id);
 	reply_limits(a, &told);
-	if (c) {
+	if (waits) {
+		reply_waits(a, waits);
+		job_free(waits);
+	} else if (c) {
 		reply_started(a, c, capture_mode(c), r.format);
 		capture_unref(c);
 	} else {
@@ -341,6 +455,75 @@ void api_captures_start(struct api_call *a)
 		http_reply_err(a->rq, &err);
 	}
 	start_request_done(&r);
+}
+
+void api_captures_start(struct api_call *a)
+{
+	size_t n;
+	const void *body = http_request_body(a->rq, &n);
+
+	if (!is_draining(a))
+		start_and_reply(a, body, n, NULL);
+}
+
+/* Approved, and in time? */
+static int check_approved(const struct job *j, const struct approval *approval, struct err *err)
+{
+	if (j->state != JOB_WAITING || approval->state > APPROVAL_APPROVED) {
+		err_set(err, ERR_STATE, "the capture does not wait to be begun (%s%s%s)", job_state_name(j->state),
+			j->error[0] ? ": " : "", j->error);
+		return err_detail(err, "not_waiting");
+	}
+	if (approval->expires_at <= clock_wall_ns()) {
+		err_set(err, ERR_STATE, "its time is up; start a new capture");
+		return err_detail(err, "approval_expired");
+	}
+	if (approval->state == APPROVAL_APPROVED)
+		return 0;
+	err_set(err, ERR_STATE, "no operator has approved it yet");
+	return err_detail(err, "not_approved");
+}
+
+/* It is claimed, which ends here: until then nobody else begins it, and who erases it waits. */
+static void begin_claimed(struct api_call *a, const char *id)
+{
+	struct approval approval = {0};
+	struct err err = {0};
+	struct job *was = job_db_get(a->gw->db, id, &err);
+
+	if (was && approvals_db_get(a->gw->db, id, &approval, &err) < 0 && err.code == ERR_NOT_FOUND) {
+		err_set(&err, ERR_STATE, "the capture never waited for an approval");
+		err_detail(&err, "not_waiting");
+	}
+	if (was && err.code == ERR_NONE && check_approved(was, &approval, &err) == 0) {
+		start_and_reply(a, approval.request, strlen(approval.request), was);
+	} else {
+		jobs_unclaim(a->gw->jobs, id);
+		http_reply_err(a->rq, &err);
+	}
+	approval_done(&approval);
+	job_free(was);
+}
+
+void api_captures_begin(struct api_call *a)
+{
+	struct job *j = is_draining(a) ? NULL : api_job(a, api_may_end);
+	json_t *body = j ? api_body(a) : NULL;
+	struct err err = {0};
+
+	if (!body)
+		goto out;
+	if (json_object_size(body) > 0) {
+		err_set(&err, ERR_INPUT, "this call takes no members: what was asked for is what begins");
+		http_reply_err(a->rq, &err);
+	} else if (jobs_claim(a->gw->jobs, j->id, 0, NULL) < 0) {
+		http_reply_error(a->rq, 409, "not_waiting", NULL, "the capture is being begun or ended already");
+	} else {
+		begin_claimed(a, j->id);
+	}
+out:
+	json_decref(body);
+	job_free(j);
 }
 
 /* ---- list ---- */
@@ -358,7 +541,8 @@ static int read_states(const char *text, enum job_state ret[STATES_MAX], size_t 
 			char shown[40];
 
 			rc = err_set(err, ERR_INPUT,
-				"state: \"%s\" is not one of starting, running, finishing, ready, streamed, failed, "
+				"state: \"%s\" is not one of waiting, starting, running, finishing, ready, streamed, "
+				"failed, "
 				"killed, expired, purged",
 				parse_printable(word, shown, sizeof(shown)));
 		} else {
@@ -481,6 +665,7 @@ void api_captures_show(struct api_call *a)
 void api_captures_stop(struct api_call *a)
 {
 	struct job *j = api_job(a, api_may_end);
+	struct err err = {0};
 	struct capture *c;
 	json_t *body;
 
@@ -492,7 +677,12 @@ void api_captures_stop(struct api_call *a)
 	}
 	json_decref(body);
 	c = jobs_find(a->gw->jobs, j->id);
-	if (c && !job_state_is_end(capture_state(c))) {
+	if (!c && j->state == JOB_WAITING) {
+		if (api_stop_waiting(a, j, &err) == 0)
+			http_reply_json(a->rq, 202, api_job_json_for(a, j, false));
+		else
+			http_reply_err(a->rq, &err);
+	} else if (c && !job_state_is_end(capture_state(c))) {
 		api_audit_job(a, "capture.stop", j, NULL, NULL);
 		capture_stop(c, STOP_USER, a->who->user_id);
 		http_reply_json(a->rq, 202, capture_to_json(c, false));

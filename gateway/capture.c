@@ -8,6 +8,7 @@
 #include "gateway/storage.h"
 #include "gateway/targets.h"
 #include "gateway/watch.h"
+#include "schema/approvals_db.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -102,6 +103,7 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	struct capture *c = calloc(1, sizeof(*c));
 	pthread_attr_t attr;
 	pthread_t thread;
+	bool approved;
 	int rc;
 
 	if (!c || begin_locks(c) < 0)
@@ -115,8 +117,9 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 		memcpy(c->forced, watch->forced, watch->forced_n * sizeof(*watch->forced));
 		c->forced_n = watch->forced_n;
 	}
+	approved = job->state == JOB_WAITING;
 	job->state = JOB_STARTING;
-	job->heartbeat_at = job->created_at;
+	job->heartbeat_at = clock_wall_ns();
 	c->born_ns = clock_mono_ns();
 	c->follows = watch && targets_follow(gw->targets, watch->targets);
 	if (watch && !(c->watch = watch_new(gw, c, watch, err)))
@@ -131,7 +134,7 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	if (stop_switch_check(&gw->stop_switch, err) < 0)
 		goto fail_added;
 	pthread_mutex_lock(&c->lock);
-	rc = job_db_insert(gw->db, job, err);
+	rc = approved ? approvals_db_begin(gw->db, job, job->heartbeat_at, err) : job_db_insert(gw->db, job, err);
 	pthread_mutex_unlock(&c->lock);
 	if (rc < 0)
 		goto fail_added;

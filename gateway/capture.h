@@ -29,7 +29,8 @@ struct capture_watch {
 	size_t forced_n;
 };
 
-/* capture_start: job (taken over also on failure) is filled but for state and times; its instances match targets one by one.  The place that
+/* capture_start: job (taken over also on failure) is filled but for state and times; in JOB_WAITING it has a record already, is approved, and the caller has claimed it
+ * (jobs_claim).  Its instances match targets one by one.  The place that
  * was reserved for it (jobs_reserve, limits_take) is taken over too, and given back when the capture ends or here on failure.
  * excludes: ends of the platform's own connections, see capture_request.h.  Returns a reference.
  * Detail CAPTURE_NOT_STORED (ERR_UNAVAILABLE, ERR_FULL): the store did not let it begin. */

@@ -42,9 +42,9 @@ void metrics_request_durations_show(struct metrics_page *p, size_t route, const 
 
 /* ---- captures ---- */
 
-static const char *const start_outcomes[] = {"live", "stored", "bad_request", "unauthorized", "forbidden", "not_found",
-	"conflict", "too_large", "limited", "agents_failed", "unavailable", "other"};
-static const int start_status[] = {200, 202, 400, 401, 403, 404, 409, 413, 429, 502, 503};
+static const char *const start_outcomes[] = {"live", "stored", "waiting", "bad_request", "unauthorized", "forbidden",
+	"not_found", "conflict", "too_large", "limited", "agents_failed", "unavailable", "other"};
+static const int start_status[] = {200, 202, METRICS_START_WAITS, 400, 401, 403, 404, 409, 413, 429, 502, 503};
 static _Atomic uint64_t start_cells[N(start_outcomes)];
 static struct metrics_counter starts = {
 	.name = "pcapline_gateway_starts_total",

@@ -21,7 +21,8 @@ void metrics_request_durations_show(struct metrics_page *p, size_t route, const 
 #define METRICS_REQUESTS          "pcapline_gateway_http_requests_total"
 #define METRICS_REQUEST_DURATIONS "pcapline_gateway_http_request_duration_seconds"
 
-/* metrics_start: a request for a capture was answered with this status. */
+/* metrics_start: a request for a capture was answered with this status, or (no status) it waits for an approval. */
+#define METRICS_START_WAITS 0
 void metrics_start(int status);
 /* metrics_capture_ended: with its last state and reason. */
 void metrics_capture_ended(enum job_mode mode, enum job_state state, enum stop_reason reason);

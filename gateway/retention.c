@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "gateway/approvals.h"
 #include "gateway/audit_capture.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
@@ -486,6 +487,7 @@ static void sweep(struct retention *r)
 	struct err err = {0};
 
 	expire(r);
+	approvals_sweep(gw);
 	each_job(r, &unfinished, finish_by_id);
 	each_job(r, &killed, finish_killed_by_id);
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||

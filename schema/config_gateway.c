@@ -206,6 +206,8 @@ const struct config_key config_gateway_keys[] = {
 		"Bytes that one user may have stored, running captures among them; ten of the largest"},
 	{"limits", "quota_org", CONFIG_SIZE, AT(limit_quota_org_bytes), "1TiB", 0, 1024 * TIB, NULL, "",
 		"Bytes that may be stored of one org"},
+	{"limits", "waiting_per_user", CONFIG_NUMBER, AT(limit_waiting_per_user), "10", 1, 1000, NULL, "captures",
+		"Captures of one user that may wait for an operator's approval"},
 	{"limits", "instances", CONFIG_NUMBER, AT(limit_instances), "50", 1, 1000, NULL, "instances",
 		"Instances in one capture"},
 	{"limits", "connections", CONFIG_NUMBER, AT(limit_connections), "1024", 8, 65536, NULL, "connections",
@@ -231,6 +233,12 @@ const struct config_key config_gateway_keys[] = {
 	{"policy", "developers", CONFIG_CHOICE, AT(policy_developers), "disable", 0, 0, "off|disable|on", "",
 		"Whether space developers may switch captures of their own apps and spaces: not at all; off, and on "
 		"again what they switched off; or also on where policy.default is closed"},
+
+	{"policy", "approval", CONFIG_CHOICE, AT(policy_approval), "off", 0, 0, "off|all", "",
+		"Whether every capture of somebody who is no operator waits until an operator approves it; switches "
+		"ask for that on parts of the platform, in either case"},
+	{"policy", "approval_expiry", CONFIG_DURATION, AT(approval_expiry_ms), "24h", SECOND_MS, 30 * DAY_MS, NULL, "",
+		"How long a capture waits for an approval, and how long an approved one may then be begun"},
 
 	{"page", "enabled", CONFIG_BOOL, AT(page_enabled), "true", 0, 0, NULL, "",
 		"Whether the status page is at /admin; with no more rights than those of the token that it is given"},

@@ -92,6 +92,7 @@ struct config_gateway {
 	uint64_t limit_rate;                    /* limits.rate "0", of the whole gateway */
 	uint64_t limit_quota_user_bytes;        /* limits.quota_user "100GiB", stored */
 	uint64_t limit_quota_org_bytes;         /* limits.quota_org "1TiB" */
+	uint64_t limit_waiting_per_user;        /* limits.waiting_per_user 10, for an approval */
 	uint64_t limit_instances;               /* limits.instances 50, 1..1000, per capture */
 	uint64_t limit_connections;             /* limits.connections 1024, 8..65536 */
 	uint64_t limit_connections_per_address; /* limits.connections_per_address 0 */
@@ -103,12 +104,14 @@ struct config_gateway {
 	char *page_client_id; /* page.client_id "": public client of the issuer, for logins in the browser; "" : none, tokens are pasted */
 	char *page_issuer; /* page.issuer "cf": name in `issuers` */
 	char *page_scopes; /* page.scopes "": that it asks for, with spaces between; "" : all that the client may have */
-	char *page_authorize_url; /* page.authorize_url "": where people log in; "" : UAA's, below login_url */
-	char *page_token_url;     /* page.token_url "": where codes become tokens; "" : UAA's, below url */
-	char *share;              /* policy.share "none" none|space|org */
-	char *policy_default;     /* policy.default "open" open|closed: captures where no switch says anything */
-	char *policy_storage;     /* policy.storage "open" open|closed: storing them */
-	char *policy_developers;  /* policy.developers "disable" off|disable|on */
+	char *page_authorize_url;    /* page.authorize_url "": where people log in; "" : UAA's, below login_url */
+	char *page_token_url;        /* page.token_url "": where codes become tokens; "" : UAA's, below url */
+	char *share;                 /* policy.share "none" none|space|org */
+	char *policy_default;        /* policy.default "open" open|closed: captures where no switch says anything */
+	char *policy_storage;        /* policy.storage "open" open|closed: storing them */
+	char *policy_approval;       /* policy.approval "off" off|all: every start by non-operators waits for one */
+	uint64_t approval_expiry_ms; /* policy.approval_expiry "24h" */
+	char *policy_developers;     /* policy.developers "disable" off|disable|on */
 	/* Cloud Foundry: apps as targets; cf_api "" : not offered.  Checked by config_platform.c */
 	char *cf_api;           /* cf.api "": https://api.sys.example.test */
 	char *cf_ca;            /* cf.ca "": path; "" : the system's CAs */

@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#define JOB_DB_STATEMENTS_MAX 48 /* different constant statements kept prepared; the rest are made each time */
+#define JOB_DB_STATEMENTS_MAX 64 /* different constant statements kept prepared; the rest are made each time */
 
 struct job_db {
 	char *path;  /* fixed */
@@ -79,6 +79,10 @@ int dbq_row_ok(struct dbq *q, struct err *err); /* 0, or -1 when a column of thi
 
 struct job *job_db_row(struct dbq *q, struct err *err);                      /* without its instances */
 int job_db_row_instances(struct job_db *db, struct job *j, struct err *err); /* adds them */
+
+/* Within the caller's transaction: job_db_insert, job_db_save. */
+int job_db_write_new(struct job_db *db, const struct job *j, struct err *err);
+int job_db_write_changed(struct job_db *db, const struct job *j, struct err *err);
 
 /* ---- scopes (job_db_scopes.c) ---- */
 int job_db_scopes_write(struct job_db *db, const struct job *j, struct err *err);

@@ -203,26 +203,30 @@ static int instances_write(struct job_db *db, const struct job *j, struct err *e
 	return dbq_run(&q, err);
 }
 
+int job_db_write_new(struct job_db *db, const struct job *j, struct err *err)
+{
+	if (job_insert(db, j, err) < 0 || job_db_scopes_write(db, j, err) < 0)
+		return -1;
+	return instances_write(db, j, err);
+}
+
+int job_db_write_changed(struct job_db *db, const struct job *j, struct err *err)
+{
+	return job_update(db, j, err) < 0 ? -1 : instances_write(db, j, err);
+}
+
 int job_db_insert(struct job_db *db, const struct job *j, struct err *err)
 {
-	int rc;
-
 	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
 		return -1;
-	if ((rc = job_insert(db, j, err)) >= 0 && (rc = job_db_scopes_write(db, j, err)) >= 0)
-		rc = instances_write(db, j, err);
-	return job_db_leave(db, rc, err) < 0 ? -1 : 0;
+	return job_db_leave(db, job_db_write_new(db, j, err), err) < 0 ? -1 : 0;
 }
 
 int job_db_save(struct job_db *db, const struct job *j, struct err *err)
 {
-	int rc;
-
 	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
 		return -1;
-	if ((rc = job_update(db, j, err)) >= 0)
-		rc = instances_write(db, j, err);
-	return job_db_leave(db, rc, err) < 0 ? -1 : 0;
+	return job_db_leave(db, job_db_write_changed(db, j, err), err) < 0 ? -1 : 0;
 }
 
 /* ---- reading ---- */

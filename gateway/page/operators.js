@@ -125,7 +125,7 @@ function addSwitches() {
 
 function decide(job) {
 	ask({title: "Approve this capture?", text: `${job.target ? targetText(job) : job.job ?? job.id}, asked for by ${job.owner ? ownerText(job) : "its owner"}${job.note ? `: ${job.note}` : "."}`, deed: "Decide",
-		fields: [{name: "what", label: "Decision", type: "select", options: [["approve", "approve: it starts"], ["deny", "deny: it ends"]], value: "approve"},
+		fields: [{name: "what", label: "Decision", type: "select", options: [["approve", "approve: its user may begin it"], ["deny", "deny: it ends"]], value: "approve"},
 			{name: "reason", label: "Reason", most: 200}],
 		run: async ({what, ...body}) => {
 			await api("POST", `v1/admin/captures/${job.job ?? job.id}/${what}`, body);

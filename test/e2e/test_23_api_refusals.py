@@ -167,7 +167,9 @@ def test_tokens(fleet):
                          ("/v1/captures/x/live", "GET"), ("/v1/captures/x/link", "POST"), ("/v1/admin/captures", "GET"), ("/v1/admin/kill", "POST"),
                          ("/v1/admin/purge", "POST"), ("/v1/admin/agents", "GET"), ("/v1/admin/audit", "GET"), ("/v1/admin/audit/verify", "POST"),
                          ("/v1/admin/halt", "POST"), ("/v1/admin/resume", "POST"), ("/v1/admin/hold", "POST"), ("/v1/admin/unhold", "POST"),
-                         ("/v1/admin/switches", "GET"), ("/v1/admin/switches/org/x", "PUT"), ("/v1/switches/app/x", "GET")):
+                         ("/v1/admin/switches", "GET"), ("/v1/admin/switches/org/x", "PUT"), ("/v1/switches/app/x", "GET"),
+                         ("/v1/captures/" + new_id() + "/start", "POST"), ("/v1/admin/approvals", "GET"), ("/v1/admin/captures/" + new_id() + "/approve", "POST"),
+                         ("/v1/admin/captures/" + new_id() + "/deny", "POST")):
         reply = ask(None, path, method)()
         assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Bearer"), (method, path, reply)
     assert g.api("GET", "/v1/captures", token=later).status == 200
@@ -220,7 +222,7 @@ def test_queries(fleet):
     for query, field in (("bogus=1", "bogus"), ("limit=0", "limit"), ("limit=1001", "limit"), ("limit=-1", "limit"), ("limit=x", "limit"), ("limit=", "limit"),
                          ("limit=1&limit=2", "limit"), ("limit=99999999999999999999", "limit"), ("cursor=x", "cursor"),
                          ("cursor=", "cursor"), ("cursor=" + "z" * 5000, "cursor"), ("state=nope", "state"), ("state=ready,nope", "state"),
-                         ("state=" + ",".join(["ready"] * 10), "state"), ("since=yesterday", "since"), ("since=2026-13-01T00:00:00Z", "since"),
+                         ("state=" + ",".join(["ready"] * 11), "state"), ("since=yesterday", "since"), ("since=2026-13-01T00:00:00Z", "since"),
                          ("since=-5m", "since"), ("since=", "since"), ("user=bob", "user"), ("org=acme", "org")):
         rows.append((query[:40], lambda q=query: g.api("GET", f"/v1/captures?{q}"), 400, "input", field))
     refusals(g, rows)
