@@ -15,7 +15,8 @@
 #define LIST_MAX      1000u
 #define AGO_MAX_MS    (UINT64_C(3650) * 24 * 3600 * 1000)
 #define LEVELS_MAX    4u
-#define INSTANCES_MAX 200u /* names of a start's instances that its record lists */
+#define UNCHECKED_MAX 2048u /* bytes of a target in a record of a refusal */
+#define INSTANCES_MAX 200u  /* names of a start's instances that its record lists */
 
 /* ---- records ---- */
 
@@ -69,15 +70,16 @@ static bool is_flat(const json_t *value, unsigned levels)
 	return true;
 }
 
-/* As it was asked; what no target is like, as nobody has checked it yet, as text: who reads records bounds their depth. */
-static json_t *target_json(const json_t *targets)
+/* As it was asked.  What nobody has checked is text, and not too much of it: it may be anything, and must not look like other members of a record to who searches them. */
+static json_t *target_json(const json_t *targets, bool is_checked)
 {
 	char *text;
 	json_t *ret;
 
-	if (is_flat(targets, LEVELS_MAX))
+	if (is_checked && is_flat(targets, LEVELS_MAX))
 		return json_deep_copy(targets);
-	text = json_dumps(targets, JSON_COMPACT);
+	if ((text = json_dumps(targets, JSON_COMPACT | JSON_ENSURE_ASCII)) && strlen(text) > UNCHECKED_MAX)
+		text[UNCHECKED_MAX] = '\0';
 	ret = text ? json_string(text) : NULL;
 	free(text);
 	return ret;
@@ -86,7 +88,7 @@ static json_t *target_json(const json_t *targets)
 static json_t *start_json(const struct start_request *r, const struct job *j, const struct target_set *targets)
 {
 	static const char *const modes[] = {[START_LIVE] = "live", [START_STORE] = "store", [START_AUTO] = "auto"};
-	json_t *data = json_pack("{s:o, s:s, s:s, s:s*, s:o}", "target", target_json(r->targets), "mode",
+	json_t *data = json_pack("{s:o, s:s, s:s, s:s*, s:o}", "target", target_json(r->targets, j != NULL), "mode",
 		j ? job_mode_name(j->mode) : modes[r->mode], "format", job_format_name(r->format), "note",
 		r->note && r->note[0] ? r->note : NULL, "options",
 		capture_options_to_json(j ? &j->options : &r->options));
@@ -150,8 +152,10 @@ void api_audit_stranger(struct api_call *a, const char *action, const struct err
 {
 	json_t *data = json_pack("{s:s, s:s}", "method", a->route->method, "path", a->route->path);
 
-	const struct api_audited what = {
-		.refused = why, .job = id_is_valid(a->param) ? a->param : NULL, .data = data, .is_strangers = true};
+	const struct api_audited what = {.refused = why,
+		.job = id_is_valid(a->param) ? a->param : NULL,
+		.data = data,
+		.is_strangers = !a->who->user_id};
 
 	api_audit(a, action, &what, NULL);
 	json_decref(data);

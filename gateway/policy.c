@@ -50,12 +50,14 @@ static size_t place_of(
 	return low;
 }
 
-static int make_room(struct policy *p, struct err *err)
+/* Developers can have as many as they have apps: what is left is operators', who need it when it matters. */
+static int make_room(struct policy *p, enum switch_level level, struct err *err)
 {
+	size_t most = level == SWITCH_DEVELOPER ? SWITCHES_MAX / 10 * 8 : SWITCHES_MAX;
 	struct switch_row **more;
 
-	if (p->n >= SWITCHES_MAX)
-		return err_set(err, ERR_LIMIT, "there are %d switches already, no more are kept", SWITCHES_MAX);
+	if (p->n >= most)
+		return err_set(err, ERR_LIMIT, "there are %zu switches already, no more are kept", most);
 	if (p->n < p->room)
 		return 0;
 	if (!(more = realloc(p->rows, (p->room + 64) * sizeof(struct switch_row *))))
@@ -76,7 +78,7 @@ static int place(struct policy *p, const struct switch_row *r, struct err *err)
 		*p->rows[at] = *r;
 		return 0;
 	}
-	if (make_room(p, err) < 0)
+	if (make_room(p, r->level, err) < 0)
 		return -1;
 	if (!(copy = malloc(sizeof(*copy))))
 		return err_nomem(err);
@@ -172,7 +174,7 @@ int policy_put(struct policy *p, const struct switch_row *r, struct err *err)
 	pthread_mutex_lock(&p->lock);
 	place_of(p, r->kind, r->id, r->level, &there);
 	if (!there)
-		rc = make_room(p, err);
+		rc = make_room(p, r->level, err);
 	if (rc == 0)
 		rc = job_db_switch_put(p->o.db, r, err);
 	if (rc == 0)

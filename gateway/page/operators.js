@@ -83,7 +83,7 @@ function editSwitch(s) {
 	const choice = (name, label, values) => ({name, label, type: "select", value: s?.[name] ?? "", options: [["", "says nothing"], ...values]});
 	ask({title: s ? "Change this switch" : "Set a switch", deed: "Set", text: "It counts at once for all that lies within, also for captures that run.",
 		fields: [{name: "scope", label: "For", type: "select", options: SCOPES, value: s?.scope},
-			{name: "id", label: "Its id", value: s?.id, help: "GUID or name; DEPLOYMENT/GROUP for a group; nothing for the platform."},
+			{name: "id", label: "Its id", value: s?.id, help: "The GUID of an org, space or app; the name of a deployment; DEPLOYMENT/GROUP, or a group of the inventory; nothing for the platform."},
 			choice("capture", "Captures", [["allow", "allowed"], ["forbid", "forbidden"]]), choice("storage", "Storing", [["allow", "allowed"], ["forbid", "forbidden"]]),
 			choice("payload", "Payload", [["headers", "headers only"]]), choice("approval", "Approval by an operator", [["required", "needed"]]),
 			{name: "snaplen", label: "Most bytes of a packet", type: "number", min: 16, max: 262144, value: s?.snaplen},

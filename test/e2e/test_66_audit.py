@@ -230,7 +230,8 @@ def test_everything_is_recorded_once(fleet, receiver, short_folder, folder, cli)
     for _ in range(30):
         assert g.api("GET", "/v1/captures", token="nobody's token").status == 401
     assert g.api("GET", "/v1/admin/audit").status == 403
-    assert len(trail.find("token.refused") + trail.find("request.refused") + trail.find("link.use", outcome="refused")) == 4
+    assert len(trail.find("token.refused") + trail.find("link.use", outcome="refused")) == 4
+    assert trail.one("request.refused")["user_id"] == "alice", "people who are known have their own"
     assert trail.find("token.refused")[0]["data"]["path"] == "/v1/captures"
 
     # configuration; the rest of the minute is told of at its end

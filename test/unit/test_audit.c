@@ -139,6 +139,7 @@ static void test_what_waits_is_bounded(void **state)
 {
 	(void)state;
 	set_full(true);
+	gw.config.audit_refused_per_minute = AUDIT_HELD_MAX;
 	/* Refusals cannot push out what has happened. */
 	for (unsigned i = 0; i < AUDIT_HELD_MAX / 2 + 2; i++)
 		assert_int_equal(say("capture.start", "refused", NULL), 0);
@@ -203,6 +204,19 @@ static void test_strangers(void **state)
 	assert_int_equal(count("\"more\":995"), 1);
 	audit_settle(gw.audit);
 	assert_int_equal(gw.audit->seq, 6);
+}
+
+/* Who is known may be refused ten times as often, and none of strangers' refusals counts for it. */
+static void test_refusals_of_the_known(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(say("capture.start", "refused", NULL), 0);
+	assert_int_equal(gw.audit->seq, 50);
+	assert_int_equal(say("capture.stop", "ok", NULL), 0);
+	audit_settle(gw.audit);
+	assert_int_equal(gw.audit->seq, 52);
+	assert_int_equal(count("\"more\":950"), 1);
 }
 
 static void test_large_data_is_left_out(void **state)
@@ -282,6 +296,7 @@ int main(void)
 		EACH(test_commit_fails),
 		EACH(test_both_or_none),
 		EACH(test_strangers),
+		EACH(test_refusals_of_the_known),
 		EACH(test_large_data_is_left_out),
 		EACH(test_damaged_ends),
 		EACH(test_retention),
