@@ -186,7 +186,7 @@ def test_everything_is_recorded_once(fleet, receiver, short_folder, folder, cli)
     refused = trail.find("capture.start", outcome="refused")
     assert len(refused) == 3 and refused[0]["code"] == "input" and "snaplen" in refused[1]["why"], refused
     assert refused[1]["forwarded_for_unproved"].startswith("203.0.113.9")
-    assert refused[2]["code"] == "not_found" and refused[2]["data"]["target"]["instances"] == ["none"]
+    assert refused[2]["code"] == "not_found" and refused[2]["data"]["target"] == '{"type":"host","instances":["none"]}'
     bad = g.api("POST", "/v1/captures", g.request(mode="store", packet_filter="no such filter"))
     assert bad.status == 400
     failed = wait_for(lambda: trail.find("capture.end", outcome="failed"), "the capture that no agent would take")[0]
