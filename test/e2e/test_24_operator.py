@@ -258,3 +258,16 @@ def test_the_trail_in_the_log(platform):
     assert f.gateway.logged("capture.start")[0]["request_id"]
     for daemon in (f.gateway, f.agents[0]):
         assert "a-secret-in-a-packet" not in daemon.log() and "a-secret" not in json.dumps(daemon.log_lines())
+
+
+def test_agents_devices_and_records(fleet):
+    """By the API itself, as the command asks it elsewhere."""
+    f = fleet(1)
+    job = f.gateway.store(packet_filter=FILTER)
+    agent, = f.gateway.api("GET", "/v1/admin/agents", user="olga").json["agents"]
+    assert agent["agent"] == f.agents[0].address and agent["captures"] == 1 and agent["error"] is None, agent
+    devices = f.gateway.api("POST", "/v1/devices", {"target": {"type": "host", "instances": ["web/0"]}}).json["instances"][0]["devices"]
+    assert {"eth0", "lo"} <= {d["name"] for d in devices} and any(f.nodes[0].ip in d["addresses"] for d in devices), devices
+    f.gateway.finish(job)
+    done = f.gateway.api("POST", "/v1/admin/purge", {"job": job, "records": True}, "olga").json
+    assert [(p["job"], p["record"]) for p in done["purged"]] == [(job, True)] and f.gateway.api("GET", f"/v1/captures/{job}").status == 404

@@ -183,7 +183,7 @@ def test_halt_holds_over_restarts_until_it_is_lifted(platform, cli):
     assert "we look for a leak" in cli(f.gateway).run("info").text
     lifted = cli(f.gateway, user="olga").run("admin", "resume")
     assert lifted.code == 0 and "by olga: we look for a leak" in lifted.err
-    assert admin(f, "resume", {}) == {"was": None}
+    assert admin(f, "resume", {"reason": "it was none"}) == {"was": None}
     f.gateway.restart()
     assert f.gateway.api("GET", "/v1/info").json["halted"] is None
     f.gateway.finish(f.gateway.store(packet_filter=FILTER))

@@ -306,13 +306,16 @@ def test_api_and_command(gateways, cli):
     assert g.api("GET", f"{SWITCHES}/group/cf%2Frouter", user="olga").json == row
     assert g.api("GET", f"{SWITCHES}?scope=group&id=cf/router", user="olga").json["switches"] == [row]
     assert "reason        GDPR" in ops.ok("admin", "switch", "show", "platform").text
+    assert g.api("GET", f"{SWITCHES}/platform", user="olga").json["reason"] == "GDPR" and g.api("GET", f"{SWITCHES}/group/cf/router", user="olga").json == row
+    assert set_switch(g, "group/cf/api", capture="forbid")["switch"]["id"] == "cf/api"
+    assert g.api("DELETE", f"{SWITCHES}/group/cf/api", user="olga").json["ended"] == []
     ops.ok("admin", "switch", "delete", "group", "cf/router")
     ops.run("admin", "switch", "show", "group", "cf/router", code=4)
     for wrong in (["set", "org", "acme", "--capture", "forbid"], ["drop", "org", "acme"], ["set"], ["show", "org", "acme", "--capture", "allow"],
                   ["set", "org", "acme", "--reason", "x", "--level", "developer"], ["list", "nowhere"]):
         ops.run("admin", "switch", *wrong, code=2)
     trail = [r for r in map(json.loads, (g.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"].startswith("switch.")]
-    assert [r["action"] for r in trail] == ["switch.set", "switch.set", "switch.delete"] and {r["user_id"] for r in trail} == {"olga"}
+    assert [r["action"] for r in trail] == ["switch.set", "switch.set", "switch.set", "switch.delete", "switch.delete"] and {r["user_id"] for r in trail} == {"olga"}
 
 
 # ---- developers about what is theirs ----
