@@ -8,9 +8,11 @@
 
 int bind(int fd, const struct sockaddr *a, socklen_t n)
 {
-	int (*real)(int, const struct sockaddr *, socklen_t) = (int (*)(int, const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "bind");
+	int (*real)(int, const struct sockaddr *, socklen_t) =
+		(int (*)(int, const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "bind");
 
-	if (a && n >= sizeof(struct sockaddr_nl) && a->sa_family == AF_NETLINK && ((const struct sockaddr_nl *)a)->nl_groups != 0) {
+	if (a && n >= sizeof(struct sockaddr_nl) && a->sa_family == AF_NETLINK &&
+		((const struct sockaddr_nl *)a)->nl_groups != 0) {
 		errno = EPERM;
 		return -1;
 	}
