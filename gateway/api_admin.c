@@ -117,7 +117,8 @@ static void halt(struct api_call *a, json_t *body, const char *reason, bool kill
 		return;
 	}
 	http_reply_json(a->rq, 200,
-		json_pack("{s:o, s:o}", "halted", stop_switch_json(&a->gw->stop_switch, true), "killed", killed));
+		json_pack("{s:o, s:o}", "halted", stop_switch_json(&a->gw->stop_switch, STOP_SWITCH_OPERATOR), "killed",
+			killed));
 }
 
 void api_admin_halt(struct api_call *a)
@@ -148,7 +149,7 @@ void api_admin_resume(struct api_call *a)
 		return;
 	json_in_begin(&in, body, "", &err);
 	json_in_str(&in, "reason", JSON_IN_OPTIONAL, 1, API_REASON_MAX, &reason);
-	was = stop_switch_json(&a->gw->stop_switch, true);
+	was = stop_switch_json(&a->gw->stop_switch, STOP_SWITCH_OPERATOR);
 	if (json_in_end(&in) < 0 ||
 		api_audit(a, "admin.resume", &(struct api_audited){.why = reason, .data = was}, &err) < 0 ||
 		stop_switch_lift(&a->gw->stop_switch, &err) < 0) {

@@ -63,6 +63,9 @@ static json_t *you_json(struct api_call *a)
 void api_info(struct api_call *a)
 {
 	const struct config_gateway *c = &a->gw->config;
+	enum stop_switch_told told = api_is_operator(a) ? STOP_SWITCH_OPERATOR
+				     : api_caller(a)    ? STOP_SWITCH_USER
+							: STOP_SWITCH_ANYBODY;
 	json_t *login;
 	json_t *storage = json_pack("{s:b}", "offered", a->gw->store != NULL);
 	json_t *issuers = json_array();
@@ -90,8 +93,7 @@ void api_info(struct api_call *a)
 		json_pack("{s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o, s:o*, s:o*}", "name", "pcapline", "version",
 			PCAPLINE_VERSION, "api_level", PCAPLINE_API_LEVEL, "targets", targets_types(a->gw->targets),
 			"login", login, "share", c->share, "storage", storage, "limits", limits, "halted",
-			stop_switch_json(&a->gw->stop_switch, api_is_operator(a)), "standing", standing, "you",
-			you_json(a)));
+			stop_switch_json(&a->gw->stop_switch, told), "standing", standing, "you", you_json(a)));
 }
 
 void api_healthz(struct api_call *a)

@@ -48,6 +48,7 @@ static int check_row(void *ctx, const struct audit_row *r, struct err *err)
 struct piece {
 	char *path, *name;
 	uint64_t first; /* number of its first record; 0: not to be read */
+	int fd;         /* of the one that is written to, which may get another name meanwhile; -1: not open */
 };
 
 struct pieces {
@@ -60,6 +61,7 @@ static void pieces_done(struct pieces *p)
 	for (size_t i = 0; i < p->n; i++) {
 		free(p->items[i].path);
 		free(p->items[i].name);
+		fs_close(p->items[i].fd);
 	}
 	free(p->items);
 }
@@ -82,7 +84,7 @@ static uint64_t first_of(const struct audit *a, const char *path)
 
 static int add_piece(const struct audit *a, struct pieces *p, const char *name, struct err *err)
 {
-	struct piece *more, one = {.path = fs_path("%s/%s", a->dir, name), .name = strdup(name)};
+	struct piece *more, one = {.path = fs_path("%s/%s", a->dir, name), .name = strdup(name), .fd = -1};
 
 	if (p->n == FILES_MAX) {
 		err_set(err, ERR_LIMIT, "%s: there are more than %u files of the trail", a->dir, FILES_MAX);
@@ -133,39 +135,47 @@ static int find_pieces(const struct audit *a, struct pieces *p, struct err *err)
 	return rc < 0 ? -1 : add_piece(a, p, name, err);
 }
 
-static int check_piece(struct audit_check *c, const struct piece *p, bool is_last, uint64_t size, struct err *err)
+static int open_piece(struct piece *p, struct err *err)
 {
-	int fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), rc;
+	p->fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return p->fd < 0 ? err_sys(err, errno, "%s", p->path) : 0;
+}
+
+static int check_piece(struct audit_check *c, struct piece *p, bool is_last, uint64_t size, struct err *err)
+{
 	struct stat st;
 
 	/* Gone altogether: what the trail ends with is then not there. */
-	if (fd < 0 && errno == ENOENT && is_last)
+	if (is_last && p->fd < 0)
 		return 0;
-	if (fd < 0)
+	if (!is_last && open_piece(p, err) < 0)
+		return -1;
+	if (fstat(p->fd, &st) < 0)
 		return err_sys(err, errno, "%s", p->path);
-	if (fstat(fd, &st) < 0)
-		rc = err_sys(err, errno, "%s", p->path);
-	else
-		rc = audit_check_file(c, fd, is_last ? size : (uint64_t)st.st_size, p->name, err);
-	fs_close(fd);
-	return rc;
+	return audit_check_file(c, p->fd, is_last ? size : (uint64_t)st.st_size, p->name, err);
 }
 
 int audit_look(struct audit *a, struct audit_check *ret_database, struct audit_check *ret_file, struct err *err)
 {
 	char head[DIGEST_SHA256_HEX_MAX];
 	struct pieces pieces = {0};
+	struct err why = {0};
 	uint64_t seq, size;
 	int rc;
 
 	audit_check_begin(ret_database, &a->key);
 	audit_check_begin(ret_file, &a->key);
-	/* Under the lock, so that none is put aside between. */
+	/* Under the lock, so that none is put aside between; the last may be from then on. */
 	pthread_mutex_lock(&a->lock);
 	seq = a->seq;
 	size = a->file.size;
 	memcpy(head, a->head, sizeof(head));
 	rc = find_pieces(a, &pieces, err);
+	if (rc == 0 && open_piece(&pieces.items[pieces.n - 1], &why) < 0 && why.code != ERR_NOT_FOUND) {
+		rc = -1;
+		if (err)
+			*err = why;
+	}
 	pthread_mutex_unlock(&a->lock);
 	if (rc == 0)
 		rc = job_db_audit_each(a->gw->db, 0, seq, check_row, ret_database, err);

@@ -65,17 +65,17 @@ void stop_switch_close(struct stop_switch *s)
 }
 
 /* The lock is held. */
-static json_t *to_json(const struct stop_switch *s, bool with_by)
+static json_t *to_json(const struct stop_switch *s, enum stop_switch_told told)
 {
 	char since[CLOCK_TEXT_MAX];
 
-	return json_pack("{s:s, s:s, s:s*}", "since", clock_rfc3339(s->since_ns, since), "reason", s->reason, "by",
-		with_by ? s->by : NULL);
+	return json_pack("{s:s, s:s*, s:s*}", "since", clock_rfc3339(s->since_ns, since), "reason",
+		told == STOP_SWITCH_ANYBODY ? NULL : s->reason, "by", told == STOP_SWITCH_OPERATOR ? s->by : NULL);
 }
 
 static int write_file(const struct stop_switch *s, struct err *err)
 {
-	json_t *o = to_json(s, true);
+	json_t *o = to_json(s, STOP_SWITCH_OPERATOR);
 	char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
 	int rc = text ? fs_write_new(s->path, text, strlen(text), 0600, err) : err_nomem(err);
 
@@ -139,12 +139,12 @@ int stop_switch_check(struct stop_switch *s, struct err *err)
 	return rc;
 }
 
-json_t *stop_switch_json(struct stop_switch *s, bool with_by)
+json_t *stop_switch_json(struct stop_switch *s, enum stop_switch_told told)
 {
 	json_t *o;
 
 	pthread_mutex_lock(&s->lock);
-	o = s->on ? to_json(s, with_by) : json_null();
+	o = s->on ? to_json(s, told) : json_null();
 	pthread_mutex_unlock(&s->lock);
 	return o;
 }

@@ -36,7 +36,8 @@ int stop_switch_lift(struct stop_switch *s, struct err *err);
 /* stop_switch_check: may captures begin?  -1: ERR_UNAVAILABLE, detail halted, with by whom and why. */
 int stop_switch_check(struct stop_switch *s, struct err *err);
 
-/* stop_switch_json: {"since", "reason"} and, with_by, "by"; JSON null when it is off.  New reference. */
-json_t *stop_switch_json(struct stop_switch *s, bool with_by);
+/* stop_switch_json: {"since"}, to people who are known with "reason", to operators with "by" too; JSON null when it is off.  New reference. */
+enum stop_switch_told { STOP_SWITCH_ANYBODY, STOP_SWITCH_USER, STOP_SWITCH_OPERATOR };
+json_t *stop_switch_json(struct stop_switch *s, enum stop_switch_told told);
 
 #endif

@@ -46,7 +46,7 @@ async function lookAtInfo() {
 
 function tellInfo() {
 	const h = info.halted;
-	notice("halted", h ? `All captures are halted since ${moment(h.since)}${h.by ? ` by ${h.by}` : ""}: ${h.reason}` : "");
+	notice("halted", h ? `All captures are halted since ${moment(h.since)}${h.by ? ` by ${h.by}` : ""}${h.reason ? `: ${h.reason}` : ""}` : "");
 	tellStanding(info.standing);
 }
 

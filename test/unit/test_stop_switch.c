@@ -56,7 +56,7 @@ static void it_holds_until_it_is_lifted(void **state)
 	(void)state;
 	assert_int_equal(stop_switch_open(&s, file.dir, &err), 0);
 	assert_int_equal(stop_switch_check(&s, &err), 0);
-	j = stop_switch_json(&s, true);
+	j = stop_switch_json(&s, STOP_SWITCH_OPERATOR);
 	assert_true(json_is_null(j));
 	json_decref(j);
 	stop_switch_set(&s, "olga", "a \"leak\"");
@@ -68,7 +68,10 @@ static void it_holds_until_it_is_lifted(void **state)
 	assert_non_null(strstr(err.msg, "by olga: a \"leak\""));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	j = stop_switch_json(&s, false);
+	j = stop_switch_json(&s, STOP_SWITCH_ANYBODY);
+	assert_true(json_object_size(j) == 1 && json_object_get(j, "since"));
+	json_decref(j);
+	j = stop_switch_json(&s, STOP_SWITCH_USER);
 	assert_null(json_object_get(j, "by"));
 	assert_string_equal(json_string_value(json_object_get(j, "reason")), "a \"leak\"");
 	json_decref(j);
