@@ -3,6 +3,7 @@
 #include "uploader/driver_s3_internal.h"
 
 #include "common/digest.h"
+#include "uploader/s3_erase.h"
 #include "uploader/text_fields.h"
 
 #include <inttypes.h>
@@ -446,6 +447,8 @@ int driver_s3_upload_complete(
 				   : what_stands(u, false, "", expect, stands, &why);
 	switch (standing) {
 	case STANDS:
+		if (u->creates > 1)
+			s3_erase_uploads(u->d->client, u->key, &u->cancelled, NULL);
 		return put_tags(u, stands, expect, err);
 	case STANDS_OTHER:
 		/* What was just made and is not what was sent must not stay where somebody could take it for good. */

@@ -141,6 +141,7 @@ int driver_s3_upload_create(struct s3_object_upload *u, char ret_id[S3_UPLOAD_ID
 	rq.headers_n = object_headers(u, headers);
 	if (abort_open(u, err) < 0)
 		return -1;
+	u->creates++;
 	if (s3_call(u->d->client, &rq, &a, err) < 0)
 		return not_forgotten(err);
 	rc = s3_xml_upload_id(http_call_body(a.call)->data, http_call_body(a.call)->len, ret_id, err);
