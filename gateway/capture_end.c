@@ -288,9 +288,11 @@ void capture_fail(struct capture *c, enum job_state state, enum stop_reason reas
 static void log_ended(struct capture *c)
 {
 	const struct job *j = c->job;
+	struct job seen; /* whoever looks at it brings its figures up to date; its texts are this thread's own */
 	json_t *fields;
 
 	pthread_mutex_lock(&c->lock);
+	seen = *j;
 	fields = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "job", j->id, "state",
 		job_state_name(j->state), "reason", stop_reason_name(j->stop_reason), "user", j->owner_user_id,
 		"packets", (json_int_t)j->packets, "bytes", (json_int_t)j->bytes, "dropped_kernel",
@@ -298,7 +300,7 @@ static void log_ended(struct capture *c)
 		(json_int_t)j->dropped.agent, "dropped_gateway", (json_int_t)j->dropped.gateway);
 	pthread_mutex_unlock(&c->lock);
 	log_event(LOG_LEVEL_INFO, "capture.ended", fields);
-	audit_capture_end(c->gw->audit, j);
+	audit_capture_end(c->gw->audit, &seen);
 	metrics_capture_ended(j->mode, j->state, j->stop_reason);
 }
 
