@@ -148,6 +148,18 @@ static int refuse_type(const struct targets *t, json_t *type, struct err *err)
 	return err_field(err, "target.type");
 }
 
+/* Whose targets are of this one's type; NULL: nobody's here. */
+static struct target_source *source_of(const struct targets *t, json_t *target)
+{
+	const char *type = json_string_value(json_object_get(target, "type"));
+
+	for (size_t i = 0; type && i < t->n; i++) {
+		if (strcmp(t->sources[i]->type, type) == 0)
+			return t->sources[i];
+	}
+	return NULL;
+}
+
 static const struct identity *person_for(const struct target_source *s, const struct people *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
@@ -171,19 +183,14 @@ static int refuse_person(const struct target_source *s, struct err *err)
 static int resolve_one(
 	struct targets *t, const struct targets_query *q, json_t *target, struct target_set *ret, struct err *err)
 {
-	json_t *type = json_object_get(target, "type");
 	struct target_query one = {.target = target, .max = q->max, .again = q->again};
+	struct target_source *s = source_of(t, target);
 
-	for (size_t i = 0; i < t->n; i++) {
-		struct target_source *s = t->sources[i];
-
-		if (!json_is_string(type) || strcmp(json_string_value(type), s->type) != 0)
-			continue;
-		if ((one.who = person_for(s, q->people)))
-			return s->ops->resolve(s, &one, ret, err);
+	if (!s)
+		return refuse_type(t, json_object_get(target, "type"), err);
+	if (!(one.who = person_for(s, q->people)))
 		return refuse_person(s, err);
-	}
-	return refuse_type(t, type, err);
+	return s->ops->resolve(s, &one, ret, err);
 }
 
 /* An error of a list's item n speaks of "targets[n]" where the source said "target". */
@@ -234,13 +241,9 @@ static int take_all(
 
 static bool follows(const struct targets *t, json_t *target)
 {
-	const char *type = json_string_value(json_object_get(target, "type"));
+	const struct target_source *s = source_of(t, target);
 
-	for (size_t i = 0; type && i < t->n; i++) {
-		if (strcmp(t->sources[i]->type, type) == 0)
-			return t->sources[i]->follows;
-	}
-	return false;
+	return s && s->follows;
 }
 
 static int resolve_into(
@@ -335,14 +338,8 @@ bool targets_follow(const struct targets *t, json_t *targets)
 
 int targets_person(const struct targets *t, const struct people *p, json_t *target)
 {
-	const char *type = json_string_value(json_object_get(target, "type"));
+	const struct target_source *s = source_of(t, target);
+	const struct identity *who = s ? person_for(s, p) : NULL;
 
-	for (size_t i = 0; type && i < t->n; i++) {
-		const struct identity *who =
-			strcmp(t->sources[i]->type, type) == 0 ? person_for(t->sources[i], p) : NULL;
-
-		if (who)
-			return (int)(who - p->who);
-	}
-	return -1;
+	return who ? (int)(who - p->who) : -1;
 }

@@ -84,15 +84,19 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 		"?, ?, ?, ?,"
 		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
 	json_t *target = json_in_parse(j->target, strlen(j->target), NULL);
+	const char *apps, *deployments;
 	struct buf app, deployment;
 	struct dbq q;
 	int rc = -1;
 
 	buf_init(&app, TARGET_TEXT_MAX);
 	buf_init(&deployment, TARGET_TEXT_MAX);
-	if (target_text(target, "app", &app, err) < 0 || target_text(target, "deployment", &deployment, err) < 0 ||
-		buf_addf(&app, err, "%s", "") < 0 || buf_addf(&deployment, err, "%s", "") < 0)
+	if (target_text(target, "app", &app, err) < 0 || target_text(target, "deployment", &deployment, err) < 0)
 		goto out;
+	if (!(apps = buf_str(&app)) || !(deployments = buf_str(&deployment))) {
+		err_nomem(err);
+		goto out;
+	}
 	dbq_open(&q, db, sql);
 	dbq_text(&q, j->id);
 	dbq_text(&q, job_format_name(j->format));
@@ -101,8 +105,8 @@ static int job_insert(struct job_db *db, const struct job *j, struct err *err)
 	dbq_text(&q, j->org);
 	dbq_text(&q, j->space);
 	dbq_text(&q, j->target);
-	dbq_text(&q, app.len > 0 ? buf_str(&app) : "");
-	dbq_text(&q, deployment.len > 0 ? buf_str(&deployment) : "");
+	dbq_text(&q, apps);
+	dbq_text(&q, deployments);
 	dbq_text(&q, j->options.device);
 	dbq_text(&q, j->options.filter);
 	dbq_u64(&q, j->options.snaplen);

@@ -35,8 +35,7 @@ struct s3_object_upload {
 	char *key;
 	struct s3_labels labels;
 	char id[S3_UPLOAD_ID_MAX]; /* "" : not opened */
-	unsigned
-		creates; /* how often the store was asked to open one: what it did not answer it may have done after all, and late */
+	unsigned creates; /* requests to open one: what the store did not answer it may have done after all, and late */
 	atomic_bool cancelled;
 };
 

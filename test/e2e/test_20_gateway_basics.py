@@ -19,7 +19,7 @@ def test_live_over_the_api(web, folder):
     a, b, gateway = web
     live = gateway.live(packet_filter=f"udp port {PORT}")
     assert live.status == 200 and live.job
-    gateway.wait_state(live.job, "running")
+    gateway.wait_running(live.job)
     wait_for(lambda: len(live.capture().interfaces) == 2, "both interfaces")
     sent = Sender(a, b.ip, PORT, pps=2000, count=500).wait()
     live.wait_packets(2 * sent)
@@ -66,7 +66,7 @@ def test_gateway_killed(web):
     """A cut stream is seen to be cut, and the restarted gateway knows why (what the agents do then: test_22_partners.py)."""
     a, b, gateway = web
     live = gateway.live(packet_filter=f"udp port {PORT}")
-    gateway.wait_state(live.job, "running")
+    gateway.wait_running(live.job)
     Sender(a, b.ip, PORT, count=5).wait()
     live.wait_packets(5)
     gateway.kill9()

@@ -249,7 +249,7 @@ def test_the_end_can_be_fetched_after_a_break(fleet, proxies):
     http, token = Http(("127.0.0.1", proxy.port)), f.gateway.tokens["alice"]
     live = http.stream("POST", "/v1/captures", f.gateway.request(packet_filter=FILTER), token)
     job = live.headers["pcap-job"]
-    f.gateway.wait_state(job, "running")
+    f.gateway.wait_running(job)
     f.send(count=20).wait()
     live.wait_packets(20)
     proxy.hold()

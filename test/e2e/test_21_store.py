@@ -134,7 +134,7 @@ def test_storage_off(fleet):
     assert f.gateway.api("GET", "/v1/info").json["storage"] == {"offered": False}
     live = f.gateway.live(mode="auto", packet_filter=FILTER)
     assert live.status == 200 and live.job
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     f.send(count=5).wait()
     live.wait_packets(5)
     assert f.gateway.finish(live.job)["mode"] == "live"
@@ -336,7 +336,7 @@ def test_delete_of_a_running_capture(fleet, mode):
     if mode == "live":
         live = f.gateway.live(packet_filter=FILTER)
         job = live.job
-        f.gateway.wait_state(job, "running")
+        f.gateway.wait_running(job)
         live.wait_packets(100)
     else:
         job = f.gateway.store(packet_filter=FILTER)

@@ -100,7 +100,7 @@ def test_refusing_agent_is_named_everywhere(fleet, folder):
     """Its own limit is reached: said in the job, in the events and in the file; the others go on."""
     f = fleet(2, agent_config={"limits": {"captures": 1}})
     first = f.gateway.live(instances=["web/0"], packet_filter=FILTER)
-    f.gateway.wait_state(first.job, "running")
+    f.gateway.wait_running(first.job)
     second = f.gateway.live(packet_filter=FILTER)
     assert second.status == 200
     wait_for(lambda: instance(f, second.job, "web/0")["state"] == "failed" and instance(f, second.job, "web/1")["state"] == "running", "one and one")

@@ -379,7 +379,7 @@ def test_idle_connections_take_nobodys_place(fleet):
     """Pitfall 24: more silent connections than there are places, and others are served all the same."""
     f = fleet(1, config={"limits": {"connections": 200}})
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     idle = []
     try:
         for _ in range(300):

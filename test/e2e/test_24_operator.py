@@ -77,7 +77,7 @@ def test_kill_is_immediate_and_keeps_nothing(platform):
     f = platform(1, config={"storage": {"chunk": "64KiB"}})
     sender = f.send(pps=2000, size=1000)
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     job = running(f, "bob")
     live.wait_packets(100)
     wait_for(lambda: f.gateway.job(job, "bob")["packets"]["captured"] > 300, "some chunks")
@@ -101,7 +101,7 @@ def test_a_killed_viewer_can_read_what_came(platform):
     """The stream's end says who ended it."""
     f = platform(1)
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     f.send(count=20).wait()
     live.wait_packets(20)
     admin(f, "kill", {"job": live.job})
@@ -163,7 +163,7 @@ def test_purge_of_everything_ends_what_runs(platform):
     ready = stored(f, "alice")
     job = running(f, "bob")
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     f.send(count=20).wait()
     live.wait_packets(20)
     reply = admin(f, "purge", {"all": True})
@@ -215,7 +215,7 @@ def test_sharing(platform, share, seen_by):
     f = platform(1, config={"policy": {"share": share}})
     job, orgless = stored(f, "alice"), stored(f, "solo")
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     assert f.gateway.api("GET", "/v1/info", user=None).json["share"] == share
     for user in EVERYBODY[1:]:
         listed = {c["id"] for c in f.gateway.api("GET", "/v1/captures", user=user).json["captures"]}
@@ -245,7 +245,7 @@ def test_the_trail_in_the_log(platform):
     f = platform(1)
     s = f.source.socket()
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     s.sendto(b"a-secret-in-a-packet", (f.nodes[0].ip, PORT))
     s.close()
     live.wait_packets(1)

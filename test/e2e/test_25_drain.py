@@ -75,7 +75,7 @@ def test_no_new_captures_while_draining(fleet):
     """A viewer that takes nothing holds the drain up until its timeout; the others' packets are safe, newcomers are told to come again."""
     f = fleet(1, config={"drain_timeout": "4s", "live": {"backlog": "4MiB"}})
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     job = f.gateway.store(packet_filter=FILTER)
     live.pause()
     sent = f.send(pps=20000, count=15000, size=1400, burst=20).wait()
@@ -115,7 +115,7 @@ def test_drain_with_a_frozen_agent(fleet):
 def test_reload(fleet):
     f = fleet(2, groups=lambda made: {"web": made[:1]})
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     old = f.gateway.tokens.pop("bob")
     f.gateway.users = {u: m for u, m in f.gateway.users.items() if u != "bob"} | {"dave": {"org": "acme"}}
     f.gateway.tokens["dave"] = f.gateway.session.new_token("dave")
@@ -209,7 +209,7 @@ def test_tls_listener(session, fleet):
     f = fleet(1, tls=True)
     g = f.gateway
     live = g.live(packet_filter=FILTER)
-    g.wait_state(live.job, "running")
+    g.wait_running(live.job)
     f.send(count=50).wait()
     live.wait_packets(50)
     job = g.finish(live.job)

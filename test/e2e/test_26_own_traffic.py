@@ -47,7 +47,7 @@ def test_own_streams_are_left_out(together):
     ns, source, agent, gateway = together()
     live = gateway.live(**FILTERLESS)
     assert live.status == 200, live.error
-    gateway.wait_state(live.job, "running")
+    gateway.wait_running(live.job)
     stored = gateway.store(**FILTERLESS)
     second = gateway.http.stream("GET", f"/v1/captures/{live.job}/live", token=gateway.tokens["alice"])
     events = gateway.http.stream("GET", f"/v1/captures/{live.job}/events", token=gateway.tokens["alice"])
@@ -80,7 +80,7 @@ def test_filters_do_not_bring_them_back(together, text):
     ns, source, agent, gateway = together()
     live = gateway.live(device="any", packet_filter=text)
     assert live.status == 200, live.error
-    gateway.wait_state(live.job, "running")
+    gateway.wait_running(live.job)
     for _ in range(10):
         gateway.api("GET", "/v1/captures")
     gateway.finish(live.job)
@@ -93,7 +93,7 @@ def test_viewer_on_another_address_of_the_gateway(together):
     ns, source, agent, gateway = together(address="0.0.0.0")
     live = gateway.live(**FILTERLESS)
     assert live.status == 200, live.error
-    gateway.wait_state(live.job, "running")
+    gateway.wait_running(live.job)
     inside = Http(("127.0.0.1", gateway.port), gateway.pki.ca, None, "localhost")
     second = in_namespace(ns.name, lambda: inside.stream("GET", f"/v1/captures/{live.job}/live", token=gateway.tokens["alice"]))
     assert second.status == 200
@@ -111,7 +111,7 @@ def test_other_connections_to_the_same_machine_are_seen(together):
     """What is left out is our listeners, not TCP as a whole."""
     ns, source, agent, gateway = together()
     live = gateway.live(**FILTERLESS)
-    gateway.wait_state(live.job, "running")
+    gateway.wait_running(live.job)
     s = source.socket(kind=socket.SOCK_STREAM)
     assert s.connect_ex((ns.ip, 8081)) != 0  # nobody listens: SYN and RST
     s.close()

@@ -44,7 +44,7 @@ def running(f, **kwargs):
     kwargs.setdefault("packet_filter", FILTER)
     live = f.gateway.live(**kwargs)
     assert live.status == 200, live.error
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     return live
 
 

@@ -69,7 +69,7 @@ def test_small_capture_is_one_put(s3_fleet, store_proxy, bucket, folder):
     wait_for(lambda: all(i["state"] == "running" for i in f.gateway.job(job)["instances"]), "both to run")
     for i in range(2):
         f.send(i, count=40).wait()
-    wait_for(lambda: f.gateway.job(job)["packets"]["captured"] == 80, "all to be captured")
+    f.wait_captured(job, 80)
     ended = f.gateway.finish(job)
     key = ended["object"]["key"]
     assert key.startswith("captures/acme/") and key.endswith(f"/{job}.pcapng") and bucket.keys() == [key]
@@ -200,7 +200,7 @@ def test_many_at_once(s3_fleet, bucket):
     jobs = [f.gateway.store(packet_filter=FILTER) for _ in range(50)]
     f.send(count=300, size=1000, pps=1000, burst=5).wait()
     for job in jobs:
-        wait_for(lambda job=job: f.gateway.job(job)["packets"]["captured"] == 300, "all to be captured")
+        f.wait_captured(job, 300)
     for job in jobs:
         f.gateway.stop_job(job)
     ended = [f.gateway.wait_state(job, ENDS) for job in jobs]

@@ -122,7 +122,7 @@ def test_fault_of_a_single_put(s3_fleet, store_proxy, bucket, fault):
         store_proxy.fault(fault, op=op, of=job)
     f.send(count=20).wait()
     for job in jobs:
-        wait_for(lambda job=job: f.gateway.job(job)["packets"]["captured"] == 20, "all to be captured")
+        f.wait_captured(job, 20)
         f.gateway.stop_job(job)
     for op, job in zip(at, jobs):
         settled(f, job)
@@ -156,7 +156,7 @@ def test_page_while_a_single_put_is_recovered(s3_fleet, store_proxy, bucket):
     store_proxy.fault(store_faults.no_rights, op="head", of=job, match=lambda s: store_proxy.of("put", job))  # the sweeper takes over
     store_proxy.fault(store_faults.html_404, op="list_uploads", times=2, match=lambda s: job in s.target)
     f.send(count=20).wait()
-    wait_for(lambda: f.gateway.job(job)["packets"]["captured"] == 20, "all to be captured")
+    f.wait_captured(job, 20)
     f.gateway.stop_job(job)
     found = bucket.object_of(f.gateway.wait_state(job, ("ready", "failed")))
     assert numbers_of(read_pcapng(found.data).packets, PORT) == list(range(20))

@@ -67,7 +67,7 @@ def rules_of(bucket):
 def stored(f):
     job = f.gateway.store(packet_filter=FILTER)
     f.send(count=20).wait()
-    wait_for(lambda: f.gateway.job(job)["packets"]["captured"] == 20, "all to be captured")
+    f.wait_captured(job, 20)
     ended = f.gateway.finish(job)
     assert ended["state"] == "ready", ended
     return ended

@@ -31,7 +31,7 @@ def ended(live, gateway, reason):
 
 def running(f):
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     f.send(count=20).wait()
     live.wait_packets(20)
     return live

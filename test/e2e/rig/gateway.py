@@ -154,8 +154,7 @@ class Gateway(Daemon):
         reply = self.api("POST", "/v1/captures", self.request(**kwargs), user)
         assert reply.status == 202, reply
         job = reply.json["id"]
-        self.wait_state(job, {"running"} | ENDS, user)
-        wait_for(lambda: all(i["state"] != "starting" for i in self.job(job, user)["instances"]), "all instances to have started")
+        self.wait_running(job, user, {"running"} | ENDS)
         return job
 
     def job(self, job, user="alice"):
@@ -172,6 +171,11 @@ class Gateway(Daemon):
             assert found["state"] in states, found
             return found
         return wait_for(look, f"job {job} to be {' or '.join(sorted(states))}", timeout_s)
+
+    def wait_running(self, job, user="alice", states="running"):
+        """Until the job captures on each of its instances, or has failed there: it runs as soon as the first one does."""
+        self.wait_state(job, states, user)
+        wait_for(lambda: all(i["state"] != "starting" for i in self.job(job, user)["instances"]), "all instances to have started")
 
     def stop_job(self, job, user="alice"):
         return self.api("POST", f"/v1/captures/{job}/stop", user=user)
