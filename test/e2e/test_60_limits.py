@@ -101,7 +101,7 @@ def test_each_limit_below_at_and_above(fleet, cli):
         assert (above.status, above.error["code"], above.error["field"]) == (413, "over_limit", f"options.{field}"), above
     # What is left open is the limit; and its name is told where it ends the capture.
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     assert f.gateway.job(live.job)["options"] | {"snaplen": 1000, "max_packets": 20, "max_bytes": 100 * KIB, "max_duration_s": 100} == f.gateway.job(live.job)["options"]
     f.send(count=30).wait()
     live.wait_end()
@@ -111,7 +111,7 @@ def test_each_limit_below_at_and_above(fleet, cli):
     assert "limits.max_packets" in cli(f.gateway).ok("show", live.job).text
     # A user's own limit is nobody else's.
     own = f.gateway.live(packet_filter=FILTER, max_packets=5)
-    f.gateway.wait_state(own.job, "running")
+    f.gateway.wait_running(own.job)
     f.send(count=10).wait()
     own.wait_end()
     assert f.gateway.wait_state(own.job, "streamed")["error"] is None
@@ -124,12 +124,12 @@ def test_each_limit_below_at_and_above(fleet, cli):
         reply = start(f, retention_s=asked)
         assert reply.status == 202 and reply.json["retention_s"] == (asked or 3600), reply
         kept[reply.json["id"]] = asked or 3600
-        f.gateway.wait_state(reply.json["id"], "running")
+        f.gateway.wait_running(reply.json["id"])
     early = cli(f.gateway).run("host", "web", "--retention", "5m")
     assert early.code == 2 and "--store" in early.err, early
     by_command = cli(f.gateway).ok("host", "web", "--store", "--retention", "90m", "--json").json
     kept[by_command["id"]] = 5400
-    f.gateway.wait_state(by_command["id"], "running")
+    f.gateway.wait_running(by_command["id"])
     f.gateway.kill9()  # and a restart forgets none of it
     f.gateway.start()
     for job, seconds in kept.items():
@@ -172,7 +172,7 @@ def test_a_rate_slows_and_is_told(fleet, cli, limit):
     """What does not come through is counted: the agent holds back as it was told, and the kernel has no room for more."""
     f = fleet(1, config={"limits": {limit: "64KiB"}}, agent_config={"capture": {"ring": "1MiB"}})
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     sender = f.send(pps=4000, size=1000, burst=40)
     wait_for(lambda: (d := f.gateway.job(live.job)["packets"]["dropped"]) and d["kernel"] + d["agent"] > 0, "what is too much to be counted")
     sender.stop()

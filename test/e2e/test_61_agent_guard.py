@@ -47,7 +47,7 @@ def test_pressure_is_shed_counted_and_told(guarded):
     """Memory runs out: nothing is read any more, and when that is over the capture goes on.  No packet is unaccounted for."""
     gateway, agent, memory, source = guarded
     live = gateway.live(packet_filter=f"udp port {PORT}")
-    gateway.wait_state(live.job, "running")
+    gateway.wait_running(live.job)
     sender = Sender(source, agent.ns.ip, PORT, size=1000, pps=3000, burst=10)
     live.wait_packets(100)
     shedding(gateway, agent, live, memory)
@@ -86,7 +86,7 @@ def test_a_capture_that_ends_under_pressure(guarded, cli, folder):
     path = folder / "x.pcapng"
     pcap = cli(gateway).start("host", "web", "-w", path, f"udp port {PORT}")
     job = wait_for(lambda: gateway.api("GET", "/v1/captures").json["captures"], "the job")[0]["id"]
-    gateway.wait_state(job, "running")
+    gateway.wait_running(job)
     sender = Sender(source, agent.ns.ip, PORT, size=1000, pps=3000, burst=10)
     wait_for(lambda: gateway.job(job)["packets"]["captured"] > 10, "packets")
     memory.set(100)

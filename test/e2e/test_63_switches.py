@@ -50,7 +50,7 @@ def allowed(gateway, **kwargs):
 def running(f, **kwargs):
     live = f.gateway.live(packet_filter=FILTER, **kwargs)
     assert live.status == 200, live.error
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     return live
 
 
@@ -183,7 +183,7 @@ def test_forced_filter_holds_whatever_the_users_says(fleet, cli, text):
     if ")" in text:
         assert live.status == 400 and live.error["code"] == "bad_filter" and live.error["field"] == "options.filter"
         return
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     send_both(f)
     live.wait_packets(20)
     f.gateway.finish(live.job)
@@ -203,11 +203,11 @@ def test_forced_headers_only(fleet):
     """Cut at the agent, whatever the user asks for; one that runs with payload ends when the rule comes."""
     f = fleet()
     before = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(before.job, "running")
+    f.gateway.wait_running(before.job)
     set_switch(f.gateway, "group/web", payload="headers", reason="GDPR")
     assert f.gateway.wait_state(before.job, ENDS)["stop_reason"] == "policy_changed"
     live = f.gateway.live(packet_filter=FILTER, payload="full")
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     f.send(count=5, size=200).wait()
     live.wait_packets(5)
     f.gateway.finish(live.job)

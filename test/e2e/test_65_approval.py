@@ -80,7 +80,7 @@ def one_record(f, action, job, **members):
 
 
 def captured(f, live):
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     f.send(count=20).wait()
     live.wait_packets(20)
     ended = f.gateway.finish(live.job)
@@ -123,7 +123,7 @@ def test_asked_approved_begun(protected):
     decide(f, stored, "approve")
     reply = f.gateway.api("POST", f"/v1/captures/{stored['id']}/start", {})
     assert reply.status == 202 and reply.json["id"] == stored["id"], reply
-    f.gateway.wait_state(stored["id"], "running")
+    f.gateway.wait_running(stored["id"])
     f.send(count=5).wait()
     wait_for(lambda: f.gateway.job(stored["id"])["packets"]["captured"] >= 5, "its packets")
     assert f.gateway.finish(stored["id"])["state"] == "ready"
@@ -247,7 +247,7 @@ def test_command(protected, cli, folder):
     alice.run("admin", "approve", job, code=3)
     assert "approved; its user begins it" in olga.ok("admin", "approve", job, "--reason", "ticket 7").err
     olga.run("admin", "approve", job, code=8)
-    f.gateway.wait_state(job, "running")
+    f.gateway.wait_running(job)
     f.send(count=20).wait()
     result = run.wait()
     assert result.code == 0 and "approved by olga: ticket 7" in result.err and "20 packets captured" in result.err, result
@@ -271,7 +271,7 @@ def test_command(protected, cli, folder):
     olga.ok("admin", "approve", job)
     assert "waiting, approved" in alice.ok("jobs").text
     again = alice.start("start", job, "--wait", "-w", folder / "stored.pcapng")
-    f.gateway.wait_state(job, "running")
+    f.gateway.wait_running(job)
     f.send(count=5).wait()
     result = again.wait()
     assert result.code == 0 and (folder / "stored.pcapng").stat().st_size > 300, result

@@ -208,7 +208,7 @@ def test_everything_is_recorded_once(fleet, receiver, short_folder, folder, cli)
 
     # a live one, attached to, killed
     live = g.live(packet_filter=FILTER)
-    g.wait_state(live.job, "running")
+    g.wait_running(live.job)
     assert g.http.stream("GET", f"/v1/captures/{live.job}/live", None, g.tokens["alice"], read=False).status == 200
     assert trail.one("capture.attach", job=live.job)["user_id"] == "alice"
     assert g.api("POST", "/v1/admin/kill", {"job": live.job}, "olga").json["killed"] == [live.job]

@@ -70,7 +70,7 @@ def test_known_captures(watched, pki):
     assert before.value(G + "packets_total") == before.value(G + "objects_stored_total") == before.total(G + "captures_ended_total") == 0
     stored = f.gateway.store(packet_filter=FILTER)
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     page = page_until(f.metrics, lambda p: p.value(G + "captures", state="running") == 2 and p.value(G + "agent_streams") == 2, "both to run")
     assert page.value(G + "viewers") == 1 and page.value(G + "ready") == page.value(G + "store_up") == page.value(G + "database_up") == 1
     assert scrape(agent).value(A + "captures") == 2
@@ -129,7 +129,7 @@ def test_losses_and_limits(watched):
     """A viewer that reads nothing: what the file lacks is what the page says."""
     f = watched(1, config={"live": {"backlog": "1MiB", "grace": "20s"}, "limits": {"captures_per_user": 1}})
     live = f.gateway.live(packet_filter=FILTER, read=False)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     assert f.gateway.live().status == 429
     sent = f.send(pps=0, size=1400, count=8000).wait()
     wait_for(lambda: f.gateway.job(live.job)["packets"]["dropped"]["gateway"] > 0, "packets to be left out")
@@ -152,7 +152,7 @@ def test_what_the_agent_sheds(watched, pki):
                                  "limits": {"rate": "256KiB"}, "capture": {"ring": "1MiB", "stats_interval": "1s"}})
     agent = Http((f.agents[0].host, 9495), pki.ca, None, "metrics")
     live = f.gateway.live(packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     f.send(pps=0, size=1400, count=4000).wait()
     page_until(agent, lambda p: p.value(A + "dropped_packets_total", where="agent") > 0, "the agent to shed")
     f.gateway.finish(live.job)
@@ -213,7 +213,7 @@ def test_about_nobody_and_bounded(watched, cli, folder):
     f = watched(1, groups=lambda agents: {"markergroup": {"instances": [{"id": "0", "agent": agents[0].address}], "users": ["markeruser"]}},
                 users={"markeruser": {"org": "markerorg", "space": "markerspace"}, "olga": {"operator": True}})
     live = f.gateway.live("markeruser", group="markergroup", packet_filter="udp port 7000 or udp port 33333", note="markernote")
-    f.gateway.wait_state(live.job, "running", "markeruser")
+    f.gateway.wait_running(live.job, "markeruser")
     page = page_until(f.metrics, lambda p: p.value(G + "agent_streams") == 1, "it to run")
     f.gateway.finish(live.job, "markeruser")
     live.wait_end()
@@ -308,7 +308,7 @@ def test_agents(watched, fakes, cli, folder):
         "users": ["alice"]}})
     assert f.gateway.api("GET", "/v1/admin/agents").status == 403
     live = f.gateway.live(instances=["web/0"], packet_filter=FILTER)
-    f.gateway.wait_state(live.job, "running")
+    f.gateway.wait_running(live.job)
     answer = cli(f.gateway, "olga").ok("admin", "agents", "--json").json
     assert answer["more"] == 0
     version = answer["gateway"]["version"]
