@@ -157,6 +157,7 @@ static void on_ended(
 		reason = STOP_INSTANCE_LEFT;
 	c->instances[index].ended_at = clock_wall_ns();
 	limits_leave(c->gw->limits, c->job->id, &c->instances[index].target);
+	rate_leave(c->flow);
 	i->state = started ? INSTANCE_ENDED : INSTANCE_FAILED;
 	i->stop_reason = reason;
 	if (err->code != ERR_NONE && !(err->code == ERR_CANCELLED && ours != STOP_NONE && ours != STOP_START_FAILED)) {
