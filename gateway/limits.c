@@ -63,10 +63,10 @@ static void agent_of(const struct target_instance *t, char ret[HOLDING_AGENT_MAX
 		parse_join_host_port(t->host, t->port, ret, HOLDING_AGENT_MAX);
 }
 
-static bool has_org(const struct holding *h, const char *org)
+static bool is_among(const char *const *orgs, size_t n, const char *org)
 {
-	for (size_t i = 0; i < h->orgs_n; i++) {
-		if (strcmp(h->orgs[i], org) == 0)
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(orgs[i], org) == 0)
 			return true;
 	}
 	return false;
@@ -74,16 +74,21 @@ static bool has_org(const struct holding *h, const char *org)
 
 static int take_orgs(struct holding *h, struct err *err)
 {
-	if (!(h->orgs = calloc(h->scopes.n + 1, sizeof(*h->orgs))))
+	const char **orgs = calloc(h->scopes.n + 1, sizeof(*orgs));
+	size_t n = 0;
+
+	if (!orgs)
 		return err_nomem(err);
 	for (size_t i = 0; i < h->scopes.n; i++) {
 		const char *org = h->scopes.items[i].org;
 
-		if (org[0] && !has_org(h, org))
-			h->orgs[h->orgs_n++] = org;
+		if (org[0] && !is_among(orgs, n, org))
+			orgs[n++] = org;
 	}
-	if (h->orgs_n == 0 && h->org[0])
-		h->orgs[h->orgs_n++] = h->org;
+	if (n == 0 && h->org[0])
+		orgs[n++] = h->org;
+	h->orgs = orgs;
+	h->orgs_n = n;
 	return 0;
 }
 
@@ -153,12 +158,12 @@ static bool lies_in(const struct holding *h, enum scope_kind kind, const char *i
 {
 	if (kind == SCOPE_PLATFORM)
 		return true;
-	return kind == SCOPE_ORG ? has_org(h, id) : scope_list_has(&h->scopes, kind, id);
+	return kind == SCOPE_ORG ? is_among(h->orgs, h->orgs_n, id) : scope_list_has(&h->scopes, kind, id);
 }
 
 bool limits_is_of(const struct holding *h, enum starts_of of, const char *id)
 {
-	return of == STARTS_OF_USER ? strcmp(h->user_id, id) == 0 : has_org(h, id);
+	return of == STARTS_OF_USER ? strcmp(h->user_id, id) == 0 : is_among(h->orgs, h->orgs_n, id);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
