@@ -288,6 +288,11 @@ fail:
 	return NULL;
 }
 
+void http_call_gather(struct http_call *c, size_t bytes)
+{
+	c->gathered.max = bytes; /* it is empty just now */
+}
+
 void http_call_cancel(struct http_call *c)
 {
 	atomic_store(&c->cancelled, true);

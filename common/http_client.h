@@ -66,6 +66,9 @@ struct http_call *http_call_new(const struct http_call_options *o, struct err *e
  * (TLS: certificate not accepted, either way), ERR_CANCELLED (http_call_cancel, or a callback said -1), ERR_LIMIT, ERR_INPUT (bad URL). */
 int http_call_run(struct http_call *c, struct err *err);
 
+/* http_call_gather: another gather_bytes (> 0) from now on.  For on_data only, of a call that gathers. */
+void http_call_gather(struct http_call *c, size_t bytes);
+
 /* http_call_cancel: thread-safe, any time between new and free; run returns at once (when not inside a callback). */
 void http_call_cancel(struct http_call *c);
 

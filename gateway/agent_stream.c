@@ -160,13 +160,14 @@ static int on_data(void *ctx, const uint8_t *p, size_t n)
 
 	s->piece_bytes = n;
 	rc = pcapng_reader_feed(s->reader, p, n, &s->err);
+	rate_take(s->o.flow, n); /* also what is only a part of a block */
+	http_call_gather(s->call, rate_piece(s->o.flow, GATHER_BYTES));
 	/* Whole blocks before a fault are as good as any. */
 	seg = s->segment;
 	s->segment = NULL;
 	if (!seg)
 		return rc;
 	segment_trim(seg);
-	rate_take(s->o.flow, n);
 	if (merge_push(s->o.input, seg) < 0 && rc == 0)
 		rc = err_set(&s->err, ERR_CANCELLED, "the capture has ended");
 	return rc;

@@ -27,6 +27,7 @@ static int add_instance(struct capture *c, const struct target_instance *t, stru
 	if (t->host[0])
 		parse_join_host_port(t->host, t->port, i->agent, sizeof(i->agent));
 	memcpy(i->device, t->device, sizeof(i->device));
+	rate_join(c->flow);
 	c->n++;
 	return 0;
 }

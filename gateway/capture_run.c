@@ -157,6 +157,7 @@ static void on_ended(
 		reason = STOP_INSTANCE_LEFT;
 	c->instances[index].ended_at = clock_wall_ns();
 	limits_leave(c->gw->limits, c->job->id, &c->instances[index].target);
+	rate_leave(c->flow);
 	i->state = started ? INSTANCE_ENDED : INSTANCE_FAILED;
 	i->stop_reason = reason;
 	if (err->code != ERR_NONE && !(err->code == ERR_CANCELLED && ours != STOP_NONE && ours != STOP_START_FAILED)) {
@@ -381,7 +382,7 @@ static void ask_for_room(struct capture *c, size_t more)
 
 	if (!c->store)
 		return;
-	need = output_bytes_at_end(c->output) + more;
+	need = output_need(c->output, more);
 	room = limits_room(c->gw->limits, c->job->id, need, &c->quota);
 	output_allow(c->output, room);
 }
@@ -405,10 +406,12 @@ static void take_piece(struct capture *c, const struct merge_piece *p)
 	enum output_result result = OUTPUT_FULL_PACKETS;
 	struct err err = {0};
 
-	if (!c->full)
-		ask_for_room(c, p->len);
-	if (!c->full)
-		result = output_piece(c->output, p, &packets, &bytes, &err);
+	if (!c->full) {
+		do {
+			ask_for_room(c, p->len);
+			result = output_piece(c->output, p, &packets, &bytes, &err);
+		} while (result == OUTPUT_ASK_AGAIN); /* once for each interface at the most */
+	}
 	pthread_mutex_lock(&c->lock);
 	i->packets += packets;
 	i->bytes += bytes;
@@ -435,6 +438,7 @@ static void take_piece(struct capture *c, const struct merge_piece *p)
 		capture_stop(c, STOP_SPOOL_FULL, NULL);
 		break;
 	case OUTPUT_FAILED:
+	case OUTPUT_ASK_AGAIN:
 	case OUTPUT_OK:
 		c->store_err = err;
 		log_err(LOG_LEVEL_ERROR, "capture.output_failed", &err, NULL);

@@ -38,6 +38,7 @@ static void holding_free(struct holding *h)
 	free(h->user_id);
 	free(h->org);
 	scope_list_done(&h->scopes);
+	free(h->orgs);
 	free(h->agents);
 	free(h);
 }
@@ -62,6 +63,35 @@ static void agent_of(const struct target_instance *t, char ret[HOLDING_AGENT_MAX
 		parse_join_host_port(t->host, t->port, ret, HOLDING_AGENT_MAX);
 }
 
+static bool is_among(const char *const *orgs, size_t n, const char *org)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(orgs[i], org) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int take_orgs(struct holding *h, struct err *err)
+{
+	const char **orgs = calloc(h->scopes.n + 1, sizeof(*orgs));
+	size_t n = 0;
+
+	if (!orgs)
+		return err_nomem(err);
+	for (size_t i = 0; i < h->scopes.n; i++) {
+		const char *org = h->scopes.items[i].org;
+
+		if (org[0] && !is_among(orgs, n, org))
+			orgs[n++] = org;
+	}
+	if (n == 0 && h->org[0])
+		orgs[n++] = h->org;
+	h->orgs = orgs;
+	h->orgs_n = n;
+	return 0;
+}
+
 static struct holding *holding_new(const struct limits_ask *ask, struct err *err)
 {
 	const struct job *j = ask->job;
@@ -72,7 +102,7 @@ static struct holding *holding_new(const struct limits_ask *ask, struct err *err
 		err_nomem(err);
 		goto fail;
 	}
-	if (scope_list_copy(&j->scopes, &h->scopes, err) < 0)
+	if (scope_list_copy(&j->scopes, &h->scopes, err) < 0 || take_orgs(h, err) < 0)
 		goto fail;
 	memcpy(h->job, j->id, sizeof(h->job));
 	for (size_t i = 0; i < ask->instances_n; i++)
@@ -128,16 +158,12 @@ static bool lies_in(const struct holding *h, enum scope_kind kind, const char *i
 {
 	if (kind == SCOPE_PLATFORM)
 		return true;
-	if (scope_list_has(&h->scopes, kind, id))
-		return true;
-	if (kind != SCOPE_ORG || strcmp(h->org, id) != 0)
-		return false;
-	/* Its user's org, where its targets lie in none. */
-	for (size_t i = 0; i < h->scopes.n; i++) {
-		if (h->scopes.items[i].org[0])
-			return false;
-	}
-	return true;
+	return kind == SCOPE_ORG ? is_among(h->orgs, h->orgs_n, id) : scope_list_has(&h->scopes, kind, id);
+}
+
+bool limits_is_of(const struct holding *h, enum starts_of of, const char *id)
+{
+	return of == STARTS_OF_USER ? strcmp(h->user_id, id) == 0 : is_among(h->orgs, h->orgs_n, id);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -244,13 +270,14 @@ static int check_scopes(struct limits *l, const struct limits_ask *ask, const st
 		const struct scope *s = &h->scopes.items[i];
 
 		if (check_scope(l, ask, SCOPE_APP, s->app, c->limit_captures_per_app, told, err) < 0 ||
-			check_scope(l, ask, SCOPE_SPACE, s->space, c->limit_captures_per_space, told, err) < 0 ||
-			check_scope(l, ask, SCOPE_ORG, s->org, c->limit_captures_per_org, told, err) < 0)
+			check_scope(l, ask, SCOPE_SPACE, s->space, c->limit_captures_per_space, told, err) < 0)
 			return -1;
 	}
-	return lies_in(h, SCOPE_ORG, h->org)
-		       ? check_scope(l, ask, SCOPE_ORG, h->org, c->limit_captures_per_org, told, err)
-		       : 0;
+	for (size_t i = 0; i < h->orgs_n; i++) {
+		if (check_scope(l, ask, SCOPE_ORG, h->orgs[i], c->limit_captures_per_org, told, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int check_agent(struct limits *l, const char *agent, uint64_t more, uint64_t *ret_until, struct err *err)
@@ -403,51 +430,94 @@ static void tell_window(struct limits_told *told, uint64_t max, uint64_t used, u
 	told->reset_s = reset_s;
 }
 
-static int tell_windows(struct limits *l, const char *user_id, const char *org, uint64_t now_ns,
-	struct limits_told *told, const struct limits_window **ret_full, struct err *err)
+/* Whose starts are looked at. */
+struct whose {
+	const char *user_id;
+	const char *const *orgs;
+	size_t orgs_n;
+	uint64_t now_ns;
+};
+
+/* The one that is free last of those that are full. */
+struct full {
+	const struct limits_window *window; /* NULL: none is full */
+	const char *id;
+};
+
+static struct whose whose_of(const struct holding *h, const struct limits_ask *ask)
 {
-	*ret_full = NULL;
+	return (struct whose){.user_id = h->user_id, .orgs = h->orgs, .orgs_n = h->orgs_n, .now_ns = ask->now_ns};
+}
+
+static int tell_one(struct limits *l, const struct limits_window *w, const char *id, uint64_t now_ns,
+	struct limits_told *told, struct full *full, struct err *err)
+{
+	uint64_t max = limits_window_max(l, w), used, reset_s;
+
+	if (max == 0 || !id[0])
+		return 0;
+	if (limits_window_used(l, w, id, now_ns, &used, &reset_s, err) < 0)
+		return -1;
+	tell_window(told, max, used, reset_s);
+	if (used < max)
+		return 0;
+	/* All that are full have to get free. */
+	if (!full->window || reset_s > told->retry_s)
+		*full = (struct full){.window = w, .id = id};
+	told->retry_s = reset_s > told->retry_s ? reset_s : told->retry_s;
+	return 0;
+}
+
+static int tell_windows(
+	struct limits *l, const struct whose *whose, struct limits_told *told, struct full *ret_full, struct err *err)
+{
+	*ret_full = (struct full){0};
 	for (size_t i = 0; i < LIMITS_WINDOWS_N; i++) {
 		const struct limits_window *w = &limits_windows[i];
-		const char *id = w->of == STARTS_OF_USER ? user_id : org;
-		uint64_t max = limits_window_max(l, w), used, reset_s;
+		bool of_user = w->of == STARTS_OF_USER;
 
-		if (max == 0 || !id[0])
-			continue;
-		if (limits_window_used(l, w, id, now_ns, &used, &reset_s, err) < 0)
-			return -1;
-		tell_window(told, max, used, reset_s);
-		if (used < max)
-			continue;
-		/* All that are full have to get free. */
-		if (!*ret_full || reset_s > told->retry_s)
-			*ret_full = w;
-		told->retry_s = reset_s > told->retry_s ? reset_s : told->retry_s;
+		for (size_t n = 0; n < (of_user ? 1 : whose->orgs_n); n++) {
+			const char *id = of_user ? whose->user_id : whose->orgs[n];
+
+			if (tell_one(l, w, id, whose->now_ns, told, ret_full, err) < 0)
+				return -1;
+		}
 	}
 	return 0;
 }
 
-static int check_windows(struct limits *l, const struct limits_ask *ask, struct limits_told *told, struct err *err)
+static int check_windows(struct limits *l, const struct limits_ask *ask, const struct holding *h,
+	struct limits_told *told, struct err *err)
 {
-	const struct limits_window *full;
-	const struct job *j = ask->job;
+	const struct whose whose = whose_of(h, ask);
+	const struct limits_window *w;
+	struct full full;
+	uint64_t max;
 
-	if (tell_windows(l, j->owner_user_id, j->org, ask->now_ns, told, &full, err) < 0)
+	if (tell_windows(l, &whose, told, &full, err) < 0)
 		return -1;
-	if (!full)
+	if (!(w = full.window))
 		return 0;
-	err_set(err, ERR_BUSY,
-		"%s started %" PRIu64 " captures within the last %s, which is the limit (%s); the next can start in "
-		"%" PRIu64 " s",
-		full->of == STARTS_OF_USER ? "you" : "your org has", limits_window_max(l, full), full->unit, full->name,
-		told->retry_s);
-	metrics_limit_hit(full->name);
+	max = limits_window_max(l, w);
+	if (w->of == STARTS_OF_USER)
+		err_set(err, ERR_BUSY,
+			"you started %" PRIu64
+			" captures within the last %s, which is the limit (%s); the next can start in %" PRIu64 " s",
+			max, w->unit, w->name, told->retry_s);
+	else
+		err_set(err, ERR_BUSY,
+			"%" PRIu64
+			" captures of org %s were started within the last %s, which is the limit (%s); the next "
+			"can start in %" PRIu64 " s",
+			max, full.id, w->unit, w->name, told->retry_s);
+	metrics_limit_hit(w->name);
 	return err_detail(err, "too_many_starts");
 }
 
 void limits_tell(struct limits *l, const char *user_id, const char *org, uint64_t now_ns, struct limits_told *ret_told)
 {
-	const struct limits_window *full;
+	const struct whose whose = {.user_id = user_id, .orgs = &org, .orgs_n = 1, .now_ns = now_ns};
+	struct full full;
 	uint64_t retry_s = ret_told->retry_s;
 	struct err err = {0};
 
@@ -455,7 +525,7 @@ void limits_tell(struct limits *l, const char *user_id, const char *org, uint64_
 		return;
 	pthread_mutex_lock(&l->lock);
 	ret_told->known = false;
-	if (tell_windows(l, user_id, org, now_ns, ret_told, &full, &err) < 0)
+	if (tell_windows(l, &whose, ret_told, &full, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, "limits.not_told", &err, NULL);
 	ret_told->retry_s = retry_s; /* that is a refusal's to say */
 	pthread_mutex_unlock(&l->lock);
@@ -466,30 +536,32 @@ void limits_tell(struct limits *l, const char *user_id, const char *org, uint64_
 static int take(
 	struct limits *l, const struct limits_ask *ask, struct holding *h, struct limits_told *told, struct err *err)
 {
-	const struct job *j = ask->job;
-	const struct limits_window *full;
+	const struct whose whose = whose_of(h, ask);
+	const struct starts_one one = {
+		.job_id = h->job, .user_id = h->user_id, .orgs = h->orgs, .orgs_n = h->orgs_n, .at_ns = ask->now_ns};
 	struct limits_told refused = {0};
 	struct err unread = {0};
+	struct full full;
 	int rc = check_captures(l, ask, h, told, err);
 
 	if (rc < 0) { /* how it stands with starts is told all the same */
-		if (tell_windows(l, j->owner_user_id, j->org, ask->now_ns, &refused, &full, &unread) == 0) {
+		if (tell_windows(l, &whose, &refused, &full, &unread) == 0) {
 			refused.retry_s = told->retry_s > refused.retry_s ? told->retry_s : refused.retry_s;
 			*told = refused;
 		}
 		return rc;
 	}
-	if (check_windows(l, ask, told, err) < 0 || limits_quota_begin(l, ask, h, told, err) < 0)
+	if (check_windows(l, ask, h, told, err) < 0 || limits_quota_begin(l, ask, h, told, err) < 0)
 		return -1;
-	return starts_db_add(l->db, j->id, ask->now_ns, j->owner_user_id, j->org,
-		ask->now_ns > DAY_NS ? ask->now_ns - DAY_NS : 0, err);
+	return starts_db_add(l->db, &one, ask->now_ns > DAY_NS ? ask->now_ns - DAY_NS : 0, err);
 }
 
 int limits_take(struct limits *l, const struct limits_ask *ask, struct limits_told *ret_told, struct err *err)
 {
 	struct limits_told after = {0};
-	const struct limits_window *full;
 	struct err mine = {0};
+	struct whose whose;
+	struct full full;
 	struct holding *h;
 	int rc;
 
@@ -498,13 +570,14 @@ int limits_take(struct limits *l, const struct limits_ask *ask, struct limits_to
 	*ret_told = (struct limits_told){0};
 	if (!(h = holding_new(ask, err)))
 		return -1;
+	whose = whose_of(h, ask);
 	pthread_mutex_lock(&l->lock);
 	if ((rc = take(l, ask, h, ret_told, &mine)) == 0) {
 		h->next = l->holdings;
 		l->holdings = h;
 		h = NULL;
 		/* As it stands now that this one counts. */
-		if (tell_windows(l, ask->job->owner_user_id, ask->job->org, ask->now_ns, &after, &full, &mine) == 0) {
+		if (tell_windows(l, &whose, &after, &full, &mine) == 0) {
 			after.retry_s = 0;
 			*ret_told = after;
 		}

@@ -5,8 +5,9 @@
  * Life of a place: limits_take, then limits_give when the capture has ended or could not begin.  What was refused has taken nothing; what could not
  * begin has been a start all the same (its agents were asked), unless limits_forget says that it was none.
  *
- * The orgs, spaces and apps of a capture are those that its targets lie in; where these lie in no org, the org of its user counts.  Starts and stored
- * bytes are those of the job's one org.  One gateway runs per database (state_dir is locked), so its captures are those of the platform.
+ * The orgs, spaces and apps of a capture are those that its targets lie in; where these lie in no org, the org of its user counts.  A capture of two orgs
+ * counts in each of them as if there were no other: as one that runs, as a start, and with all of its bytes.  One gateway runs per database (state_dir is
+ * locked), so its captures are those of the platform.
  *
  * A stored capture reserves what it writes before it writes it, a step at a time, so that a quota is never passed; the one that finds no more room ends.
  *

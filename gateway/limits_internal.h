@@ -17,6 +17,8 @@ struct holding {
 	char job[ID_MAX];
 	char *user_id, *org;
 	struct scope_list scopes;
+	const char **orgs; /* each that its targets lie in, once; of org, where these lie in none */
+	size_t orgs_n;
 	char (*agents)[HOLDING_AGENT_MAX]; /* "host:port" of each stream; "" : none is asked */
 	size_t agents_n;
 	uint64_t until_ns; /* wall: it must have ended */
@@ -36,6 +38,7 @@ struct limits {
 struct holding *limits_holding(struct limits *l, const char *job_id); /* NULL: none */
 uint64_t limits_of_user(const struct limits *l, const char *user_id, uint64_t *ret_until);
 uint64_t limits_of_org(const struct limits *l, const char *org);
+bool limits_is_of(const struct holding *h, enum starts_of of, const char *id);
 
 /* A sliding window over starts. */
 struct limits_window {

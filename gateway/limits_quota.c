@@ -25,11 +25,6 @@ static const char *quota_name(enum starts_of of)
 	return of == STARTS_OF_USER ? "quota_user" : "quota_org";
 }
 
-static const char *id_of(const struct holding *h, enum starts_of of)
-{
-	return of == STARTS_OF_USER ? h->user_id : h->org;
-}
-
 int limits_quota_used(struct limits *l, enum starts_of of, const char *id, uint64_t *ret, struct err *err)
 {
 	const char **running = NULL;
@@ -43,7 +38,7 @@ int limits_quota_used(struct limits *l, enum starts_of of, const char *id, uint6
 		return err_nomem(err);
 	n = 0;
 	for (const struct holding *h = l->holdings; h; h = h->next) {
-		if (!h->stored || strcmp(id_of(h, of), id) != 0)
+		if (!h->stored || !limits_is_of(h, of, id))
 			continue;
 		running[n++] = h->job; /* what the database says of it is in its reservation */
 		reserved += h->bytes;
@@ -55,37 +50,46 @@ int limits_quota_used(struct limits *l, enum starts_of of, const char *id, uint6
 	return rc;
 }
 
-/* How much more h may have of one quota. */
-static int room_in(struct limits *l, const struct holding *h, enum starts_of of, uint64_t *ret, struct err *err)
-{
-	uint64_t quota = quota_of(l, of), used = 0;
+/* What is left, and of whose quota. */
+struct room {
+	uint64_t left; /* UINT64_MAX: nothing bounds it */
+	enum starts_of of;
+	const char *id;
+};
 
-	*ret = UINT64_MAX;
-	if (quota == 0 || !id_of(h, of)[0])
+/* Is there less left of this one? */
+static int look_in(struct limits *l, enum starts_of of, const char *id, struct room *least, struct err *err)
+{
+	uint64_t quota = quota_of(l, of), used = 0, left;
+
+	if (quota == 0 || !id[0])
 		return 0;
-	if (limits_quota_used(l, of, id_of(h, of), &used, err) < 0)
+	if (limits_quota_used(l, of, id, &used, err) < 0)
 		return -1;
-	*ret = used < quota ? quota - used : 0;
+	left = used < quota ? quota - used : 0;
+	if (left < least->left)
+		*least = (struct room){.left = left, .of = of, .id = id};
 	return 0;
 }
 
-/* The least of both, and whose that is. */
-static int room(struct limits *l, const struct holding *h, uint64_t *ret, enum starts_of *ret_of, struct err *err)
+/* The least of its user's and those of all its orgs, in each of which it counts in full. */
+static int room(struct limits *l, const struct holding *h, struct room *ret, struct err *err)
 {
-	uint64_t user, org;
-
-	if (room_in(l, h, STARTS_OF_USER, &user, err) < 0 || room_in(l, h, STARTS_OF_ORG, &org, err) < 0)
+	*ret = (struct room){.left = UINT64_MAX, .of = STARTS_OF_USER, .id = h->user_id};
+	if (look_in(l, STARTS_OF_USER, h->user_id, ret, err) < 0)
 		return -1;
-	*ret = user <= org ? user : org;
-	*ret_of = user <= org ? STARTS_OF_USER : STARTS_OF_ORG;
+	for (size_t i = 0; i < h->orgs_n; i++) {
+		if (look_in(l, STARTS_OF_ORG, h->orgs[i], ret, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
-static uint64_t until_expiry(struct limits *l, const struct holding *h, enum starts_of of, uint64_t now_ns)
+static uint64_t until_expiry(struct limits *l, const struct room *r, uint64_t now_ns)
 {
 	uint64_t at = 0;
 
-	if (starts_db_next_expiry(l->db, of, id_of(h, of), &at, NULL) < 0 || at == 0)
+	if (starts_db_next_expiry(l->db, r->of, r->id, &at, NULL) < 0 || at == 0)
 		return RETRY_S;
 	return at > now_ns ? (at - now_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S : 1;
 }
@@ -93,24 +97,25 @@ static uint64_t until_expiry(struct limits *l, const struct holding *h, enum sta
 int limits_quota_begin(
 	struct limits *l, const struct limits_ask *ask, struct holding *h, struct limits_told *told, struct err *err)
 {
-	uint64_t least = HEADERS_BYTES + (uint64_t)INSTANCE_BYTES * ask->instances_n, left;
-	enum starts_of of;
+	uint64_t least = HEADERS_BYTES + (uint64_t)INSTANCE_BYTES * ask->instances_n;
+	struct room r;
 
 	if (!h->stored)
 		return 0;
-	if (room(l, h, &left, &of, err) < 0)
+	if (room(l, h, &r, err) < 0)
 		return -1;
-	if (left >= least) {
-		h->bytes = left == UINT64_MAX ? 0 : least;
+	if (r.left >= least) {
+		h->bytes = r.left == UINT64_MAX ? 0 : least;
 		return 0;
 	}
-	told->retry_s = until_expiry(l, h, of, ask->now_ns);
+	told->retry_s = until_expiry(l, &r, ask->now_ns);
 	err_set(err, ERR_BUSY,
-		"mode: what %s stored leaves %" PRIu64 " of %" PRIu64
+		"mode: what %s%s leaves %" PRIu64 " of %" PRIu64
 		" bytes (%s), too little for a file; erase captures, or wait until some expire",
-		of == STARTS_OF_USER ? "you have" : "your org has", left, quota_of(l, of), quota_name(of));
+		r.of == STARTS_OF_USER ? "you have stored" : "is stored of org ", r.of == STARTS_OF_USER ? "" : r.id,
+		r.left, quota_of(l, r.of), quota_name(r.of));
 	err_field(err, "mode");
-	metrics_limit_hit(of == STARTS_OF_USER ? "quota_user" : "quota_org");
+	metrics_limit_hit(quota_name(r.of));
 	return err_detail(err, "quota_exceeded");
 }
 
@@ -123,22 +128,21 @@ static uint64_t step_of(const struct limits *l, enum starts_of of)
 
 static uint64_t grow(struct limits *l, struct holding *h, uint64_t bytes, const char **ret_limit)
 {
-	uint64_t left, want = bytes - h->bytes, step;
-	enum starts_of of;
+	uint64_t want = bytes - h->bytes, step;
 	struct err err = {0};
+	struct room r;
 
-	if (room(l, h, &left, &of, &err) < 0) {
+	if (room(l, h, &r, &err) < 0) {
 		/* No capture ends because a database hiccups: it goes on, and is counted afterwards. */
 		log_err(LOG_LEVEL_WARNING, "limits.quota_unknown", &err, json_pack("{s:s}", "job", h->job));
-		left = want;
-		of = STARTS_OF_USER;
+		r = (struct room){.left = want, .of = STARTS_OF_USER};
 	}
-	if (left == UINT64_MAX)
+	if (r.left == UINT64_MAX)
 		return UINT64_MAX;
-	step = step_of(l, of);
+	step = step_of(l, r.of);
 	want = want > UINT64_MAX - step ? want : (want + step - 1) / step * step;
-	h->bytes += want < left ? want : left;
-	*ret_limit = of == STARTS_OF_USER ? "limits.quota_user" : "limits.quota_org";
+	h->bytes += want < r.left ? want : r.left;
+	*ret_limit = r.of == STARTS_OF_USER ? "limits.quota_user" : "limits.quota_org";
 	return h->bytes;
 }
 

@@ -17,13 +17,28 @@
 
 /* ---- captures ---- */
 
-static void show_states(struct metrics_page *p, const size_t by_state[JOB_STATES_N])
+/* Of those that wait only the database knows; while it cannot be read there is no such row. */
+static void show_waiting(struct metrics_page *p, struct gateway *gw)
+{
+	static const enum job_state waiting = JOB_WAITING;
+	const struct job_filter f = {.states = &waiting, .states_n = 1};
+	bool database, storage, audit;
+	uint64_t n;
+
+	readiness_look(gw, &database, &storage, &audit);
+	if (database && job_db_count(gw->db, &f, &n, NULL) == 0)
+		metrics_u64(p, n, "state", job_state_name(waiting), METRICS_END);
+}
+
+static void show_states(struct metrics_page *p, struct gateway *gw, const size_t by_state[JOB_STATES_N])
 {
 	static const enum job_state running[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
 
-	metrics_family(p, GAUGE, "pcapline_gateway_captures", "Captures that this gateway runs, by their state.");
+	metrics_family(p, GAUGE, "pcapline_gateway_captures",
+		"Captures that this gateway runs, by their state, and those that wait for an approval.");
 	for (size_t i = 0; i < sizeof(running) / sizeof(running[0]); i++)
 		metrics_u64(p, by_state[running[i]], "state", job_state_name(running[i]), METRICS_END);
+	show_waiting(p, gw);
 }
 
 static void show_figures(struct metrics_page *p, const struct capture_figures *f)
@@ -131,7 +146,7 @@ static void show(void *ctx, struct metrics_page *p)
 	metrics_family(p, GAUGE, "pcapline_gateway_build_info", "Always 1; what the gateway is.");
 	metrics_u64(p, 1, "version", PCAPLINE_VERSION, METRICS_END);
 	jobs_figures(gw->jobs, &f, by_state);
-	show_states(p, by_state);
+	show_states(p, gw, by_state);
 	show_figures(p, &f);
 	show_state(p, gw);
 	metrics_show(p);

@@ -15,7 +15,6 @@
 struct output {
 	enum job_format format;
 	uint64_t max_packets, max_bytes;
-	uint64_t allowed; /* by lock */
 	uint32_t snaplen;
 	pthread_mutex_t lock;
 	/* by lock */
@@ -25,6 +24,8 @@ struct output {
 	bool gathered_must;
 	struct buf headers; /* section and interface blocks so far: what a joining viewer needs first */
 	uint32_t interfaces_n;
+	uint64_t allowed;
+	uint32_t needed_n; /* interfaces that output_need knew of */
 	int link_type;
 	uint64_t bytes, packets;
 	enum output_result state;
@@ -261,6 +262,12 @@ static enum output_result fits(const struct output *o, size_t n)
 	return OUTPUT_OK;
 }
 
+/* An interface has its blocks at any time; what it takes of an allowance from before is not what the quota would refuse. */
+static bool is_outdated(const struct output *o, size_t n)
+{
+	return o->needed_n != o->interfaces_n && o->bytes + n + tail_bytes(o) > o->allowed;
+}
+
 static int put_block(struct output *o, const uint8_t *block, const struct block_view *v, struct err *err)
 {
 	size_t n = out_bytes(o, v);
@@ -326,6 +333,8 @@ enum output_result output_piece(
 	pthread_mutex_lock(&o->lock);
 	if (o->state != OUTPUT_OK) {
 		result = o->state;
+	} else if (is_outdated(o, p->len)) {
+		result = OUTPUT_ASK_AGAIN;
 	} else if (passes_whole(o, p)) {
 		result = OUTPUT_OK;
 		if (flush(o, err) < 0 || sink(o, p->segment, false, err) < 0) {
@@ -341,7 +350,7 @@ enum output_result output_piece(
 	} else {
 		result = put_blocks(o, p, ret_packets, ret_bytes, err);
 	}
-	if (o->state == OUTPUT_OK)
+	if (o->state == OUTPUT_OK && result != OUTPUT_ASK_AGAIN)
 		o->state = result;
 	pthread_mutex_unlock(&o->lock);
 	return result;
@@ -360,21 +369,22 @@ int output_stats(struct output *o, const struct pcapng_stats *s, struct err *err
 	return rc;
 }
 
+uint64_t output_need(struct output *o, size_t more)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&o->lock);
+	o->needed_n = o->interfaces_n;
+	n = o->bytes + more + tail_bytes(o);
+	pthread_mutex_unlock(&o->lock);
+	return n;
+}
+
 void output_allow(struct output *o, uint64_t bytes)
 {
 	pthread_mutex_lock(&o->lock);
 	o->allowed = bytes;
 	pthread_mutex_unlock(&o->lock);
-}
-
-uint64_t output_bytes_at_end(struct output *o)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&o->lock);
-	n = o->bytes + tail_bytes(o);
-	pthread_mutex_unlock(&o->lock);
-	return n;
 }
 
 uint64_t output_bytes(struct output *o)

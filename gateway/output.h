@@ -31,6 +31,7 @@ int output_interface(struct output *o, const struct pcapng_interface *i, uint32_
 /* What a piece met.  From the first one that is not OUTPUT_OK on, packets are refused. */
 enum output_result {
 	OUTPUT_OK,
+	OUTPUT_ASK_AGAIN, /* nothing went out, packets are not refused: an interface came after output_need, and what was allowed knows nothing of it */
 	OUTPUT_FULL_PACKETS,
 	OUTPUT_FULL_BYTES,
 	OUTPUT_FULL_QUOTA, /* as large as output_allow said */
@@ -57,9 +58,10 @@ struct live_viewer *output_join(struct output *o, struct live *live, int64_t off
 /* output_leave: the live sink gets nothing more. */
 void output_leave(struct output *o);
 
-/* output_allow: it may become so large, its last statistics among it; UINT64_MAX: as the options said (the default). */
+/* output_need: how large it is with so many bytes of packets more, were this the end: with the last statistics.  Who keeps a quota asks, and says with
+ * output_allow before the next piece how large it may become so; UINT64_MAX: as the options said (the default). */
+uint64_t output_need(struct output *o, size_t more);
 void output_allow(struct output *o, uint64_t bytes);
-uint64_t output_bytes_at_end(struct output *o); /* were this the end: with the last statistics */
 
 uint64_t output_bytes(struct output *o); /* of the stream so far */
 

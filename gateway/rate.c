@@ -10,13 +10,15 @@
 
 #define AHEAD_NS    (100 * CLOCK_NS_PER_MS) /* bursts so long pass as they come */
 #define PIECES      20u                     /* a second has so many */
-#define PIECE_LEAST 4096u
+#define PIECE_LEAST 1024u
+#define TOLD_LEAST  1024u
 #define AGENT_EXTRA 8u /* an agent's own limit is by an eighth above ours */
 
 /* What was taken is paid for with time; no time is saved up. */
 struct bucket {
 	uint64_t bytes_per_s; /* 0: no limit */
 	uint64_t paid_ns;     /* when the clock will have caught up */
+	size_t streams;       /* that take from it */
 };
 
 struct rate_user {
@@ -139,10 +141,31 @@ void rate_flow_free(struct rate_flow *f)
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->rate->lock);
+	f->rate->all.streams -= f->own.streams;
 	user_put(f->rate, f->user);
 	pthread_mutex_unlock(&f->rate->lock);
 	pthread_cond_destroy(&f->opened);
 	free(f);
+}
+
+void rate_join(struct rate_flow *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->rate->lock);
+	f->own.streams++;
+	f->rate->all.streams++;
+	pthread_mutex_unlock(&f->rate->lock);
+}
+
+void rate_leave(struct rate_flow *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->rate->lock);
+	f->own.streams--;
+	f->rate->all.streams--;
+	pthread_mutex_unlock(&f->rate->lock);
 }
 
 /* ---- taking; the lock is held ---- */
@@ -278,28 +301,51 @@ const char *rate_limit(struct rate_flow *f, uint64_t *ret_bytes_per_s)
 	return limit;
 }
 
-/* The lower of the two; 0: neither.  Both are fixed. */
-static uint64_t slowest(const struct rate_flow *f)
+/* A round of all streams takes two thirds of a second at the most: well within what anybody waits. */
+static uint64_t piece_of(const struct bucket *b)
 {
-	uint64_t own = f ? f->own.bytes_per_s : 0, all = f ? f->rate->all.bytes_per_s : 0;
+	uint64_t pieces = b->streams + b->streams / 2;
 
+	return b->bytes_per_s / (pieces > PIECES ? pieces : PIECES);
+}
+
+static uint64_t told_of(const struct bucket *b)
+{
+	uint64_t share = b->bytes_per_s / (b->streams > 0 ? b->streams : 1);
+
+	if (b->bytes_per_s == 0 || share >= RATE_SHARE_LEAST)
+		return b->bytes_per_s;
+	return share < TOLD_LEAST ? TOLD_LEAST : share;
+}
+
+/* The lower of the two, as `of` tells it; 0: neither limits. */
+static uint64_t slowest(struct rate_flow *f, uint64_t (*of)(const struct bucket *b))
+{
+	uint64_t own, all;
+
+	if (!f)
+		return 0;
+	pthread_mutex_lock(&f->rate->lock);
+	own = of(&f->own);
+	all = of(&f->rate->all);
+	pthread_mutex_unlock(&f->rate->lock);
 	if (own == 0 || all == 0)
 		return own + all;
 	return own < all ? own : all;
 }
 
-size_t rate_piece(const struct rate_flow *f, size_t max)
+size_t rate_piece(struct rate_flow *f, size_t max)
 {
-	uint64_t rate = slowest(f), piece = rate / PIECES;
+	uint64_t piece = slowest(f, piece_of);
 
-	if (rate == 0 || piece >= max)
+	if (piece == 0 || piece >= max)
 		return max;
 	return piece < PIECE_LEAST ? PIECE_LEAST : (size_t)piece;
 }
 
-uint64_t rate_of_agent(const struct rate_flow *f)
+uint64_t rate_of_agent(struct rate_flow *f)
 {
-	uint64_t rate = slowest(f);
+	uint64_t rate = slowest(f, told_of);
 
-	return rate > 0 ? rate + rate / AGENT_EXTRA : 0;
+	return rate + rate / AGENT_EXTRA;
 }

@@ -107,7 +107,8 @@ const char *const job_db_migrations[] = {
 	"UPDATE jobs SET object_store = 'file' WHERE object_key <> '';", /* there was no other */
 
 	/* 3: what operators hold on to.  job_scopes: all that a job's targets lie in (app and deployment in jobs stay for older rows).  switches: one row for each
-	 * scope and level, "operator" or "developer".  starts: for limits per hour and day.  approvals: what a waiting job was asked for.  audit: the trail, each record with the hash
+	 * scope and level, "operator" or "developer".  starts: for limits per hour and day, a row for each org that
+	 * a capture lies in.  approvals: what a waiting job was asked for.  audit: the trail, each record with the hash
 	 * of the one before. */
 	"ALTER TABLE jobs ADD COLUMN option_payload TEXT NOT NULL DEFAULT 'full';"
 	"ALTER TABLE jobs ADD COLUMN hold TEXT NOT NULL DEFAULT '';"
@@ -125,6 +126,7 @@ const char *const job_db_migrations[] = {
 	" deployment TEXT NOT NULL,"
 	" instance_group TEXT NOT NULL,"
 	" PRIMARY KEY (job_id, position));"
+	"CREATE INDEX job_scopes_org ON job_scopes (org);"
 
 	"CREATE TABLE switches ("
 	" kind TEXT NOT NULL,"
@@ -145,10 +147,11 @@ const char *const job_db_migrations[] = {
 	" PRIMARY KEY (kind, id, level));"
 
 	"CREATE TABLE starts ("
-	" job_id TEXT NOT NULL PRIMARY KEY,"
+	" job_id TEXT NOT NULL,"
 	" at BIGINT NOT NULL,"
 	" user_id TEXT NOT NULL,"
-	" org TEXT NOT NULL);"
+	" org TEXT NOT NULL,"
+	" PRIMARY KEY (job_id, org));"
 	"CREATE INDEX starts_at ON starts (at);"
 
 	"CREATE TABLE approvals ("

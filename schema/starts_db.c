@@ -7,30 +7,45 @@
 	"COALESCE(SUM(CASE WHEN state = 'ready' THEN object_bytes "                                                    \
 	"WHEN mode = 'store' AND state IN ('starting', 'running', 'finishing') THEN bytes ELSE 0 END), 0)"
 
+/* Of jobs, which are of an org; twice the org. */
+#define OF_ORG                                                                                                         \
+	"(id IN (SELECT job_id FROM job_scopes WHERE org = ?) OR (org = ? AND NOT EXISTS "                             \
+	"(SELECT 1 FROM job_scopes WHERE job_id = jobs.id AND job_scopes.org <> '')))"
+
 static int change(struct job_db *db, struct dbq *q, struct err *err)
 {
 	return job_db_leave(db, dbq_run(q, err), err) < 0 ? -1 : 0;
 }
 
-int starts_db_add(struct job_db *db, const char *job_id, uint64_t at_ns, const char *user_id, const char *org,
-	uint64_t forget_ns, struct err *err)
+static int insert(struct job_db *db, const struct starts_one *s, const char *org, struct err *err)
+{
+	static const char sql[] = "INSERT INTO starts (job_id, at, user_id, org) VALUES (?, ?, ?, ?)";
+	struct dbq q;
+
+	dbq_open(&q, db, sql);
+	dbq_text(&q, s->job_id);
+	dbq_u64(&q, s->at_ns);
+	dbq_text(&q, s->user_id);
+	dbq_text(&q, org);
+	return dbq_run(&q, err);
+}
+
+int starts_db_add(struct job_db *db, const struct starts_one *s, uint64_t forget_ns, struct err *err)
 {
 	static const char forget[] = "DELETE FROM starts WHERE at <= ?";
-	static const char insert[] = "INSERT INTO starts (job_id, at, user_id, org) VALUES (?, ?, ?, ?)";
 	struct dbq q;
+	int rc;
 
 	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
 		return -1;
 	dbq_open(&q, db, forget);
 	dbq_u64(&q, forget_ns);
-	if (dbq_run(&q, err) < 0)
-		return job_db_leave(db, -1, err);
-	dbq_open(&q, db, insert);
-	dbq_text(&q, job_id);
-	dbq_u64(&q, at_ns);
-	dbq_text(&q, user_id);
-	dbq_text(&q, org);
-	return change(db, &q, err);
+	rc = dbq_run(&q, err);
+	if (rc >= 0 && s->orgs_n == 0)
+		rc = insert(db, s, "", err);
+	for (size_t i = 0; i < s->orgs_n && rc >= 0; i++)
+		rc = insert(db, s, s->orgs[i], err);
+	return job_db_leave(db, rc, err) < 0 ? -1 : 0;
 }
 
 int starts_db_remove(struct job_db *db, const char *job_id, struct err *err)
@@ -64,7 +79,7 @@ static int number(struct dbq *q, uint64_t *ret, struct err *err)
 int starts_db_count(
 	struct job_db *db, enum starts_of of, const char *id, uint64_t since_ns, uint64_t *ret, struct err *err)
 {
-	static const char user[] = "SELECT COUNT(*) FROM starts WHERE user_id = ? AND at > ?";
+	static const char user[] = "SELECT COUNT(DISTINCT job_id) FROM starts WHERE user_id = ? AND at > ?";
 	static const char org[] = "SELECT COUNT(*) FROM starts WHERE org = ? AND at > ?";
 	struct dbq q;
 
@@ -79,7 +94,8 @@ int starts_db_count(
 int starts_db_at(struct job_db *db, enum starts_of of, const char *id, uint64_t since_ns, uint64_t skip,
 	uint64_t *ret_ns, struct err *err)
 {
-	static const char user[] = "SELECT at FROM starts WHERE user_id = ? AND at > ? ORDER BY at LIMIT 1 OFFSET ?";
+	static const char user[] = "SELECT MIN(at) FROM starts WHERE user_id = ? AND at > ? GROUP BY job_id "
+				   "ORDER BY MIN(at) LIMIT 1 OFFSET ?";
 	static const char org[] = "SELECT at FROM starts WHERE org = ? AND at > ? ORDER BY at LIMIT 1 OFFSET ?";
 	struct dbq q;
 
@@ -90,6 +106,13 @@ int starts_db_at(struct job_db *db, enum starts_of of, const char *id, uint64_t 
 	dbq_u64(&q, since_ns);
 	dbq_u64(&q, skip);
 	return job_db_leave(db, number(&q, ret_ns, err), err);
+}
+
+static void bind_whose(struct dbq *q, enum starts_of of, const char *id)
+{
+	dbq_text(q, id);
+	if (of == STARTS_OF_ORG)
+		dbq_text(q, id);
 }
 
 static int stored_of_job(struct job_db *db, const char *job_id, uint64_t *ret, struct err *err)
@@ -106,7 +129,7 @@ int starts_db_stored(struct job_db *db, enum starts_of of, const char *id, const
 	uint64_t *ret_bytes, struct err *err)
 {
 	static const char user[] = "SELECT " STORED " FROM jobs WHERE owner_user_id = ?";
-	static const char org[] = "SELECT " STORED " FROM jobs WHERE org = ?";
+	static const char org[] = "SELECT " STORED " FROM jobs WHERE " OF_ORG;
 	uint64_t all = 0, one = 0;
 	struct dbq q;
 	int rc;
@@ -114,7 +137,7 @@ int starts_db_stored(struct job_db *db, enum starts_of of, const char *id, const
 	if (job_db_enter(db, JOB_DB_READ, err) < 0)
 		return -1;
 	dbq_open(&q, db, of == STARTS_OF_USER ? user : org);
-	dbq_text(&q, id);
+	bind_whose(&q, of, id);
 	rc = number(&q, &all, err);
 	for (size_t i = 0; i < except_n && rc == 0; i++) {
 		if ((rc = stored_of_job(db, except[i], &one, err)) == 0)
@@ -130,13 +153,13 @@ int starts_db_next_expiry(struct job_db *db, enum starts_of of, const char *id, 
 {
 	static const char user[] = "SELECT expires_at FROM jobs WHERE owner_user_id = ? AND state = 'ready' AND "
 				   "hold = '' AND expires_at > 0 ORDER BY expires_at LIMIT 1";
-	static const char org[] = "SELECT expires_at FROM jobs WHERE org = ? AND state = 'ready' AND hold = '' "
+	static const char org[] = "SELECT expires_at FROM jobs WHERE " OF_ORG " AND state = 'ready' AND hold = '' "
 				  "AND expires_at > 0 ORDER BY expires_at LIMIT 1";
 	struct dbq q;
 
 	if (job_db_enter(db, JOB_DB_READ, err) < 0)
 		return -1;
 	dbq_open(&q, db, of == STARTS_OF_USER ? user : org);
-	dbq_text(&q, id);
+	bind_whose(&q, of, id);
 	return job_db_leave(db, number(&q, ret_ns, err), err);
 }

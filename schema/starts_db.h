@@ -8,9 +8,16 @@
 /* Whose. */
 enum starts_of { STARTS_OF_USER, STARTS_OF_ORG };
 
-/* starts_db_add: one more; those at or before forget_ns are forgotten. */
-int starts_db_add(struct job_db *db, const char *job_id, uint64_t at_ns, const char *user_id, const char *org,
-	uint64_t forget_ns, struct err *err);
+/* One more: of a user, and of each of these different orgs; 0: of none. */
+struct starts_one {
+	const char *job_id, *user_id;
+	const char *const *orgs;
+	size_t orgs_n;
+	uint64_t at_ns;
+};
+
+/* starts_db_add: those at or before forget_ns are forgotten. */
+int starts_db_add(struct job_db *db, const struct starts_one *s, uint64_t forget_ns, struct err *err);
 int starts_db_remove(struct job_db *db, const char *job_id, struct err *err); /* it does not count after all */
 
 /* starts_db_count: how many after since_ns. */
@@ -21,7 +28,8 @@ int starts_db_count(
 int starts_db_at(struct job_db *db, enum starts_of of, const char *id, uint64_t since_ns, uint64_t skip,
 	uint64_t *ret_ns, struct err *err);
 
-/* starts_db_stored: bytes of the objects that are there, and of what unfinished captures have for theirs so far; without those of the jobs in `except`. */
+/* starts_db_stored: bytes of the objects that are there, and of what unfinished captures have for theirs so far; without those of the jobs in `except`.  Of an org
+ * are the jobs with a target in it, in full; where no target lies in any, those that have it for their org. */
 int starts_db_stored(struct job_db *db, enum starts_of of, const char *id, const char *const *except, size_t except_n,
 	uint64_t *ret_bytes, struct err *err);
 

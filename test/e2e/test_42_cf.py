@@ -277,6 +277,48 @@ def test_several_apps(foundation):
     assert (reply.status, reply.error["field"]) == (404, "targets[1].app") and f.asked() == []
 
 
+def test_apps_of_two_orgs(foundation):
+    """One capture of both runs in each, is a start in each, and what it stores is stored in each, in whatever order its targets are."""
+    f = foundation(config={"limits": {"captures_per_org": 2, "starts_per_hour_org": 3, "quota_org": "1MiB"}})
+    there = f.cc.space(f.cc.org("other"), "far")
+    away = f.cc.app(there, "away", [running(0, "127.0.0.1", handle_of("away"))])
+    for space in (there, f.prod):
+        f.cc.role("space_developer", f.uaa.user_id("dev"), space)
+
+    def start(*apps):
+        targets = [{"type": "cf", "app": app, "instances": [0]} for app in apps]
+        return f.gateway.api("POST", "/v1/captures", {"targets": targets, "mode": "store"}, token=f.token())
+
+    def refusal(*apps):
+        reply = start(*apps)
+        return reply.status, reply.error["code"], reply.error["message"].split(" captures")[0]
+
+    org = f.cc.spaces[there]["relationships"]["organization"]["data"]["guid"]
+    both = [start(f.shop, away), start(away, f.shop)]
+    assert [r.status for r in both] == [202, 202]
+    assert refusal(away) == (429, "too_many_captures", f"org {org} has 2") and refusal(f.shop) == (429, "too_many_captures", f"org {f.acme} has 2")
+    stored = []
+    for reply in both:
+        job = reply.json["id"]
+        wait_for(lambda job=job: f.gateway.api("GET", f"/v1/captures/{job}", token=f.token()).json["state"] == "running", "it to run")
+        f.gateway.api("POST", f"/v1/captures/{job}/stop", token=f.token())
+        ready = wait_for(lambda job=job: (j := f.gateway.api("GET", f"/v1/captures/{job}", token=f.token()).json)["state"] == "ready" and j, "its object")
+        stored.append(ready["object"]["size_bytes"])
+    f.gateway.restart()
+    for app in (f.shop, away):
+        reply = start(app)
+        assert reply.status == 202 and reply.headers["ratelimit-remaining"] == "0", reply
+        f.remove(reply)
+    assert refusal(away) == (429, "too_many_starts", "3") and refusal(f.till, away) == (429, "too_many_starts", "3")
+
+    # Each org has all of what both stored, and no room for a file beside it.
+    f.gateway.config["limits"] |= {"quota_org": sum(stored) + 8 * 1024, "starts_per_hour_org": 0}
+    f.gateway.restart()
+    for app in (f.shop, away):
+        full = start(app)
+        assert (full.status, full.error["code"]) == (429, "quota_exceeded") and f"leaves {8 * 1024} of" in full.error["message"], full
+
+
 # ---- who may ----
 
 PEOPLE = {

@@ -3,10 +3,13 @@ per hour outlives the process; 200 starts at once overshoot nothing."""
 import concurrent.futures
 import datetime
 import json
+import time
 
 import pytest
 
-from rig import PORT, read_pcapng, wait_for
+from rig import PORT, Http, read_pcapng, wait_for
+from rig.gateway import free_port
+from rig.metrics import scrape
 
 FILTER = f"udp port {PORT}"
 QUIET = "udp port 9"
@@ -187,3 +190,33 @@ def test_a_rate_slows_and_is_told(fleet, cli, limit):
     stats = live.capture().interfaces[0].last_stats
     shed = job["packets"]["dropped"]["agent"]
     assert stats.accepted == len(live.packets()) + stats.dropped_os + shed, "each packet is here, or counted"
+
+
+@pytest.mark.slow
+def test_a_rate_holds_with_many_streams(fleet):
+    """Streams so many that each would be let through for having waited too long, did all of them take as much as a single one does."""
+    rate, streams, port = 1024 * KIB, 48, free_port()
+    f = fleet(1, config={"limits": {"rate": "1MiB", "captures_per_user": streams, "captures_per_org": 0, "captures_per_space": 0}, "metrics": {"port": port}},
+              agent_config={"limits": {"captures": streams}})
+    metrics = Http(("127.0.0.1", port))
+
+    def brought(least):
+        return wait_for(lambda: (n := scrape(metrics).value("pcapline_gateway_stream_bytes_total")) >= least and n, f"{least} bytes")
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        jobs = list(pool.map(lambda _: start(f, packet_filter=FILTER).json["id"], range(streams)))
+    for job in jobs:
+        f.gateway.wait_running(job)
+    sender = f.send(pps=300, size=1400)
+    first, began = brought(rate), time.monotonic()
+    more = brought(first + 5 * rate) - first
+    took = time.monotonic() - began
+    sender.stop()
+    assert more <= rate * (took + 1.2), "figures are a second old at the most, and a tenth of one may come ahead"
+    captured = [f.gateway.job(job)["packets"]["captured"] for job in jobs]
+    assert min(captured) > 0, "each had its turn"
+    for job in jobs:
+        f.gateway.api("POST", f"/v1/captures/{job}/stop")
+    for job in jobs:
+        ended = f.gateway.wait_state(job, "ready")
+        assert ended["instances"][0]["error"] is None and ended["limited_by"] == "limits.rate", ended

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from rig import PORT, wait_for
-from rig.gateway import ENDS
+from rig import PORT, Http, wait_for
+from rig.gateway import ENDS, free_port
+from rig.metrics import scrape
 
 FILTER = f"udp port {PORT}"
 USERS = {
@@ -91,7 +92,10 @@ def captured(f, live):
 
 def test_asked_approved_begun(protected):
     """The whole way of a live and of a stored one, over a restart; nobody else sees it or decides, and each step is on record."""
-    f = protected()
+    port = free_port()
+    f = protected(config={"metrics": {"port": port}})
+    metrics = Http(("127.0.0.1", port))
+    assert scrape(metrics).value("pcapline_gateway_captures", state="waiting") == 0
     live = f.gateway.live("bob", packet_filter=FILTER)  # his org is not protected
     assert live.status == 200
     f.gateway.finish(live.job, "bob")
@@ -108,6 +112,7 @@ def test_asked_approved_begun(protected):
     listing = f.gateway.api("GET", "/v1/captures?state=waiting").json["captures"]
     assert [(j["id"], j["approval"]["state"]) for j in listing] == [(stored["id"], "waiting"), (job["id"], "waiting")]
     decide(f, job, "approve", reason="ticket 7")
+    assert scrape(metrics).value("pcapline_gateway_captures", state="waiting") == 2, "until they begin"
     f.gateway.restart()
     assert [w["job"] for w in waiting(f)] == [stored["id"]]
     decide(f, job, "approve", code="not_waiting")
@@ -116,6 +121,8 @@ def test_asked_approved_begun(protected):
     assert now["state"] == "waiting" and (now["approval"]["state"], now["approval"]["decided_by"], now["approval"]["reason"]) == ("approved", "olga", "ticket 7")
     live = begin(f, job)
     assert live.status == 200 and live.job == job["id"]
+    page = scrape(metrics)
+    assert page.value("pcapline_gateway_captures", state="waiting") == 1 and page.total("pcapline_gateway_captures") == 2
     ended = captured(f, live)
     assert ended["approval"]["state"] == "approved" and ended["created_at"] == job["created_at"] and ended["note"] == "slow logins"
     assert [e["type"] for e in f.gateway.events(job["id"])][:3] == ["waiting", "approved", "created"]

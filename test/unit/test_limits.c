@@ -316,7 +316,7 @@ static void the_day_and_the_org_count_too(void **state)
 	start_and_end("carol", "acme");
 	restart();
 	refused(job_of("carol", "acme"), "too_many_starts",
-		"your org has started 4 captures within the last day, which is the limit (starts_per_day_org)");
+		"4 captures of org acme were started within the last day, which is the limit (starts_per_day_org)");
 	start_and_end("carol", "other");
 	now = T0 + 24 * HOUR;
 	start_and_end("carol", "acme");
@@ -342,6 +342,52 @@ static void a_refused_start_takes_nothing(void **state)
 	starts(job_of("alice", ""), id[1]);
 	limits_give(limits, id[1]);
 	refused(job_of("alice", ""), "too_many_starts", "starts_per_hour");
+}
+
+/* One capture of two orgs is one start of its user, and one in each org; its user's own org is none of them. */
+static void a_start_counts_in_each_org(void **state)
+{
+	struct job *j;
+	char id[ID_MAX];
+
+	(void)state;
+	config.limit_starts_per_day_org = 2;
+	config.limit_starts_per_hour = 4;
+	for (unsigned i = 0; i < 2; i++) {
+		j = job_of("alice", "first");
+		add_scope(j, "first", "s", "a");
+		add_scope(j, "second", "t", "b");
+		add_scope(j, "second", "t", "c"); /* not twice */
+		starts(j, id);
+		limits_give(limits, id);
+		now += 60 * SECOND;
+	}
+	restart();
+	for (unsigned i = 0; i < 2; i++) {
+		j = job_of("bob", "third");
+		add_scope(j, i ? "first" : "second", "x", "x");
+		refused(j, "too_many_starts",
+			i ? "2 captures of org first were started within the last day"
+			  : "2 captures of org second were started within the last day");
+		assert_int_equal(told.retry_s, 24 * 3600 - 120);
+	}
+	j = job_of("bob", "third");
+	add_scope(j, "third", "x", "x");
+	add_scope(j, "second", "x", "x");
+	refused(j, "too_many_starts", "of org second"); /* one that is full is enough */
+	start_and_end("alice", "third");
+	assert_told(2, 1, 24 * 3600);
+	config.limit_starts_per_day_org = 0;
+	start_and_end("alice", "third");
+	assert_told(4, 0, 3600 - 120);
+	refused(job_of("alice", "third"), "too_many_starts", "you started 4 captures");
+	assert_int_equal(told.retry_s, 3600 - 120);
+	limits_forget(limits, id); /* in both */
+	config.limit_starts_per_day_org = 2;
+	j = job_of("bob", "third");
+	add_scope(j, "first", "s", "a");
+	add_scope(j, "second", "s", "a");
+	starts(j, id);
 }
 
 /* A clock that was set back makes nobody wait for longer than the window, and frees nothing early. */
@@ -398,9 +444,44 @@ static void a_full_quota_refuses_and_says_when_there_is_room(void **state)
 	config.limit_quota_user_bytes = 0;
 	config.limit_quota_org_bytes = 1500 * KIB;
 	refused(store_of("carol", "acme"), "quota_exceeded",
-		"what your org has stored leaves 0 of 1536000 bytes (quota_org)");
+		"what is stored of org acme leaves 0 of 1536000 bytes (quota_org)");
 	assert_int_equal(told.retry_s, 10);
 	starts(store_of("carol", "other"), id);
+}
+
+/* In full in each: what is stored, and what runs. */
+static void stored_bytes_count_in_each_org(void **state)
+{
+	struct job *j = store_of("alice", "first");
+	const char *limit = NULL;
+	char id[ID_MAX];
+
+	(void)state;
+	add_scope(j, "first", "s", "a");
+	add_scope(j, "second", "t", "b");
+	config.limit_quota_org_bytes = 300 * KIB;
+	is_stored("dave", "second", 50 * KIB, now + 500 * SECOND);
+	memcpy(id, j->id, sizeof(id));
+	assert_int_equal(take_on(j, NULL, 0), 0);
+	assert_int_equal(limits_room(limits, id, 100 * KIB, &limit), (8 + 128) * KIB);
+	assert_int_equal(limits_room(limits, id, 400 * KIB, &limit), 250 * KIB); /* the fuller one bounds it */
+	assert_string_equal(limit, "limits.quota_org");
+	j->state = JOB_RUNNING;
+	j->bytes = 250 * KIB;
+	assert_int_equal(job_db_insert(db, j, &err), 0);
+	assert_int_equal(limits_room(limits, id, 400 * KIB, &limit), 250 * KIB); /* nor is it counted twice there */
+	j->state = JOB_READY;
+	j->object_bytes = 250 * KIB;
+	j->expires_at = now + 100 * SECOND;
+	assert_int_equal(job_db_save(db, j, &err), 0);
+	restart();
+	refused(store_of("carol", "second"), "quota_exceeded", "what is stored of org second leaves 0 of 307200 bytes");
+	assert_int_equal(told.retry_s, 100);
+	starts(store_of("carol", "first"), id); /* has 50 KiB more */
+	limits_give(limits, id);
+	is_stored("dave", "first", 43 * KIB, now + 500 * SECOND);
+	refused(store_of("carol", "first"), "quota_exceeded", "what is stored of org first leaves 7168 of");
+	job_free(j);
 }
 
 static void what_runs_reserves_before_it_writes(void **state)
@@ -681,8 +762,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_window_slides, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_day_and_the_org_count_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_refused_start_takes_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_start_counts_in_each_org, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_clock_is_set_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_quota_refuses_and_says_when_there_is_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(stored_bytes_count_in_each_org, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_runs_reserves_before_it_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_counts_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(options_are_bounded_and_filled, setup, teardown),

@@ -342,10 +342,10 @@ static void an_allowance_is_kept_to_the_byte(void **state)
 		setup(state);
 		use((struct output_options){.format = JOB_PCAPNG, .live = live});
 		interface_add(SEG_ETHERNET, 0);
-		allowed = output_bytes_at_end(out) + 3 * ONE;
+		allowed = output_need(out, 3 * ONE);
 		output_allow(out, allowed);
 		give(packets_from(0, 3, 40), OUTPUT_OK, 3);
-		assert_int_equal(output_bytes_at_end(out), allowed);
+		assert_int_equal(output_need(out, 0), allowed);
 		allowed = (uint64_t)((int64_t)(allowed + 10 * ONE) + over);
 		output_allow(out, allowed);
 		give(packets_from(3, 10, 40), over < 0 ? OUTPUT_FULL_QUOTA : OUTPUT_OK, over < 0 ? 9 : 10);
@@ -357,6 +357,35 @@ static void an_allowance_is_kept_to_the_byte(void **state)
 		assert_numbers(&seen, over < 0 ? 12 : 13);
 		seen_done(&seen);
 	}
+}
+
+/* What an interface takes that comes between the asking and the writing is no full quota. */
+static void an_interface_comes_after_the_asking(void **state)
+{
+	struct seen seen;
+	uint64_t allowed;
+
+	(void)state;
+	use((struct output_options){.format = JOB_PCAPNG, .live = live});
+	interface_add(SEG_ETHERNET, 0);
+	output_allow(out, output_need(out, 3 * ONE));
+	interface_add(SEG_ETHERNET, 1);
+	give(packets_from(0, 3, 40), OUTPUT_ASK_AGAIN, 0);
+	allowed = output_need(out, 3 * ONE);
+	output_allow(out, allowed);
+	give(packets_from(0, 3, 40), OUTPUT_OK, 3);
+	interface_add(SEG_ETHERNET, 2); /* of a quota that has no more */
+	give(packets_from(3, 1, 40), OUTPUT_ASK_AGAIN, 0);
+	output_allow(out, allowed);
+	give(packets_from(3, 1, 40), OUTPUT_ASK_AGAIN, 0); /* nobody asked */
+	output_need(out, ONE);
+	output_allow(out, allowed);
+	give(packets_from(3, 1, 40), OUTPUT_FULL_QUOTA, 0);
+	write_longest_end(3);
+	end_and_read();
+	seen_pcapng(&seen, got, got_n);
+	assert_numbers(&seen, 3);
+	seen_done(&seen);
 }
 
 static void a_limit_below_the_headers_lets_no_packet_through(void **state)
@@ -760,6 +789,7 @@ int main(void)
 		test(max_packets_is_kept_to_the_packet),
 		test(max_bytes_is_kept_to_the_byte),
 		test(an_allowance_is_kept_to_the_byte),
+		test(an_interface_comes_after_the_asking),
 		test(a_limit_below_the_headers_lets_no_packet_through),
 		test(interfaces_have_an_end),
 		test(packets_become_records),
