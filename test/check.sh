@@ -6,7 +6,7 @@
 #   e2e      pytest, everything
 #   lint     clang-format, clang-tidy, cppcheck, shellcheck
 #   clang    clang compiles all of it, warnings are errors
-#   asan     AddressSanitizer and UndefinedBehaviorSanitizer: units, replays and pytest, everything but what is marked `slow`
+#   asan     AddressSanitizer and UndefinedBehaviorSanitizer: units, replays and pytest, everything but what is marked `slow` (pytest.ini says what that is)
 #   tsan     ThreadSanitizer: units, and pytest's tests marked `threads`
 # A failed step does not stop the others, a failed build stops those that need it.  The last line is "N passed, N failed" over
 # all units, replays, greps, tools and pytest cases; the exit code says the same.

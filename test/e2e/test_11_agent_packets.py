@@ -79,6 +79,7 @@ def test_quiet_capture_is_prompt(pair):
     live.wait_end()
 
 
+@pytest.mark.slow
 def test_no_packet_that_the_filter_excludes(pair, folder):
     """Pitfall 9: a start under traffic; the filter is there before the first packet is read."""
     a, b, agent = pair
@@ -120,6 +121,7 @@ def test_figures_add_up(pair, folder):
     assert stats.received >= sent
 
 
+@pytest.mark.slow
 def test_statistics_come_while_it_runs(net, agents):
     b = net.ns("b")
     agent = agents(b, config={"capture": {"stats_interval": "1s"}})
@@ -195,6 +197,7 @@ def own_packets(path, agent):
     return tshark(path, "-Y", f"tcp.port == {agent.port}")
 
 
+@pytest.mark.slow
 def test_own_traffic_is_left_out_of_any(pair, folder):
     """Pitfall 10: `any` without a filter while its own stream goes out; no loop, no own byte."""
     a, b, agent = pair

@@ -62,6 +62,7 @@ def check_shed(agent, live, ceiling="rate"):
     assert ended["dropped_agent"] == shed
 
 
+@pytest.mark.slow
 @pytest.mark.threads
 def test_rate_ceiling_holds_and_sheds_by_count(capped):
     """A flood far above limits.rate; a second capture of the same agent, below it, loses nothing."""
@@ -85,6 +86,7 @@ def test_rate_ceiling_holds_and_sheds_by_count(capped):
     assert stats_of(quiet)[-1].dropped_os == 0
 
 
+@pytest.mark.slow
 def test_cpu_ceiling_holds_and_sheds_by_count(capped):
     """More small packets than 1 % of a core can carry: what one capture costs stays near that."""
     ns, agent = capped(cpu=1)

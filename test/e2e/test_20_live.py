@@ -302,6 +302,7 @@ def test_nobody_came_back(fleet):
         assert late.status == 409 and late.error["code"] == "job_ended", late
 
 
+@pytest.mark.slow
 def test_somebody_came_back_in_time(fleet):
     f = fleet(1, config={"live": {"grace": "2s"}})
     live = started(f)

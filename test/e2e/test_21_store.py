@@ -169,6 +169,7 @@ def test_objects_never_collide(fleet):
 
 # ---- links and downloads ----
 
+@pytest.mark.slow
 def test_link_and_its_limits(fleet, folder):
     f = fleet(1)
     job = stored(f)
@@ -366,7 +367,7 @@ def recovered(f, job, folder, name="x.pcapng"):
 
 
 @pytest.mark.threads
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(i, marks=pytest.mark.slow) for i in range(2, 6))])
 def test_killed_while_storing(fleet, folder, seed):
     """Pitfall 2, and issue 2: the file is valid and holds every packet up to a point."""
     f = fleet(2, config=SMALL_CHUNKS)
@@ -397,7 +398,7 @@ def test_killed_while_storing(fleet, folder, seed):
     wait_for(lambda: all(a.captures() == 0 for a in f.agents), "the agents to let go", timeout_s=15)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(i, marks=pytest.mark.slow) for i in range(2, 4))])
 def test_killed_while_finishing(fleet, folder, seed):
     f = fleet(1, config={"storage": {"chunk": "1MiB"}})
     job = f.gateway.store(packet_filter=FILTER)

@@ -225,6 +225,7 @@ def test_broken_streams_of_an_agent(net, agents, gateways, fakes, folder, what, 
     assert instance(gateway.job(live.job), "web/bad")["error"]["message"]
 
 
+@pytest.mark.slow
 def test_absurd_times_of_an_agent_do_not_stall_others(net, agents, gateways, fakes):
     """A clock decades ahead or behind: the others' packets still come, the odd ones are there, none is lost."""
     a, b = net.ns("a"), net.ns("b")

@@ -1,6 +1,8 @@
 """Partners that go away in the middle: agents, gateway and client in turn; others go on, and nothing is left running."""
 import signal
 
+import pytest
+
 from rig import PORT, Sender, Sink, numbers_of, read_pcapng, tshark, wait_for
 from rig.reference import accepted_by_all
 
@@ -63,6 +65,7 @@ def test_black_holed_frozen_and_killed(fleet, folder):
     free_again(f, f.agents[1], f.agents[3], f.agents[4])
 
 
+@pytest.mark.slow
 def test_silent_agent_is_given_up(fleet):
     f = fleet(2, config={"agents": {"idle_timeout": "3s"}})
     live = started(f)
@@ -77,6 +80,7 @@ def test_silent_agent_is_given_up(fleet):
     live.wait_end()
 
 
+@pytest.mark.slow
 def test_all_agents_dead(fleet):
     f = fleet(2, config={"agents": {"connect_timeout": "2s"}})
     f.agents[0].kill9()

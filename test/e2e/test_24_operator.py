@@ -175,6 +175,7 @@ def test_purge_of_everything_ends_what_runs(platform):
     wait_for(lambda: f.agents[0].captures() == 0, "the agent to be free", timeout_s=15)
 
 
+@pytest.mark.slow
 def test_purge_by_age(platform):
     """Both sides of the age."""
     f = platform(1)

@@ -71,6 +71,7 @@ def test_end_without_captures(fleet):
         s.close()
 
 
+@pytest.mark.slow
 def test_no_new_captures_while_draining(fleet):
     """A viewer that takes nothing holds the drain up until its timeout; the others' packets are safe, newcomers are told to come again."""
     f = fleet(1, config={"drain_timeout": "4s", "live": {"backlog": "4MiB"}})

@@ -233,6 +233,7 @@ def test_each_part_fails_once(stored, place, how):
     assert "connection lost" in result.err, result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["silent", 503])
 def test_a_part_that_never_comes(stored, place, how):
     """It is given up after a bounded number of tries; what stands before it is kept, and gone on from."""

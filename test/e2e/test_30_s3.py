@@ -417,6 +417,7 @@ def test_link_is_good_for_a_stranger(s3_fleet, rgw, bucket):
     assert reply.status == 303 and curl(reply.headers["location"])[2] == data
 
 
+@pytest.mark.slow
 def test_link_expires(s3_fleet, bucket):
     f = s3_fleet(1)
     job = stored(f)
@@ -487,6 +488,7 @@ def test_links_through_the_gateway_when_the_store_is_away(s3_fleet, rgw, bucket)
 
 # ---- outages ----
 
+@pytest.mark.slow
 @pytest.mark.threads
 def test_outage_in_the_middle(s3_fleet, rgw, bucket):
     """The spool takes what comes, the job says why it waits, and afterwards everything goes where it belongs without anybody's doing."""
@@ -529,6 +531,7 @@ def test_outage_at_the_end(s3_fleet, rgw, bucket):
     assert numbers_of(read_pcapng(bucket.object_of(ended).data).packets, PORT) == list(range(300)) and not bucket.uploads()
 
 
+@pytest.mark.slow
 def test_store_away_at_the_start(s3_fleet, rgw, bucket):
     f = s3_fleet(1, connect_timeout="1s")
     stored(f, 3)
@@ -589,6 +592,7 @@ def test_budget_of_all_spools(s3_fleet, rgw, bucket):
     assert not bucket.uploads() and not spool_of(f)
 
 
+@pytest.mark.slow
 def test_shutdown_while_the_store_is_away(s3_fleet, rgw, bucket):
     """Nobody waits for a store that is away: what is in the spool is finished by the next process."""
     f = s3_fleet(1, connect_timeout="1s")
@@ -787,6 +791,7 @@ def test_expiry_in_both_directions(s3_fleet, bucket):
 
 # ---- the bucket itself ----
 
+@pytest.mark.slow
 def test_lifecycle_not_allowed_is_reported(s3_fleet, rgw, bucket, session):
     """Who may write objects but not the bucket's rules stores all the same, and says what is missing."""
     access, secret = rgw.other_user(name="writer")
@@ -816,6 +821,7 @@ def test_encryption_is_asked_for_and_checked(s3_fleet, rgw, bucket, pki, store_p
     assert found["severity"] in ("warning", "error"), found
 
 
+@pytest.mark.slow
 def test_encryption_headers(s3_fleet, rgw, bucket, pki):
     proxy = FaultProxy(("127.0.0.1", rgw.tls_port), pki.issue("store-proxy", [], ips=["127.0.0.1"]), pki.ca)
     try:
@@ -834,6 +840,7 @@ def test_encryption_headers(s3_fleet, rgw, bucket, pki):
 
 # ---- several at once ----
 
+@pytest.mark.slow
 def test_downloads_at_once(s3_fleet, bucket):
     f = s3_fleet(1, storage={"links": "gateway"}, connections=4)
     job = stored(f, 2000, 1000)

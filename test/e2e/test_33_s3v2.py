@@ -154,6 +154,7 @@ def test_faults_are_got_over(v2_fleet, store_proxy, bucket, name, op):
     assert not staged(f)
 
 
+@pytest.mark.slow
 def test_outage(v2_fleet, store_proxy, bucket):
     """The store is away when the capture ends, and comes back."""
     f = v2_fleet(1, store_proxy.url)

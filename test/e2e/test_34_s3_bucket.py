@@ -5,6 +5,7 @@ That a capture is stored whatever is found, and that a stranger is not told, is 
 import copy
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -82,6 +83,7 @@ def assert_found(found, **expected):
 
 # ---- a bucket as it should be ----
 
+@pytest.mark.slow
 def test_strict_is_content_with_a_good_bucket(looked_at, rgw, bucket, pki, cli):
     put_policy(bucket, not_without_tls())
     f, found = looked_at(rgw.tls_url, {"strict": True}, ca=pki.ca, lifecycle=True)
@@ -138,6 +140,7 @@ def test_public_access_block(looked_at, bucket):
 
 # ---- rights ----
 
+@pytest.mark.slow
 def test_each_right_that_is_missing_is_named(looked_at, bucket, keeper):
     keep_versions(bucket)
     rights = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:PutObjectTagging"]
@@ -191,13 +194,14 @@ def test_versions(looked_at, bucket, status):
     assert bucket.is_empty()
 
 
+@pytest.mark.slow
 def test_more_versions_than_a_page(looked_at, bucket):
     keep_versions(bucket)
     f, _ = looked_at()
     job, client = stored(f), bucket.client()
     key = job["object"]["key"]
-    for _ in range(1100):
-        client.put_object(Bucket=bucket.name, Key=key, Body=b"x")
+    with ThreadPoolExecutor(8) as at_once:
+        list(at_once.map(lambda _: client.put_object(Bucket=bucket.name, Key=key, Body=b"x"), range(1100)))
     client.put_object(Bucket=bucket.name, Key=key + "2", Body=b"not ours")
     assert f.gateway.api("DELETE", f"/v1/captures/{job['id']}", timeout=120).status == 204
     assert [k for k, _ in bucket.versions()] == [key + "2"]

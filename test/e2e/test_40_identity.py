@@ -305,6 +305,7 @@ def test_forged_ids_do_not_hammer_the_issuer(gateways, issuers):
     assert len(uaa.asked) == before
 
 
+@pytest.mark.slow
 def test_issuer_is_away(gateways, issuers):
     """Known keys go on; what cannot be known is 503, and never an open door."""
     uaa = issuers()
@@ -388,6 +389,7 @@ def test_weak_and_foreign_keys_are_left_out(gateways, issuers):
     verdicts(gateway, rows)
 
 
+@pytest.mark.slow
 def test_issuer_that_hangs_holds_up_nobody_else(gateways, issuers):
     uaa, slow = issuers(), issuers("slow")
     slow.answers_s = 30

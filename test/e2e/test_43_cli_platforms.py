@@ -373,6 +373,7 @@ def test_expired_token_is_renewed_at_the_uaa(rig, rotating):
     assert rig.uaa.requests[-1].form == {"grant_type": "client_credentials", "client_id": "ci", "client_secret": "p&w"}
 
 
+@pytest.mark.slow
 def test_a_live_capture_outlives_its_token(rig):
     rig.uaa.rotating, rig.uaa.life_s = True, 4
     first = rig.cf(new_token(rig.session, life_s=8))
@@ -392,6 +393,7 @@ def test_a_live_capture_outlives_its_token(rig):
     assert handed()[-1] in rig.uaa.given[1:], "what is asked at the end comes with a fresh one"
 
 
+@pytest.mark.slow
 def test_the_end_of_a_capture_does_not_wait_for_a_renewal(rig):
     rig.cf(new_token(rig.session, life_s=40, age_s=24))  # due in 6 s
     rig.cf_program("cd \"$HOME\"\ntouch asked\nwhile [ ! -e go-on ]; do sleep 0.05; done\necho 'bearer x'\ntouch written\n")
@@ -407,6 +409,7 @@ def test_the_end_of_a_capture_does_not_wait_for_a_renewal(rig):
     wait_for((rig.home / "written").exists, "the cf program, left alone, to end by itself")
 
 
+@pytest.mark.slow
 def test_the_end_of_a_capture_does_not_wait_for_the_uaa(rig):
     answer, asked, answered = rig.uaa.answer, threading.Event(), threading.Event()
 

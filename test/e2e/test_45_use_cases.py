@@ -233,6 +233,7 @@ def test_vm_right_gone(platform):  # noqa: F811
     assert p.job(stream.job)["stop_reason"] in ("right_gone", "target_gone")
 
 
+@pytest.mark.slow
 def test_token_that_expires(platform):  # noqa: F811
     """Fresh ones are taken from whatever the owner asks; without, it ends after the grace."""
     p = platform(recheck={"interval": "1s", "grace": "2s"})
@@ -248,6 +249,7 @@ def test_token_that_expires(platform):  # noqa: F811
     assert "token_needed" in types
 
 
+@pytest.mark.slow
 def test_platforms_that_are_away(platform):  # noqa: F811
     """Nothing is started on nobody's word; what runs goes on for a while."""
     p = platform(recheck={"interval": "1s", "grace": "1h"})

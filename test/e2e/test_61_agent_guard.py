@@ -135,6 +135,7 @@ def test_rings_count_for_the_agent_s_memory(net, agents):
         live.wait_end()
 
 
+@pytest.mark.slow
 def test_rate_of_all_captures_together(net, agents):
     """Two captures, each flooded far above limits.rate_total: together they keep it, neither starves, and all that is missing is counted."""
     a, b = net.ns("a"), net.ns("b")

@@ -299,6 +299,7 @@ def test_store_that_hangs(fleet):
 
 # ---- agents ----
 
+@pytest.mark.slow
 def test_agents(watched, fakes, cli, folder):
     """Of the inventory: a good one, one that is not there, one that says strange things, one that says nothing."""
     fake = fakes(lambda x: x.reply(200, {"version": "9.9.9", "api_level": 99, "targets": ["host", 7], "captures": 3, "captures_max": -4, "instance": "i\x1bx", "new": {}}))
