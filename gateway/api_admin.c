@@ -75,7 +75,9 @@ static bool kill_unfinished(struct api_call *a, const struct job *found, void *c
 	capture_unref(c);
 	if (c) /* it was among those that run */
 		return true;
-	rc = retention_kill(a->gw, found->id, a->who->user_id, u->why, &err);
+	rc = retention_check_hold(found, &err); /* before anything is done to it: its finishing shall go on */
+	if (rc == 0)
+		rc = retention_kill(a->gw, found->id, a->who->user_id, u->why, &err);
 	if (rc == 0)
 		json_array_append_new(u->killed, json_string(found->id));
 	else if (rc < 0 && strcmp(err.detail, "on_hold") == 0)
