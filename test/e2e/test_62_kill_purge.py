@@ -197,8 +197,9 @@ def test_halt_holds_over_restarts_until_it_is_lifted(platform, cli):
         ready = f.gateway.api("GET", "/readyz", user=None)
         assert ready.status == 200 and [r["what"] for r in ready.json["reasons"]] == ["halted"]
         assert f.gateway.api("GET", "/v1/info", user="olga").json["halted"]["by"] == "olga"
-        halted = f.gateway.api("GET", "/v1/info", user=None).json["halted"]
-        assert halted["reason"] == "we look for a leak" and "by" not in halted
+        halted = f.gateway.api("GET", "/v1/info").json["halted"]
+        assert halted["reason"] == "we look for a leak" and "by" not in halted, "users are told why"
+        assert list(f.gateway.api("GET", "/v1/info", user=None).json["halted"]) == ["since"], "strangers only that"
 
     assert_halted()
     f.gateway.restart()
