@@ -216,9 +216,10 @@ static int read_answer(const struct http_call *call, json_t **ret, struct err *e
 	return 0;
 }
 
-int api_call(const struct api *a, const char *method, const char *path, json_t *body, json_t **ret, struct err *err)
+static int call_within(const struct api *a, unsigned timeout_ms, const char *method, const char *path, json_t *body,
+	json_t **ret, struct err *err)
 {
-	struct http_call_options o = {.method = method, .total_timeout_ms = API_CALL_TIMEOUT_MS};
+	struct http_call_options o = {.method = method, .total_timeout_ms = timeout_ms};
 	struct http_call *call = NULL;
 	char *url = NULL, *text = NULL;
 	int rc = -1;
@@ -247,6 +248,17 @@ out:
 	free(url);
 	json_decref(body);
 	return rc;
+}
+
+int api_call(const struct api *a, const char *method, const char *path, json_t *body, json_t **ret, struct err *err)
+{
+	return call_within(a, API_CALL_TIMEOUT_MS, method, path, body, ret, err);
+}
+
+int api_call_long(
+	const struct api *a, const char *method, const char *path, json_t *body, json_t **ret, struct err *err)
+{
+	return call_within(a, API_LONG_TIMEOUT_MS, method, path, body, ret, err);
 }
 
 struct http_call *api_stream_new(const struct api *a, const struct api_stream *s, struct err *err)

@@ -17,7 +17,8 @@
 #define API_TOKEN_MAX       16384u              /* bytes; tokens of an identity provider are a few thousand */
 #define API_BODY_MAX        (16u * 1024 * 1024) /* of a JSON answer: a page of 1000 jobs is about 2 MB */
 #define API_CALL_TIMEOUT_MS 60000u
-#define API_LIVE_GRACE_S    30u /* when the gateway does not say */
+#define API_LONG_TIMEOUT_MS 900000u /* what a gorouter cuts after, too */
+#define API_LIVE_GRACE_S    30u     /* when the gateway does not say */
 
 struct identity;
 struct login;
@@ -45,6 +46,10 @@ bool api_may_carry_secrets(const char *url);
 
 /* api_call: body is stolen (NULL: none); the answer is a new reference in *ret (NULL when empty); ret itself may be NULL. */
 int api_call(const struct api *a, const char *method, const char *path, json_t *body, json_t **ret, struct err *err);
+
+/* api_call_long: as api_call, of what may rightly take the gateway longer: up to API_LONG_TIMEOUT_MS. */
+int api_call_long(
+	const struct api *a, const char *method, const char *path, json_t *body, json_t **ret, struct err *err);
 
 /* A call whose answer is handled piece by piece. */
 struct api_stream {

@@ -4,6 +4,22 @@
 #include "cli/talk.h"
 #include "cli/text.h"
 
+/* What does not run any more, but is not finished either. */
+static void say_left(const json_t *answer)
+{
+	char job[64], text[512];
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "held"), i, one)
+		talk_say("job %s: does not run any more; it is on hold, so what it had stored is finished and kept",
+			text_clean(json_string_value(one) ? json_string_value(one) : "", job, sizeof(job)));
+	json_array_foreach(json_object_get(answer, "failed"), i, one)
+		talk_say("pcap: job %s: does not run any more, but what it had stored is not given up: %s",
+			text_clean(json_text(one, "job"), job, sizeof(job)),
+			text_clean(json_text(one, "error"), text, sizeof(text)));
+}
+
 static int show(const json_t *answer)
 {
 	json_t *killed = json_object_get(answer, "killed"), *id;
@@ -13,6 +29,7 @@ static int show(const json_t *answer)
 	json_array_foreach(killed, i, id)
 		printf("%s\n", text_clean(json_string_value(id) ? json_string_value(id) : "", clean, sizeof(clean)));
 	talk_say("%s killed", text_count(json_array_size(killed), "capture", "captures", text, sizeof(text)));
+	say_left(answer);
 	return cli_flush_stdout();
 }
 
@@ -39,6 +56,8 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 		rc = cli_fail(&err);
 	else
 		rc = cli->globals.json ? cli_print_json(answer) : show(answer);
+	if (rc == CLI_OK && json_array_size(json_object_get(answer, "failed")))
+		rc = CLI_FAILED;
 	json_decref(answer);
 	api_close(&api);
 	return rc;
@@ -50,7 +69,9 @@ const struct command cmd_admin_kill = {
 	.summary = "end running captures at once",
 	.details = "What runs ends without its last packets, and nothing of it is kept, unless it is on hold.  Its "
 		   "users are told by\n"
-		   "whom, and the reason.  Selections that stand together must all hold.  Asks before --all.\n",
+		   "whom, and the reason.  So does what ran before the gateway was started anew, or waits for the "
+		   "store.\n"
+		   "Selections that stand together must all hold.  Asks before --all.\n",
 	.options = select_options,
 	.values_size = sizeof(struct select_values),
 	.run = run,

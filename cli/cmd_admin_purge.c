@@ -86,15 +86,81 @@ static int write_report(const struct api *api, const char *path, json_t *answer,
 	return cli_fail(&err);
 }
 
+/* ---- asking, as often as it takes ---- */
+
+/* What one more answer says, into the sum of all. */
+static int add_answer(json_t *sum, const json_t *answer, struct err *err)
+{
+	static const char *const lists[] = {"purged", "held", "failed"}, *const counts[] = {"size_bytes", "objects",
+										 "uploads", "records"};
+	int bad = 0;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		bad |= json_array_extend(json_object_get(sum, lists[i]), json_object_get(answer, lists[i]));
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		bad |= json_object_set_new(sum, counts[i],
+			json_integer((json_int_t)(json_count(sum, counts[i]) + json_count(answer, counts[i]))));
+	bad |= json_object_set(sum, "next_cursor", json_object_get(answer, "next_cursor"));
+	return bad ? err_set(err, ERR_NET, "the gateway's answer is not understood") : 0;
+}
+
+static json_t *body_from(json_t *body, const char *cursor)
+{
+	json_t *ret = json_copy(body);
+
+	if (ret && *cursor)
+		json_object_set_new(ret, "cursor", json_string(cursor));
+	return ret;
+}
+
+static void say_more(const json_t *sum)
+{
+	char captures[40];
+
+	talk_say("%s so far; it goes on", text_count(json_array_size(json_object_get(sum, "purged")), "capture erased",
+						  "captures erased", captures, sizeof(captures)));
+}
+
+/* The gateway works for some seconds and says how far it came; then it is asked to go on.  *ret is the sum, on -1 too: of what was done until then (NULL: nothing). */
+static int ask_all(const struct api *api, json_t *body, json_t **ret, struct err *err)
+{
+	char cursor[64] = "";
+	int rc;
+
+	*ret = NULL;
+	do {
+		json_t *answer = NULL;
+
+		rc = api_call_long(api, "POST", "/v1/admin/purge", body_from(body, cursor), &answer, err);
+		snprintf(cursor, sizeof(cursor), "%s", answer ? json_text(answer, "next_cursor") : "");
+		if (*ret && rc == 0)
+			rc = add_answer(*ret, answer, err);
+		else if (answer)
+			*ret = json_incref(answer);
+		json_decref(answer);
+		if (rc == 0 && *cursor && !json_is_true(json_object_get(body, "dry_run")))
+			say_more(*ret);
+	} while (rc == 0 && *cursor);
+	return rc;
+}
+
+/* ---- the command ---- */
+
 static int purge(const struct cli *cli, const struct api *api, const struct select_values *v, json_t *body)
 {
 	json_t *answer = NULL;
 	struct err err = {0};
-	int rc, written;
+	int rc = CLI_OK, written;
 
-	if (api_call(api, "POST", "/v1/admin/purge", json_incref(body), &answer, &err) < 0)
-		return cli_fail(&err);
-	rc = cli->globals.json ? cli_print_json(answer) : show(answer);
+	if (ask_all(api, body, &answer, &err) < 0) {
+		rc = cli_fail(&err);
+		if (!answer)
+			return rc;
+		talk_say("what was done until then follows; the same command goes on");
+	}
+	written = cli->globals.json ? cli_print_json(answer) : show(answer);
+	if (rc == CLI_OK)
+		rc = written;
 	if (rc == CLI_OK && json_array_size(json_object_get(answer, "failed")))
 		rc = CLI_FAILED;
 	if (rc == CLI_OK && json_array_size(json_object_get(answer, "held")))
@@ -114,8 +180,12 @@ static bool confirm(const struct api *api, const struct select_values *v, json_t
 
 	if (asked)
 		json_object_set_new(asked, "dry_run", json_true());
-	if (api_call(api, "POST", "/v1/admin/purge", asked, &answer, err) < 0)
+	if (!asked || ask_all(api, asked, &answer, err) < 0) {
+		json_decref(asked);
+		json_decref(answer);
 		return false;
+	}
+	json_decref(asked);
 	snprintf(question, sizeof(question), "erase %s of %s, %s%s, for good",
 		text_count(json_array_size(json_object_get(answer, "purged")), "capture", "captures", captures,
 			sizeof(captures)),
@@ -162,7 +232,9 @@ const struct command cmd_admin_purge = {
 	.details =
 		"What runs is ended first.  Selections that stand together must all hold.  Asks before it erases, and "
 		"looks again\n"
-		"whether it is gone.  What is on hold stays (exit code 8).  All of a user, with a report:\n"
+		"whether it is gone.  What is on hold stays (exit code 8).  Says every ten\n"
+		"seconds or so how far it is, and may take hours; cut off, the same command goes on.  All of a user, "
+		"with a report:\n"
 		"\n"
 		"  pcap admin purge --user USER --records -o report.json\n",
 	.options = select_options,

@@ -46,15 +46,15 @@ static const char details[] =
 	"  pcap admin switch set SCOPE [ID] --reason TEXT ...\n"
 	"  pcap admin switch delete SCOPE [ID]\n"
 	"\n"
-	"SCOPE is platform (without ID), org, space, app (by GUID), deployment (by name) or group (DEPLOYMENT/GROUP, "
-	"or a "
-	"group of the\n"
-	"gateway's inventory).  Captures are forbidden where any switch around them forbids them; of what is forced "
-	"the "
-	"strictest holds.\n"
-	"A switch replaces the one that its scope had.  It counts at once: captures that run and are not allowed any "
-	"more, or "
-	"not so,\n"
+	"SCOPE is platform (without ID), org, space, app, deployment (by name) or group (DEPLOYMENT/GROUP, or a group "
+	"of the\n"
+	"gateway's inventory).  Orgs, spaces and apps of Cloud Foundry go by GUID (\"cf org NAME --guid\"), not by "
+	"name; where hosts\n"
+	"and deployments are captured, org and space are those of the user.\n"
+	"\n"
+	"Captures are forbidden where any switch around them forbids them; of what is forced the strictest holds.  A "
+	"switch replaces\n"
+	"the one that its scope had.  It counts at once: captures that run and are not allowed any more, or not so, "
 	"end.\n"
 	"\n"
 	"  pcap admin switch set org 4f1c... --headers-only --storage forbid --reason 'GDPR case 12'\n"
@@ -232,6 +232,8 @@ static int show_change(const json_t *answer, const char *what)
 		json_text(row, "id"));
 	forces_text(row, forces, sizeof(forces));
 	talk_say("%s for %s: %s", what, text_clean(scope, id, sizeof(id)), text_clean(forces, clean, sizeof(clean)));
+	json_array_foreach(json_object_get(answer, "warnings"), i, one) talk_say(
+		"warning: %s", text_clean(json_string_value(one) ? json_string_value(one) : "", clean, sizeof(clean)));
 	json_array_foreach(ended, i, one)
 		printf("%s\n", text_clean(json_string_value(one) ? json_string_value(one) : "", id, sizeof(id)));
 	if (json_array_size(ended))

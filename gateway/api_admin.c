@@ -5,8 +5,10 @@
 #include "gateway/api_select.h"
 #include "gateway/capture.h"
 #include "gateway/jobs.h"
+#include "gateway/retention.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void api_admin_list(struct api_call *a)
 {
@@ -57,11 +59,52 @@ static json_t *kill_all(struct api_call *a, const struct job_filter *f, const st
 	return killed;
 }
 
+/* Those that no capture runs any more, but whose files are still being finished: of a former process, or of a store that did not take them. */
+struct unfinished {
+	const struct err *why;
+	json_t *killed, *held, *failed;
+};
+
+static bool kill_unfinished(struct api_call *a, const struct job *found, void *ctx)
+{
+	const struct unfinished *u = ctx;
+	struct capture *c = jobs_find(a->gw->jobs, found->id);
+	struct err err = {0};
+	int rc;
+
+	capture_unref(c);
+	if (c) /* it was among those that run */
+		return true;
+	rc = retention_check_hold(found, &err); /* before anything is done to it: its finishing shall go on */
+	if (rc == 0)
+		rc = retention_kill(a->gw, found->id, a->who->user_id, u->why, &err);
+	if (rc == 0)
+		json_array_append_new(u->killed, json_string(found->id));
+	else if (rc < 0 && strcmp(err.detail, "on_hold") == 0)
+		json_array_append_new(u->held, json_string(found->id));
+	else if (rc < 0)
+		json_array_append_new(u->failed, json_pack("{s:s, s:s}", "job", found->id, "error", err.msg));
+	return true;
+}
+
+static void kill_all_unfinished(struct api_call *a, const struct job_filter *filter, struct unfinished *u)
+{
+	static const enum job_state states[] = {JOB_STARTING, JOB_RUNNING, JOB_FINISHING};
+	struct job_filter f = *filter;
+	struct err err = {0};
+
+	f.states = states;
+	f.states_n = sizeof(states) / sizeof(states[0]);
+	if (api_each_selected(a, &f, kill_unfinished, u, &err) < 0)
+		log_err(LOG_LEVEL_ERROR, "admin.kill_unfinished_failed", &err, NULL);
+}
+
 void api_admin_kill(struct api_call *a)
 {
 	struct api_selection s = {0};
 	struct err err = {0}, why = {0};
 	json_t *body = api_body(a), *killed;
+	struct unfinished u = {.why = &why};
 	char name[API_OPERATOR_NAME_MAX];
 
 	if (!body)
@@ -73,10 +116,15 @@ void api_admin_kill(struct api_call *a)
 			s.reason ? s.reason : "");
 		killed = kill_all(a, &s.filter, &why);
 		api_kill_waiting(a, &s.filter, &why, killed);
+		u.killed = killed;
+		u.held = json_array();
+		u.failed = json_array();
+		kill_all_unfinished(a, &s.filter, &u);
 		audit_kill(a, "admin.kill", s.reason, body, killed); /* after it: a slow disk holds up no kill */
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
 			json_pack("{s:s, s:O, s:s*}", "by", a->who->user_id, "killed", killed, "reason", s.reason));
-		http_reply_json(a->rq, 200, json_pack("{s:o}", "killed", killed));
+		http_reply_json(
+			a->rq, 200, json_pack("{s:o, s:o, s:o}", "killed", killed, "held", u.held, "failed", u.failed));
 	}
 	json_decref(body);
 }

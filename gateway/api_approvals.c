@@ -181,7 +181,7 @@ struct killing {
 	json_t *killed;
 };
 
-static void kill_one(struct api_call *a, const struct job *found, void *ctx)
+static bool kill_one(struct api_call *a, const struct job *found, void *ctx)
 {
 	const struct killing *k = ctx;
 	const struct approvals_end how = {
@@ -203,6 +203,7 @@ static void kill_one(struct api_call *a, const struct job *found, void *ctx)
 	}
 	capture_unref(c);
 	job_free(j);
+	return true;
 }
 
 void api_kill_waiting(struct api_call *a, const struct job_filter *filter, const struct err *why, json_t *killed)

@@ -68,17 +68,18 @@ static int hold_one(struct api_call *a, const char *id, const char *text, struct
 	return rc;
 }
 
-static void visit(struct api_call *a, const struct job *j, void *ctx)
+static bool visit(struct api_call *a, const struct job *j, void *ctx)
 {
 	struct hold *h = ctx;
 	struct err err = {0};
 
 	if (!h->text[0] && !j->hold[0])
-		return;
+		return true;
 	if (hold_one(a, j->id, h->text, &err) == 0)
 		json_array_append_new(h->done, json_string(j->id));
 	else
 		json_array_append_new(h->failed, json_pack("{s:s, s:s}", "job", j->id, "error", err.msg));
+	return true;
 }
 
 /* A bucket's lifecycle rule knows nothing of a hold. */

@@ -73,7 +73,7 @@ static json_t *exchange(struct api_call *a, json_t *body, struct err *err)
 		err_set(err, ERR_UNAVAILABLE, "this gateway is just starting");
 		return NULL;
 	}
-	ret = page_login_exchange(a->gw->login, url, code, verifier, err);
+	ret = page_login_exchange(a->gw->login, http_request_peer(a->rq), url, code, verifier, err);
 	free(url);
 	return ret;
 }

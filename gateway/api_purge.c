@@ -1,4 +1,5 @@
 /* What operators erase: files, and with "records" also what the database knows of those captures. */
+#include "common/clock.h"
 #include "common/log.h"
 #include "gateway/api.h"
 #include "gateway/api_select.h"
@@ -9,6 +10,9 @@
 #include <string.h>
 
 #define END_WAIT_MS 10000u
+/* Then an answer says how far it came, and who asks goes on from there: nothing on the way cuts what takes hours. */
+#define TURN_NS   (10 * CLOCK_NS_PER_S)
+#define TURN_MOST 500u
 
 struct purge {
 	const struct api_selection *s;
@@ -16,6 +20,10 @@ struct purge {
 	json_t *purged, *held, *failed;
 	struct driver_erased sum;
 	json_int_t records;
+	uint64_t until_ns; /* monotonic */
+	size_t n;          /* of those that the answer names */
+	char next[ID_MAX]; /* the last that was looked at; "" : none */
+	bool more;         /* it was not the last of all, maybe */
 };
 
 /* Is there, or could there be, anything of it in spool or store? */
@@ -94,16 +102,24 @@ static void purge_one(struct api_call *a, const struct job *j, struct purge *p)
 	p->sum.bytes += r.store.bytes;
 }
 
-static void visit(struct api_call *a, const struct job *j, void *ctx)
+static bool visit(struct api_call *a, const struct job *j, void *ctx)
 {
 	struct purge *p = ctx;
 
+	/* One at least, or it would never come to an end. */
+	if (p->next[0] && (p->n >= TURN_MOST || clock_mono_ns() >= p->until_ns)) {
+		p->more = true;
+		return false;
+	}
+	memcpy(p->next, j->id, sizeof(p->next));
 	if (!has_file(j) && !p->s->records)
-		return;
+		return true;
+	p->n++;
 	if (j->hold[0])
 		json_array_append_new(p->held, json_pack("{s:s, s:s}", "job", j->id, "reason", j->hold));
 	else
 		purge_one(a, j, p);
+	return true;
 }
 
 static int purge(struct api_call *a, json_t *body, struct purge *p, struct err *err)
@@ -111,6 +127,7 @@ static int purge(struct api_call *a, json_t *body, struct purge *p, struct err *
 	const char *reason = p->s->reason;
 	char name[API_OPERATOR_NAME_MAX];
 
+	p->until_ns = clock_mono_ns() + TURN_NS;
 	err_set(&p->why, ERR_CANCELLED, "purged by %s%s%s", api_operator_name(a, name), reason ? ": " : "",
 		reason ? reason : "");
 	if (!p->s->dry_run && api_audit(a, "admin.purge", &(struct api_audited){.why = reason, .data = body}, err) < 0)
@@ -135,12 +152,13 @@ void api_admin_purge(struct api_call *a)
 	}
 	if (!s.dry_run)
 		log_event(LOG_LEVEL_WARNING, "admin.purge",
-			json_pack("{s:s, s:O, s:O, s:O, s:I}", "by", a->who->user_id, "purged", p.purged, "failed",
-				p.failed, "held", p.held, "records", p.records));
+			json_pack("{s:s, s:O, s:O, s:O, s:I, s:b}", "by", a->who->user_id, "purged", p.purged, "failed",
+				p.failed, "held", p.held, "records", p.records, "more", (int)p.more));
 	http_reply_json(a->rq, 200,
-		json_pack("{s:b, s:O, s:O, s:O, s:I, s:I, s:I, s:I}", "dry_run", (int)s.dry_run, "purged", p.purged,
-			"held", p.held, "failed", p.failed, "size_bytes", (json_int_t)p.sum.bytes, "objects",
-			(json_int_t)p.sum.objects, "uploads", (json_int_t)p.sum.uploads, "records", p.records));
+		json_pack("{s:b, s:O, s:O, s:O, s:I, s:I, s:I, s:I, s:s?}", "dry_run", (int)s.dry_run, "purged",
+			p.purged, "held", p.held, "failed", p.failed, "size_bytes", (json_int_t)p.sum.bytes, "objects",
+			(json_int_t)p.sum.objects, "uploads", (json_int_t)p.sum.uploads, "records", p.records,
+			"next_cursor", p.more ? p.next : NULL));
 out:
 	json_decref(p.purged);
 	json_decref(p.held);

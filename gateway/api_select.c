@@ -11,6 +11,7 @@
 int api_select_read(json_t *body, enum api_reason reason, bool erasing, struct api_selection *ret, struct err *err)
 {
 	struct job_filter *f = &ret->filter;
+	const char *cursor = NULL;
 	uint64_t older_than_s = 0;
 	struct json_in in;
 	bool all = false, any;
@@ -30,6 +31,9 @@ int api_select_read(json_t *body, enum api_reason reason, bool erasing, struct a
 	if (erasing) {
 		json_in_bool(&in, "dry_run", &ret->dry_run);
 		json_in_bool(&in, "records", &ret->records);
+		json_in_str(&in, "cursor", JSON_IN_OPTIONAL, 1, 64, &cursor);
+		if (!in.bad && cursor && !id_is_valid(cursor))
+			json_in_fail(&in, "cursor", "\"%s\" is not the next_cursor of an answer", cursor);
 	}
 	if (json_in_end(&in) < 0)
 		return -1;
@@ -41,6 +45,10 @@ int api_select_read(json_t *body, enum api_reason reason, bool erasing, struct a
 		return err_set(err, ERR_INPUT,
 			"name what is meant: \"all\": true, or job, user, org, space, app, deployment, group, agent, "
 			"older_than_s");
+	if (cursor) {
+		snprintf(ret->after, sizeof(ret->after), "%s", cursor);
+		f->after_id = ret->after;
+	}
 	if (older_than_s > 0) {
 		uint64_t now = clock_wall_ns();
 
@@ -50,25 +58,26 @@ int api_select_read(json_t *body, enum api_reason reason, bool erasing, struct a
 }
 
 int api_each_selected(struct api_call *a, const struct job_filter *filter,
-	void (*act)(struct api_call *a, const struct job *j, void *ctx), void *ctx, struct err *err)
+	bool (*act)(struct api_call *a, const struct job *j, void *ctx), void *ctx, struct err *err)
 {
 	struct job_filter f = *filter;
 	char after[ID_MAX];
 	struct job **jobs;
+	bool go_on = true;
 	size_t n;
 
 	f.brief = true;
 	do {
 		if (job_db_list(a->gw->db, &f, PAGE, &jobs, &n, err) < 0)
 			return -1;
-		for (size_t i = 0; i < n; i++)
-			act(a, jobs[i], ctx);
+		for (size_t i = 0; i < n && go_on; i++)
+			go_on = act(a, jobs[i], ctx);
 		if (n > 0) {
 			snprintf(after, sizeof(after), "%s", jobs[n - 1]->id);
 			f.after_id = after;
 		}
 		job_db_list_free(jobs, n);
-	} while (n == PAGE);
+	} while (n == PAGE && go_on);
 	return 0;
 }
 

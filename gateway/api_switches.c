@@ -204,6 +204,39 @@ static int not_there(const struct switch_row *r, struct err *err)
 		r->id[0] ? " " : "", r->id, r->level == SWITCH_DEVELOPER ? " by its developers" : "");
 }
 
+/* ---- what it cannot have meant ---- */
+
+static bool is_guid(const char *id)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	for (size_t i = 0; i < sizeof(form); i++)
+		if (form[i] == 'x' ? !id[i] || !strchr("0123456789abcdefABCDEF", id[i]) : id[i] != form[i])
+			return false;
+	return true;
+}
+
+/* Cloud Foundry's orgs, spaces and apps go by GUID; a name there is easily given, and matches nothing.  Elsewhere orgs and spaces are those of users, and may be called anything. */
+static json_t *warnings(const struct gateway *gw, const struct switch_row *r)
+{
+	const char *kind = scope_kind_name(r->kind);
+	char text[300 + SCOPE_NAME_MAX * 4], shown[SCOPE_NAME_MAX * 4];
+	bool is_place = r->kind == SCOPE_ORG || r->kind == SCOPE_SPACE;
+
+	if ((r->kind != SCOPE_APP && !(is_place && gw->config.cf_api[0])) || is_guid(r->id))
+		return json_array();
+	parse_printable(r->id, shown, sizeof(shown));
+	if (is_place)
+		snprintf(text, sizeof(text),
+			"\"%s\" is no GUID, so this counts for no %s of Cloud Foundry (\"cf %s NAME --guid\" tells "
+			"its GUID), only for users whose own %s is called so",
+			shown, kind, kind, kind);
+	else
+		snprintf(text, sizeof(text),
+			"\"%s\" is no GUID, so this counts for no app (\"cf app NAME --guid\" tells its GUID)", shown);
+	return json_pack("[s]", text);
+}
+
 /* ---- the calls ---- */
 
 void api_switches_list(struct api_call *a)
@@ -258,7 +291,9 @@ void api_switches_set(struct api_call *a)
 		return;
 	}
 	ended = enforcer_now(a->gw);
-	http_reply_json(a->rq, 200, json_pack("{s:o, s:o}", "switch", switch_row_to_json(&r), "ended", ended));
+	http_reply_json(a->rq, 200,
+		json_pack("{s:o, s:o, s:o}", "switch", switch_row_to_json(&r), "ended", ended, "warnings",
+			warnings(a->gw, &r)));
 }
 
 void api_switches_delete(struct api_call *a)

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ROOM_MIN     65536u /* with less on the disk the next record may not find room */
 #define MINUTE_NS    (60 * CLOCK_NS_PER_S)
@@ -119,17 +120,89 @@ static void put_aside(struct audit *a)
 {
 	struct err err = {0};
 
-	if (a->file.size >= a->gw->config.audit_file_max_bytes && audit_file_put_aside(&a->file, a->seq, &err) < 0)
+	if (a->file.size < a->gw->config.audit_file_max_bytes)
+		return;
+	if (audit_file_put_aside(&a->file, a->seq, &err) < 0)
 		log_err(LOG_LEVEL_ERROR, "audit.file_not_put_aside", &err, NULL);
+	else
+		a->begun = AUDIT_BEGUN_PUT_ASIDE;
+}
+
+static const char *begun_name(enum audit_begun b)
+{
+	switch (b) {
+	case AUDIT_BEGUN_TOLD:
+		break;
+	case AUDIT_BEGUN_PUT_ASIDE:
+		return "put_aside";
+	case AUDIT_BEGUN_ROTATED:
+		return "rotated";
+	case AUDIT_BEGUN_UNEXPLAINED:
+		return "unexplained";
+	case AUDIT_BEGUN_CUT:
+		return "cut";
+	}
+	return "";
+}
+
+/* Where it goes on, and why there. */
+static int tell_begun(struct audit *a, struct err *err)
+{
+	enum audit_begun begun = a->begun;
+	bool is_good = begun == AUDIT_BEGUN_PUT_ASIDE || begun == AUDIT_BEGUN_ROTATED;
+	json_t *record = audit_new_record(a, "audit.file", is_good ? "ok" : "failed"), *data;
+	int rc;
+
+	if (!record || !(data = json_pack("{s:s, s:I, s:s}", "how", begun_name(begun), "after", (json_int_t)a->seq,
+				 "hash", a->head))) {
+		json_decref(record);
+		return err_nomem(err);
+	}
+	if (begun == AUDIT_BEGUN_CUT)
+		json_object_set_new(data, "lost_bytes", json_integer((json_int_t)a->begun_lost));
+	if (!is_good)
+		log_event(LOG_LEVEL_WARNING, "audit.file_lost", json_incref(data));
+	json_object_set_new(record, "data", data);
+	a->begun = AUDIT_BEGUN_TOLD;
+	if ((rc = audit_append(a, record, err)) < 0)
+		a->begun = begun;
+	json_decref(record);
+	return rc;
+}
+
+/* What others may have done to it since the last record. */
+static int look_at_file(struct audit *a, struct err *err)
+{
+	uint64_t lost, torn;
+	bool gone;
+
+	if (audit_file_look(&a->file, &lost, &gone, err) < 0)
+		return -1;
+	if (gone) {
+		struct audit_file fresh = a->file;
+
+		if (audit_file_open(&fresh, &torn, err) < 0)
+			return -1;
+		audit_file_close(&a->file);
+		a->file = fresh;
+		a->begun = AUDIT_BEGUN_UNEXPLAINED;
+	} else if (lost > 0) {
+		a->begun = a->file.size > 0 ? AUDIT_BEGUN_CUT : AUDIT_BEGUN_UNEXPLAINED;
+		a->begun_lost = lost;
+	}
+	return a->begun == AUDIT_BEGUN_TOLD ? 0 : tell_begun(a, err);
 }
 
 int audit_append(struct audit *a, json_t *record, struct err *err)
 {
 	struct audit_link l;
 	struct err long_err = {0};
-	char *line = audit_line_make(record, a->seq + 1, a->head, &a->key, &l, &long_err);
+	char *line;
 	int rc;
 
+	if (look_at_file(a, err) < 0)
+		return -1;
+	line = audit_line_make(record, a->seq + 1, a->head, &a->key, &l, &long_err);
 	if (!line && long_err.code == ERR_LIMIT) { /* who and when are worth more than all of it */
 		json_object_del(record, "data");
 		json_object_set_new(record, "data_left_out", json_true());
@@ -358,6 +431,24 @@ void audit_settle(struct audit *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
+/* The file that has the name now; the one before still has another one, unless somebody took it away. */
+static void take_file(struct audit *a, struct audit_file *fresh)
+{
+	struct stat was, is;
+	bool known = a->file.fd >= 0 && fstat(a->file.fd, &was) == 0 && fstat(fresh->fd, &is) == 0;
+
+	if (known && was.st_dev == is.st_dev && was.st_ino == is.st_ino) {
+		audit_file_close(fresh); /* it is the same */
+		return;
+	}
+	if (known && !audit_follows(a, fresh))
+		a->begun = fresh->size == 0 && was.st_nlink > 0 && (uint64_t)was.st_size >= a->file.size
+				   ? AUDIT_BEGUN_ROTATED
+				   : AUDIT_BEGUN_UNEXPLAINED;
+	audit_file_close(&a->file);
+	a->file = *fresh;
+}
+
 void audit_reopen(struct audit *a)
 {
 	struct err err = {0};
@@ -371,8 +462,7 @@ void audit_reopen(struct audit *a)
 	if (audit_file_open(&fresh, &torn, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, "audit.reopen_failed", &err, NULL);
 	} else {
-		audit_file_close(&a->file);
-		a->file = fresh;
+		take_file(a, &fresh);
 	}
 	pthread_mutex_unlock(&a->lock);
 }

@@ -5,6 +5,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -131,6 +132,56 @@ static uint64_t fill_file(struct audit *a, const struct file_end *end, uint64_t 
 	return f.n;
 }
 
+/* ---- the file begins anew ---- */
+
+static bool is_head(const struct audit *a, const char *line)
+{
+	struct audit_link l = {0};
+	bool genuine = false;
+
+	if (line)
+		json_decref(audit_line_read(line, strlen(line), &a->key, &l, &genuine, NULL));
+	return genuine && l.seq == a->seq && strcmp(l.hash, a->head) == 0;
+}
+
+bool audit_follows(const struct audit *a, const struct audit_file *f)
+{
+	char *line = audit_file_last(f, AUDIT_LINE_MAX, NULL);
+	bool ret = is_head(a, line);
+
+	free(line);
+	return ret;
+}
+
+static bool is_head_of(const struct audit *a, const char *name)
+{
+	char *path = fs_path("%s/%s", a->dir, name), *line = NULL;
+	bool ret;
+
+	if (path)
+		line = audit_file_last_of(path, AUDIT_LINE_MAX, NULL);
+	ret = is_head(a, line);
+	free(line);
+	free(path);
+	return ret;
+}
+
+/* Does a file beside it, of its name and something more, end with the last record that the database knows? */
+static bool is_put_aside(const struct audit *a)
+{
+	const char *slash = strrchr(a->path, '/'), *name = slash ? slash + 1 : a->path;
+	DIR *dir = opendir(a->dir);
+	struct dirent *e;
+	bool found = false;
+
+	while (dir && !found && (e = readdir(dir)))
+		found = strncmp(e->d_name, name, strlen(name)) == 0 && e->d_name[strlen(name)] &&
+			is_head_of(a, e->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 /* ---- together ---- */
 
 int audit_begin(struct audit *a, json_t **ret_mended, struct err *err)
@@ -158,6 +209,8 @@ int audit_begin(struct audit *a, json_t **ret_mended, struct err *err)
 		forked = true; /* the file is what lasts */
 		memcpy(a->head, end.link.hash, sizeof(a->head));
 	}
+	if (a->file.size == 0 && a->seq > 0)
+		a->begun = is_put_aside(a) ? AUDIT_BEGUN_ROTATED : AUDIT_BEGUN_UNEXPLAINED;
 	*ret_mended = NULL;
 	if (torn == 0 && database_lacked == 0 && file_lacked == 0 && !end.damaged && !forked)
 		return 0;

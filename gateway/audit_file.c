@@ -132,6 +132,31 @@ int audit_file_sync(struct audit_file *f, struct err *err)
 	return 0;
 }
 
+int audit_file_look(struct audit_file *f, uint64_t *ret_lost, bool *ret_gone, struct err *err)
+{
+	struct stat st;
+	uint64_t was = f->size;
+
+	*ret_lost = 0;
+	*ret_gone = false;
+	if (f->fd < 0)
+		return 0;
+	if (fstat(f->fd, &st) < 0)
+		return err_sys(err, errno, "%s", f->path);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	*ret_gone = st.st_nlink == 0;
+	if ((uint64_t)st.st_size == f->size || (f->torn && (uint64_t)st.st_size > f->size))
+		return 0;
+	if (find_begin(f, (uint64_t)st.st_size, &f->size, err) < 0) {
+		f->size = was;
+		return -1;
+	}
+	f->torn = f->size < (uint64_t)st.st_size;
+	*ret_lost = f->size < was ? was - f->size : 0;
+	return 0;
+}
+
 int audit_file_put_aside(struct audit_file *f, uint64_t seq, struct err *err)
 {
 	char *aside = fs_path("%s.%" PRIu64, f->path, seq);
@@ -184,4 +209,18 @@ char *audit_file_last(const struct audit_file *f, size_t max, struct err *err)
 	}
 	line[n] = '\0';
 	return line;
+}
+
+char *audit_file_last_of(char *path, size_t max, struct err *err)
+{
+	struct audit_file f = {.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+	struct stat st;
+	char *ret = NULL;
+
+	if (f.fd < 0 || fstat(f.fd, &st) < 0)
+		err_sys(err, errno, "%s", path);
+	else if (S_ISREG(st.st_mode) && find_begin(&f, (uint64_t)st.st_size, &f.size, err) == 0)
+		ret = audit_file_last(&f, max, err);
+	fs_close(f.fd);
+	return ret;
 }

@@ -32,7 +32,13 @@ void audit_file_back(struct audit_file *f, uint64_t size);
 /* audit_file_put_aside: renames it to PATH.SEQ and begins another one.  On -1 nothing has changed. */
 int audit_file_put_aside(struct audit_file *f, uint64_t seq, struct err *err);
 
+/* audit_file_look: is it as we left it?  What others did to it is taken as it is now: *ret_lost bytes fewer; *ret_gone: it has no name any more. */
+int audit_file_look(struct audit_file *f, uint64_t *ret_lost, bool *ret_gone, struct err *err);
+
 /* audit_file_last: a copy of the last whole line, of at most max bytes, which the caller frees; NULL and no err: there is none. */
 char *audit_file_last(const struct audit_file *f, size_t max, struct err *err);
+
+/* audit_file_last_of: the same of any file. */
+char *audit_file_last_of(char *path, size_t max, struct err *err);
 
 #endif

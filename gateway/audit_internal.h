@@ -28,6 +28,16 @@ struct audit_minute {
 	uint64_t n, more;
 };
 
+/* How the file that is written to came to begin where it does, or lost what it held: told by a record "audit.file" before any other one, so that it is the first line of each new
+ * file.  A file that begins without a good reason is one that somebody has emptied or taken away. */
+enum audit_begun {
+	AUDIT_BEGUN_TOLD,        /* nothing is to be told */
+	AUDIT_BEGUN_PUT_ASIDE,   /* "put_aside": by us, for its size */
+	AUDIT_BEGUN_ROTATED,     /* "rotated": by another program, and the old file was seen whole under another name */
+	AUDIT_BEGUN_UNEXPLAINED, /* "unexplained": what stood in the file before was not found */
+	AUDIT_BEGUN_CUT          /* "cut": the file was made shorter while it was written to */
+};
+
 struct audit {
 	struct gateway *gw;
 	char *path, *dir;
@@ -38,7 +48,9 @@ struct audit {
 	pthread_mutex_t lock;
 	/* by lock */
 	struct audit_file file;
-	uint64_t seq; /* of the last record; 0: none yet */
+	enum audit_begun begun;
+	uint64_t begun_lost; /* bytes, of AUDIT_BEGUN_CUT */
+	uint64_t seq;        /* of the last record; 0: none yet */
 	char head[DIGEST_SHA256_HEX_MAX];
 	uint64_t failing_since; /* wall ns; 0: records can be written */
 	struct err failing;
@@ -55,6 +67,9 @@ int audit_append(struct audit *a, json_t *record, struct err *err);
 
 /* audit_new_record: with what every record has.  NULL: no memory. */
 json_t *audit_new_record(const struct audit *a, const char *action, const char *outcome);
+
+/* audit_follows: is the last line of f the trail's last record? */
+bool audit_follows(const struct audit *a, const struct audit_file *f);
 
 /* audit_begin: opens the file and brings it and the database together.  What was mended, a new reference, is left in ret_mended; NULL: nothing. */
 int audit_begin(struct audit *a, json_t **ret_mended, struct err *err);

@@ -155,6 +155,14 @@ static int check_piece(struct audit_check *c, struct piece *p, bool is_last, uin
 	return audit_check_file(c, p->fd, is_last ? size : (uint64_t)st.st_size, p->name, err);
 }
 
+/* Also of what others have added; but not of a line of which we could not take back what there is. */
+static uint64_t file_bytes(const struct audit_file *f)
+{
+	struct stat st;
+
+	return !f->torn && f->fd >= 0 && fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : f->size;
+}
+
 int audit_look(struct audit *a, struct audit_check *ret_database, struct audit_check *ret_file, struct err *err)
 {
 	char head[DIGEST_SHA256_HEX_MAX];
@@ -168,7 +176,7 @@ int audit_look(struct audit *a, struct audit_check *ret_database, struct audit_c
 	/* Under the lock, so that none is put aside between; the last may be from then on. */
 	pthread_mutex_lock(&a->lock);
 	seq = a->seq;
-	size = a->file.size;
+	size = file_bytes(&a->file);
 	memcpy(head, a->head, sizeof(head));
 	rc = find_pieces(a, &pieces, err);
 	if (rc == 0 && open_piece(&pieces.items[pieces.n - 1], &why) < 0 && why.code != ERR_NOT_FOUND) {
@@ -184,6 +192,8 @@ int audit_look(struct audit *a, struct audit_check *ret_database, struct audit_c
 	if (rc == 0) {
 		audit_check_end(ret_database, head);
 		audit_check_end(ret_file, head);
+		if (ret_database->fault == AUDIT_WHOLE)
+			audit_check_beside(ret_file, ret_database);
 	}
 	pieces_done(&pieces);
 	return rc;

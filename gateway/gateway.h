@@ -54,8 +54,8 @@ struct gateway {
 	struct enforcer *enforcer;          /* of it, on what runs */
 	struct page *page;                  /* NULL: there is none */
 	struct page_login *login;           /* in a browser; NULL: not offered */
-	struct http_server *server;
-	struct metrics_server *metrics; /* NULL: there is none */
+	struct http_server *_Atomic server; /* NULL: nobody is served yet */
+	struct metrics_server *metrics;     /* NULL: there is none */
 	/* Base of links, without a slash at the end.  NULL until the listener, which may choose its port, is there; its first requests may be sooner. */
 	char *_Atomic public_url;
 	atomic_bool draining; /* no new captures */

@@ -264,11 +264,13 @@ static int open_server(struct gateway *gw, struct err *err)
 		.on_done = api_on_done,
 		.ctx = gw,
 	};
+	struct http_server *server;
 	char where[300], *url;
 
-	if (!(gw->server = http_server_start(&o, err)))
+	if (!(server = http_server_start(&o, err)))
 		return err_in(err, "listen");
-	parse_join_host_port(c->listen_address, http_server_port(gw->server), where, sizeof(where));
+	atomic_store(&gw->server, server); /* the page of metrics counts its connections */
+	parse_join_host_port(c->listen_address, http_server_port(server), where, sizeof(where));
 	url = c->public_url[0] ? strdup(c->public_url) : fs_path("%s://%s", tls ? "https" : "http", where);
 	if (!url)
 		return err_nomem(err);
@@ -412,7 +414,10 @@ static int run(struct gateway *gw, const struct arguments *args, const sigset_t 
 	audit_event(gw->audit, "gateway.start", audit_config_json(gw, NULL));
 	if (!(gw->enforcer = enforcer_start(gw, err)) || !(retention = retention_start(gw, err)))
 		return -1;
-	if (open_server(gw, err) < 0 || metrics_page_open(gw, err) < 0) {
+	/* What may fail comes first: once somebody is served there may be captures, which use all that would be freed. */
+	if (metrics_page_open(gw, err) < 0 || open_server(gw, err) < 0) {
+		if (gw->server)
+			drain(gw);
 		retention_stop(retention);
 		return -1;
 	}

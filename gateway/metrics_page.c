@@ -109,6 +109,7 @@ static uint64_t database_bytes(const struct gateway *gw)
 static void show_state(struct metrics_page *p, struct gateway *gw)
 {
 	bool database, storage, audit, draining = atomic_load(&gw->draining);
+	const struct http_server *server = atomic_load(&gw->server); /* NULL: it is just being opened */
 
 	readiness_look(gw, &database, &storage, &audit);
 	metrics_single(p, GAUGE, "pcapline_gateway_ready", "Whether captures can be taken.", database && !draining);
@@ -117,7 +118,7 @@ static void show_state(struct metrics_page *p, struct gateway *gw)
 	metrics_single(p, GAUGE, "pcapline_gateway_audit_up", "Whether the audit trail can be written.", audit);
 	metrics_single(p, GAUGE, "pcapline_gateway_database_bytes", "Size of the job database.", database_bytes(gw));
 	metrics_single(p, GAUGE, "pcapline_gateway_connections", "Connections to the API.",
-		http_server_connections(gw->server));
+		server ? http_server_connections(server) : 0);
 	metrics_single(p, GAUGE, "pcapline_gateway_captures_limit", "Captures that may run at once.",
 		gw->config.limit_captures);
 	if (gw->store)

@@ -8,6 +8,7 @@
 #include "common/parse.h"
 #include "schema/issuers.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,12 @@
 #define FORM_BYTES_MAX  (16u * 1024)
 #define REPLY_BYTES_MAX (64u * 1024)
 #define TURN_NS         (CLOCK_NS_PER_S / LOGIN_PER_S)
+#define ALL_TURN_NS     (CLOCK_NS_PER_S / LOGIN_ALL_PER_S)
+#define PEER_MAX        64
+/* More than can be asking or have asked too recently to be forgotten: such a one has a turn of all's, at most LOGIN_BURST / LOGIN_PER_S seconds ago. */
+#define PEERS_MAX 256u
+_Static_assert(PEERS_MAX > LOGIN_ALL_AT_ONCE + LOGIN_ALL_BURST + LOGIN_ALL_PER_S * (LOGIN_BURST / LOGIN_PER_S + 1),
+	"a place for everybody whom all's limits let in");
 
 /* Where the issuer is. */
 struct where {
@@ -22,13 +29,25 @@ struct where {
 	char *ca; /* path; "" : the system's */
 };
 
+/* How often somebody has asked. */
+struct turns {
+	unsigned busy;    /* requests that wait for the issuer */
+	uint64_t next_ns; /* when as many requests as there were would have been due, one each turn */
+};
+
+struct peer {
+	char name[PEER_MAX]; /* "" : a free place */
+	struct turns turns;
+};
+
 struct page_login {
 	char *path; /* of the file of issuers */
 	char *issuer, *client_id, *scopes, *authorize_url, *token_url;
 	pthread_mutex_t lock;
-	struct where where; /* by lock */
-	unsigned busy;      /* by lock: requests that wait for the issuer */
-	uint64_t next_ns;   /* by lock: when as many requests as there were would have been due, one each TURN_NS */
+	/* by lock */
+	struct where where;
+	struct turns all;
+	struct peer peers[PEERS_MAX];
 };
 
 /* ---- where the issuer is ---- */
@@ -146,29 +165,85 @@ json_t *page_login_json(struct page_login *l, const char *redirect_uri)
 
 /* ---- the exchange ---- */
 
-/* Anybody may ask, so that the issuer is asked only so often, and so few threads wait for it. */
-static int take_turn(struct page_login *l, struct err *err)
+/* Who has a network of IPv6 has more addresses in it than anybody could count: the network is the peer. */
+static void name_peer(const char *peer, char ret[PEER_MAX])
+{
+	struct in6_addr a;
+
+	snprintf(ret, PEER_MAX, "%s", peer && peer[0] ? peer : "?");
+	if (inet_pton(AF_INET6, ret, &a) != 1)
+		return;
+	memset(a.s6_addr + 8, 0, 8);
+	inet_ntop(AF_INET6, &a, ret, PEER_MAX);
+}
+
+static bool is_idle(const struct turns *t, uint64_t now)
+{
+	return t->busy == 0 && t->next_ns <= now;
+}
+
+/* Its place, or one of somebody who may be forgotten, which there always is; the lock is held. */
+static struct peer *find_peer(struct page_login *l, const char *name, uint64_t now)
+{
+	struct peer *place = NULL;
+
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &l->peers[i];
+
+		if (strcmp(p->name, name) == 0)
+			return p;
+		if (!place && (!p->name[0] || is_idle(&p->turns, now)))
+			place = p;
+	}
+	if (place) {
+		memset(place, 0, sizeof(*place));
+		snprintf(place->name, sizeof(place->name), "%s", name);
+	}
+	return place;
+}
+
+static bool may_ask(struct turns *t, unsigned at_once, uint64_t burst_ns, uint64_t now)
+{
+	if (t->next_ns < now)
+		t->next_ns = now;
+	return t->busy < at_once && t->next_ns - now < burst_ns;
+}
+
+static void count_turn(struct turns *t, uint64_t turn_ns)
+{
+	t->next_ns += turn_ns;
+	t->busy++;
+}
+
+/* Anybody may ask, so that each is heard only so often, and the issuer asked only so often, and few threads wait for it. */
+static int take_turn(struct page_login *l, const char *peer, struct peer **ret, struct err *err)
 {
 	uint64_t now = clock_mono_ns();
+	char name[PEER_MAX];
+	struct peer *p;
 	int rc = 0;
 
+	name_peer(peer, name);
 	pthread_mutex_lock(&l->lock);
-	if (l->next_ns < now)
-		l->next_ns = now;
-	if (l->busy >= LOGIN_AT_ONCE || l->next_ns - now >= LOGIN_BURST * TURN_NS) {
+	p = find_peer(l, name, now);
+	if (p && !may_ask(&p->turns, LOGIN_AT_ONCE, LOGIN_BURST * TURN_NS, now)) {
+		rc = err_set(err, ERR_BUSY, "too many logins from %s just now; try again in a second", name);
+	} else if (!p || !may_ask(&l->all, LOGIN_ALL_AT_ONCE, LOGIN_ALL_BURST * ALL_TURN_NS, now)) {
 		rc = err_set(err, ERR_BUSY, "too many people log in just now; try again in a second");
 	} else {
-		l->next_ns += TURN_NS;
-		l->busy++;
+		count_turn(&p->turns, TURN_NS);
+		count_turn(&l->all, ALL_TURN_NS);
 	}
 	pthread_mutex_unlock(&l->lock);
+	*ret = p;
 	return rc;
 }
 
-static void end_turn(struct page_login *l)
+static void end_turn(struct page_login *l, struct peer *p)
 {
 	pthread_mutex_lock(&l->lock);
-	l->busy--;
+	p->turns.busy--;
+	l->all.busy--;
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -276,14 +351,15 @@ static json_t *ask(const char *url, const char *ca, const struct buf *form, stru
 	return ret;
 }
 
-json_t *page_login_exchange(
-	struct page_login *l, const char *redirect_uri, const char *code, const char *verifier, struct err *err)
+json_t *page_login_exchange(struct page_login *l, const char *peer, const char *redirect_uri, const char *code,
+	const char *verifier, struct err *err)
 {
+	struct peer *asking;
 	char *url, *ca;
 	json_t *ret = NULL;
 	struct buf form;
 
-	if (take_turn(l, err) < 0)
+	if (take_turn(l, peer, &asking, err) < 0)
 		return NULL;
 	buf_init(&form, FORM_BYTES_MAX);
 	pthread_mutex_lock(&l->lock);
@@ -299,6 +375,6 @@ json_t *page_login_exchange(
 	buf_done(&form);
 	free(url);
 	free(ca);
-	end_turn(l);
+	end_turn(l, asking);
 	return ret;
 }

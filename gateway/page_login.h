@@ -13,9 +13,13 @@
 #define LOGIN_VERIFIER_MIN 43   /* RFC 7636, 4.1 */
 #define LOGIN_VERIFIER_MAX 128
 #define LOGIN_FETCH_MS     5000u /* longest wait for the issuer */
-#define LOGIN_AT_ONCE      8u    /* requests that wait for it */
-#define LOGIN_BURST        20u   /* requests in a row, then LOGIN_PER_S */
-#define LOGIN_PER_S        5u
+/* Of each peer, so that no stranger locks out others; and of all together, so that the issuer is asked only so often, whoever asks. */
+#define LOGIN_AT_ONCE     8u  /* requests that wait for it */
+#define LOGIN_BURST       20u /* requests in a row, then LOGIN_PER_S */
+#define LOGIN_PER_S       5u
+#define LOGIN_ALL_AT_ONCE 32u
+#define LOGIN_ALL_BURST   80u
+#define LOGIN_ALL_PER_S   20u
 
 struct page_login;
 
@@ -28,9 +32,9 @@ void page_login_free(struct page_login *l); /* accepts NULL */
 /* page_login_json: what the page needs to send somebody to the issuer, who is sent back to redirect_uri; NULL on no memory. */
 json_t *page_login_json(struct page_login *l, const char *redirect_uri);
 
-/* page_login_exchange: {"access_token", "token_type", "expires_in"} and nothing else of the issuer's answer; caller decrefs.  NULL: ERR_AUTH (login_refused: the issuer does not
+/* page_login_exchange: peer: whose connection it is (http_request_peer; behind a router that is the router, whose clients share what a peer may).  {"access_token", "token_type", "expires_in"} and nothing else of the issuer's answer; caller decrefs.  NULL: ERR_AUTH (login_refused: the issuer does not
  * take this code), ERR_BUSY, ERR_UNAVAILABLE (issuer_away). */
-json_t *page_login_exchange(
-	struct page_login *l, const char *redirect_uri, const char *code, const char *verifier, struct err *err);
+json_t *page_login_exchange(struct page_login *l, const char *peer, const char *redirect_uri, const char *code,
+	const char *verifier, struct err *err);
 
 #endif

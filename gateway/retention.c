@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "gateway/approvals.h"
 #include "gateway/audit_capture.h"
+#include "gateway/eraser.h"
 #include "gateway/gateway.h"
 #include "gateway/jobs.h"
 #include "gateway/limits.h"
@@ -17,6 +18,7 @@
 
 #define LISTED        1000u  /* a page of jobs */
 #define CLAIM_WAIT_MS 10000u /* who wants to erase a job waits so long for another who works on it */
+#define KILL_WAIT_MS  2000u  /* who kills it */
 
 struct retention {
 	struct gateway *gw;
@@ -146,6 +148,8 @@ static int erase_claimed(struct gateway *gw, const char *job_id, enum job_state 
 		job_db_save(gw->db, j, err) < 0)
 		goto out;
 	add_event(gw, j, before == state ? "erased" : job_state_name(state), erased_json(ret, by));
+	if (!job_state_is_end(before)) /* one that nobody runs any more: this is its end, and nobody else tells */
+		audit_capture_end(gw->audit, j);
 	if (state == JOB_EXPIRED)
 		audit_capture_expired(gw->audit, j, ret->store.bytes, ret->note);
 	rc = 0;
@@ -435,6 +439,54 @@ static void finish_killed_by_id(struct gateway *gw, const char *id)
 void retention_finish_killed(struct gateway *gw, const char *job_id)
 {
 	finish_killed_within(gw, job_id, CLAIM_WAIT_MS);
+}
+
+/* ---- killing what a former process left ---- */
+
+/* Its key stays in the record until nothing of it is left: so the sweeper knows what is still to be erased. */
+static int kill_claimed(struct gateway *gw, struct job *j, const char *by, const struct err *why, struct err *err)
+{
+	if (retention_check_hold(j, err) < 0)
+		return -1;
+	j->state = JOB_KILLED;
+	j->stop_reason = STOP_KILLED;
+	j->ended_at = clock_wall_ns();
+	if (job_set(&j->stop_by, by, err) < 0 || job_set(&j->error_code, stop_reason_name(STOP_KILLED), err) < 0 ||
+		job_set(&j->error, why->msg, err) < 0 || job_db_save(gw->db, j, err) < 0)
+		return -1;
+	add_event(gw, j, "killed",
+		json_pack("{s:s, s:s, s:s}", "reason", stop_reason_name(STOP_KILLED), "by", by, "error", why->msg));
+	audit_capture_end(gw->audit, j);
+	return 0;
+}
+
+/* Who kills waits for no store. */
+static void erase_killed(struct gateway *gw, const char *job_id, const char *key)
+{
+	struct driver_erased unread;
+
+	if (!gw->eraser || eraser_erase(gw->eraser, job_id, key, 0, &unread, NULL) == 0)
+		retention_finish_killed(gw, job_id);
+}
+
+int retention_kill(struct gateway *gw, const char *job_id, const char *by, const struct err *why, struct err *err)
+{
+	struct job *j = NULL;
+	int rc = 1;
+
+	if (gw->store)
+		store_cancel(gw->store, job_id); /* should it just be finished */
+	if (jobs_claim(gw->jobs, job_id, KILL_WAIT_MS, err) < 0)
+		return -1;
+	if (!(j = job_db_get(gw->db, job_id, err)))
+		rc = err && err->code == ERR_NOT_FOUND ? 1 : -1;
+	else if (j->state != JOB_WAITING && !job_state_is_end(j->state))
+		rc = kill_claimed(gw, j, by, why, err);
+	jobs_unclaim(gw->jobs, job_id);
+	if (rc == 0)
+		erase_killed(gw, job_id, j->object_key);
+	job_free(j);
+	return rc;
 }
 
 static const enum job_state killed_states[] = {JOB_KILLED};

@@ -35,6 +35,11 @@ int retention_erase(struct gateway *gw, const char *job_id, enum job_state state
 /* retention_check_hold: -1: ERR_STATE, detail on_hold. */
 int retention_check_hold(const struct job *j, struct err *err);
 
+/* retention_kill: a stored job that is not finished and that no capture of this process runs: it is killed, at once, by `by` and why (whose text users are told); what there is of it is
+ * erased at once where the store's objects are files, else soon after.  1: it has ended meanwhile, or runs; -1: ERR_STATE (on_hold), ERR_UNAVAILABLE (somebody works on it and does not
+ * end). */
+int retention_kill(struct gateway *gw, const char *job_id, const char *by, const struct err *why, struct err *err);
+
 /* retention_finish_killed: of a job that was killed while its store did not answer: what is left there is erased, and its record says so. */
 void retention_finish_killed(struct gateway *gw, const char *job_id);
 

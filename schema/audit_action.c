@@ -34,6 +34,7 @@ static const struct {
 	{"config.reload", true},
 	{"gateway.start", true},
 	{"gateway.stop", true},
+	{"audit.file", true},
 	{"audit.mended", true},
 	{"audit.resumed", true},
 	{"audit.verify", true},

@@ -87,6 +87,15 @@ static void judge(struct audit_check *c, const struct audit_link *l)
 	}
 }
 
+static bool is_put_aside(const json_t *record)
+{
+	const char *action = json_string_value(json_object_get(record, "action"));
+	const char *how = json_string_value(json_object_get(json_object_get(record, "data"), "how"));
+
+	return action && strcmp(action, "audit.file") == 0 && how &&
+	       (strcmp(how, "put_aside") == 0 || strcmp(how, "rotated") == 0);
+}
+
 json_t *audit_check_line(struct audit_check *c, const char *line, size_t n)
 {
 	bool before = c->fault != AUDIT_WHOLE, genuine = false;
@@ -99,6 +108,8 @@ json_t *audit_check_line(struct audit_check *c, const char *line, size_t n)
 		c->line++;
 	if (genuine) {
 		c->records++;
+		if (c->records == 1)
+			c->goes_on = is_put_aside(record);
 		if (before)
 			explain(c, &l);
 		else
@@ -193,6 +204,19 @@ enum audit_fault audit_check_end(struct audit_check *c, const char *head)
 			"it ends with record %" PRIu64 ", which is not the last one that was written", c->last);
 	}
 	return c->fault;
+}
+
+void audit_check_beside(struct audit_check *files, const struct audit_check *known)
+{
+	if (files->fault != AUDIT_WHOLE || files->goes_on || known->first == 0 || files->first <= known->first)
+		return;
+	files->line = 1;
+	files->place[0] = '\0'; /* it is that of the last one */
+	files->upto = files->first;
+	call_it(files, AUDIT_MISSING, known->first,
+		"the records before %" PRIu64 ", which the database knows from %" PRIu64
+		" on, stand in no file, and it was not put aside there",
+		files->first, known->first);
 }
 
 static json_t *fault_json(const struct audit_check *c)

@@ -11,8 +11,8 @@
 
 enum audit_fault {
 	AUDIT_WHOLE,
-	AUDIT_ALTERED,   /* "altered": a record that the key did not seal so */
-	AUDIT_MISSING,   /* "missing": records between two others are gone */
+	AUDIT_ALTERED, /* "altered": a record that the key did not seal so */
+	AUDIT_MISSING, /* "missing": records between two others are gone, or the first ones, which no file was put aside with */
 	AUDIT_REORDERED, /* "reordered": they are there, at another place, or one is there twice */
 	AUDIT_FOREIGN,   /* "foreign": a line that is no record of this trail, among those that are */
 	AUDIT_CUT        /* "cut": it ends before its end */
@@ -24,6 +24,7 @@ struct audit_check {
 	uint64_t records, lines;          /* genuine ones; all */
 	uint64_t first, last;             /* numbers of the first and last record of what is whole; 0: none */
 	char head[DIGEST_SHA256_HEX_MAX]; /* hash of the last */
+	bool goes_on;                     /* the first says that the file before it was put aside ("audit.file") */
 	enum audit_fault fault;
 	uint64_t seq, upto; /* which records: the faulty one, or those that are missing (upto excluded) */
 	uint64_t line;      /* where: counted from 1 in its file, or in all that was given */
@@ -44,6 +45,9 @@ int audit_check_file(struct audit_check *c, int fd, uint64_t bytes, const char *
 
 /* audit_check_end: head: the hash that it must end with, NULL: nobody knows.  Returns what is wrong. */
 enum audit_fault audit_check_end(struct audit_check *c, const char *head);
+
+/* audit_check_beside: files, which begin with a later record than what else is known (both have ended): a fault, unless it is said there that the file before was put aside. */
+void audit_check_beside(struct audit_check *files, const struct audit_check *known);
 
 /* audit_check_to_json: {"ok", "records", "first", "last", "head", "fault": null or {"what", "seq", "line", "file", "message"}}; NULL: no memory. */
 json_t *audit_check_to_json(const struct audit_check *c);

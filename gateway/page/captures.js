@@ -58,7 +58,9 @@ function killJob(job) {
 		fields: [{name: "reason", label: "Reason, which its owner is told", most: 200}],
 		run: async values => {
 			const answer = await api("POST", "v1/admin/kill", {job: job.id, ...values});
-			toast(answer.killed.length ? "Killed." : "It had ended already.");
+			if (answer.failed.length)
+				throw new Error(answer.failed[0].error);
+			toast(answer.killed.length ? "Killed." : answer.held.length ? "It does not run any more; it is on hold, so its file is kept." : "It had ended already.");
 			lookNow();
 		}});
 }

@@ -92,8 +92,8 @@ function editSwitch(s) {
 			{name: "reason", label: "Reason", most: 200, value: s?.reason, required: true}],
 		run: async ({scope, id, ...body}) => {
 			const kept = s ? Object.fromEntries(["retention_s", "retention_max_s"].filter(k => s[k]).map(k => [k, s[k]])) : {};
-			await api("PUT", switchPath({scope, id}), {...kept, ...body});
-			toast("Set.");
+			const answer = await api("PUT", switchPath({scope, id}), {...kept, ...body});
+			toast(["Set.", ...answer.warnings].join(" "), answer.warnings.length > 0);
 			lookNow();
 		}});
 }
@@ -185,8 +185,22 @@ function killMany() {
 		run: async values => {
 			const answer = await api("POST", "v1/admin/kill", readSelector(values));
 			lookNow();
-			return el("div", {}, el("p", {}, answer.killed.length ? `Killed: ${answer.killed.length}.` : "Nothing of that was running."), jobRows(answer.killed));
+			return el("div", {}, el("p", {}, answer.killed.length ? `Killed: ${answer.killed.length}.` : "Nothing of that was running."), jobRows(answer.killed),
+				answer.failed.length ? el("p.bad", {}, `Not killed: ${answer.failed.map(f => `${f.job} (${f.error})`).join(", ")}`) : null);
 		}});
+}
+
+// A call erases for some seconds, and says where to go on.
+async function purgeAll(body) {
+	const sum = await api("POST", "v1/admin/purge", body);
+	for (let next = sum.next_cursor; next;) {
+		const more = await api("POST", "v1/admin/purge", {...body, cursor: next});
+		for (const list of ["purged", "held", "failed"])
+			sum[list].push(...more[list]);
+		sum.size_bytes += more.size_bytes;
+		next = more.next_cursor;
+	}
+	return sum;
 }
 
 function purgeReport(answer, done) {
@@ -201,13 +215,13 @@ function purgeMany() {
 		fields: selectorFields([{name: "older_than_s", label: "Older than seconds", type: "number", min: 1}, {name: "reason", label: "Reason", most: 200}]),
 		run: async values => {
 			const body = readSelector(values);
-			const answer = await api("POST", "v1/admin/purge", {...body, dry_run: true});
+			const answer = await purgeAll({...body, dry_run: true});
 			const found = answer.purged ?? [];
 			if (!found.length)
 				return purgeReport(answer, false);
 			const form = ask({title: "Erase this?", deed: "Erase", danger: true, text: "Running ones are ended first. Nobody can bring any of it back.",
 				run: async () => {
-					const report = await api("POST", "v1/admin/purge", body);
+					const report = await purgeAll(body);
 					lookNow();
 					return purgeReport(report, true);
 				}});

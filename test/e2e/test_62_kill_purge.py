@@ -138,6 +138,31 @@ def test_a_store_that_hangs_delays_no_kill(s3_fleet, store_proxy, bucket):
     assert f.gateway.job(job)["state"] == "killed"
 
 
+def test_what_a_former_process_left_is_killed_too(s3_fleet, store_proxy, bucket, cli):
+    """The gateway died, and its successor waits for the store: that capture does not run any more, and still is not finished."""
+    f = s3_fleet(1, store_proxy.url, idle_timeout="60s", gateway={"users": USERS})
+    f.gateway.allowed_errors += ["storage", "store", "eraser", "capture", "retention"]
+    jobs = [f.gateway.store(packet_filter=FILTER) for _ in range(2)]
+    f.send_captured(jobs, 900, 1000)
+    wait_for(lambda: len(bucket.uploads()) == 2, "uploads that are open")
+    assert admin(f, "hold", {"job": jobs[1], "reason": "case 4711"})["held"] == [jobs[1]]
+    store_proxy.fault(store_faults.hang, times=10 ** 6)
+    f.gateway.kill9()
+    f.gateway.start()
+    assert {f.gateway.job(job)["state"] for job in jobs} == {"finishing"}
+    assert admin(f, "kill", {"all": True, "reason": "enough"}) == {"killed": [jobs[0]], "held": [jobs[1]], "failed": []}
+    job = f.gateway.job(jobs[0])
+    assert job["state"] == "killed" and job["stop_by"] == "olga" and job["error"] == {"code": "killed", "message": "killed by olga: enough"}
+    said = cli(f.gateway, user="olga").run("admin", "kill", "--job", jobs[1])
+    assert said.code == 0 and "does not run any more; it is on hold" in said.err and "0 captures killed" in said.err, said
+    store_proxy.heal()
+    f.gateway.wait_state(jobs[1], "ready")
+    wait_for(lambda: not bucket.uploads() and len(bucket.keys()) == 1, "the killed one to be erased", timeout_s=60)
+    wait_for(lambda: f.gateway.events(jobs[0])[-1]["type"] == "erased", "the record to say so", timeout_s=60)
+    ends = [r["data"]["state"] for r in map(json.loads, (f.gateway.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"] == "capture.end" and r["job"] == jobs[0]]
+    assert ends == ["killed"]
+
+
 def test_operators_come_in_when_all_places_are_taken(platform):
     f = platform(1, config={"limits": {"connections": 8, "captures_per_user": 20}})
     lives = [f.gateway.live(packet_filter=FILTER) for _ in range(8)]
@@ -243,6 +268,34 @@ def test_everything_of_a_user_with_a_report(platform, cli, folder):
         kept = sum(record.count("a-personal-note") for record, in db.execute("SELECT record FROM audit"))
     found = sum(path.read_bytes().count(b"a-personal-note") for path in f.gateway.state_dir.glob("jobs.db*"))
     assert found == kept, "the audit trail stays, and nothing else of it"
+
+
+def test_a_large_purge_is_done_in_turns(platform, cli, folder):
+    """One answer names 500 captures at most, and says where to go on; the command does, and its report is of all."""
+    f = platform(1)
+    live = f.gateway.live(packet_filter=FILTER)
+    f.gateway.wait_running(live.job)
+    f.gateway.finish(live.job)
+    live.wait_end()
+    f.gateway.wait_state(live.job, ENDS)
+    f.gateway.stop()
+    made = [f"01{n:024d}" for n in range(620)]
+    with contextlib.closing(sqlite3.connect(f.gateway.state_dir / "jobs.db")) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(jobs)") if row[1] != "id"]
+        db.executemany(f"INSERT INTO jobs (id, {', '.join(columns)}) SELECT ?, {', '.join(columns)} FROM jobs WHERE id = ?", [(job, live.job) for job in made])
+        db.commit()
+    f.gateway.start()
+    first = admin(f, "purge", {"all": True, "records": True, "dry_run": True})
+    assert len(first["purged"]) == 500 and first["next_cursor"] == first["purged"][-1]["job"]
+    rest = admin(f, "purge", {"all": True, "records": True, "dry_run": True, "cursor": first["next_cursor"]})
+    assert rest["next_cursor"] is None and {p["job"] for a in (first, rest) for p in a["purged"]} == {live.job, *made}
+    assert admin(f, "purge", {"all": True, "cursor": "x"}, status=400)["error"]["field"] == "cursor"
+    done = cli(f.gateway, user="olga").run("admin", "purge", "--all", "--records", "--yes", "-o", str(folder / "report.json"))
+    assert done.code == 0 and "500 captures erased so far; it goes on" in done.err and "621 records" in done.err, done
+    assert set(done.text.split()) == {live.job, *made}
+    report = json.loads((folder / "report.json").read_text())["answer"]
+    assert len(report["purged"]) == report["records"] == 621 and report["next_cursor"] is None and report["failed"] == []
+    assert f.gateway.api("GET", "/v1/admin/captures", user="olga").json["captures"] == []
 
 
 def test_hold(platform, cli):

@@ -308,6 +308,8 @@ def test_api_and_command(gateways, cli):
     assert "reason        GDPR" in ops.ok("admin", "switch", "show", "platform").text
     assert g.api("GET", f"{SWITCHES}/platform", user="olga").json["reason"] == "GDPR" and g.api("GET", f"{SWITCHES}/group/cf/router", user="olga").json == row
     assert set_switch(g, "group/cf/api", capture="forbid")["switch"]["id"] == "cf/api"
+    assert set_switch(g, "org/acme", capture="allow")["warnings"] == [], "there is no Cloud Foundry here: orgs are those of users"
+    delete_switch(g, "org/acme")
     assert g.api("DELETE", f"{SWITCHES}/group/cf/api", user="olga").json["ended"] == []
     ops.ok("admin", "switch", "delete", "group", "cf/router")
     ops.run("admin", "switch", "show", "group", "cf/router", code=4)
@@ -315,7 +317,7 @@ def test_api_and_command(gateways, cli):
                   ["set", "org", "acme", "--reason", "x", "--level", "developer"], ["list", "nowhere"]):
         ops.run("admin", "switch", *wrong, code=2)
     trail = [r for r in map(json.loads, (g.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"].startswith("switch.")]
-    assert [r["action"] for r in trail] == ["switch.set", "switch.set", "switch.set", "switch.delete", "switch.delete"] and {r["user_id"] for r in trail} == {"olga"}
+    assert [r["action"] for r in trail] == ["switch.set", "switch.set", "switch.set", "switch.set", "switch.delete", "switch.delete", "switch.delete"] and {r["user_id"] for r in trail} == {"olga"}
 
 
 # ---- developers about what is theirs ----
@@ -388,8 +390,15 @@ def test_developers(foundation):
     delete_switch(f.gateway, f"space/{f.space}", query="?level=developer")
     assert f.start() is None
 
+    for scope, what in (("org", "for no org of Cloud Foundry"), ("space", "for no space of Cloud Foundry"), ("app", "for no app")):
+        warned = set_switch(f.gateway, f"{scope}/shop", capture="forbid")["warnings"]
+        assert len(warned) == 1 and warned[0].startswith('"shop" is no GUID') and what in warned[0], warned
+    said = Cli(f.pcap.session, f.pcap.folder, env={"PCAP_GATEWAY": f.gateway.url, "PCAP_TOKEN": f.gateway.tokens["olga"]}).ok(
+        "admin", "switch", "set", "org", "acme", "--capture", "forbid", "--reason", "x")
+    assert 'warning: "acme" is no GUID' in said.err and "cf org NAME --guid" in said.err
+    assert f.start() is None, "names match nothing there, which is why it is said"
     for scope in ("platform", f"org/{f.org}", f"space/{f.space}", f"app/{f.shop}"):
-        set_switch(f.gateway, scope, capture="forbid")
+        assert set_switch(f.gateway, scope, capture="forbid")["warnings"] == []
         assert f.start() == "switched_off"
         assert f.pcap.run("enable", "app", "shop", code=3).err.count("case 12") == 1  # not the developers' to undo
         delete_switch(f.gateway, scope)

@@ -394,6 +394,33 @@ def test_put_aside_by_size(fleet, cli):
     g.send(signal.SIGHUP)
     wait_for(lambda: trail.path.exists() and trail.find("config.reload"), "the new file")
     assert check_api(f)["ok"]
+    begun = trail.records[0]
+    last = json.loads((g.state_dir / "audit.jsonl.999999").read_text().splitlines()[-1])
+    assert begun["action"] == "audit.file" and begun["outcome"] == "ok"
+    assert begun["data"] == {"how": "rotated", "after": last["seq"], "hash": last["hash"]} and begun["prev"] == last["hash"]
+
+
+def test_a_trail_that_somebody_empties(fleet, cli):
+    """logrotate may take the file away whole; who only empties it does not stay unseen, also not over a restart."""
+    f = fleet(1)
+    g, trail, olga = f.gateway, Trail(f.gateway), cli(f.gateway, "olga")
+    for _ in range(3):
+        assert g.api("POST", "/v1/captures", g.request(group="none")).status == 404
+    g.stop()
+    trail.path.rename(trail.path.with_name("audit.jsonl-20260105"))
+    g.start()
+    assert trail.records[0]["data"]["how"] == "rotated" and check_api(f)["ok"]
+    assert olga.run("admin", "audit", "verify").code == 0
+    last = trail.records[-1]["seq"]
+    os.truncate(trail.path, 0)
+    assert g.api("POST", "/v1/captures", g.request(group="none")).status == 404
+    begun = trail.records[0]
+    assert begun["action"] == "audit.file" and begun["outcome"] == "failed" and begun["data"]["how"] == "unexplained" and begun["data"]["after"] == last
+    g.restart()
+    found = check_api(f)
+    assert not found["ok"] and found["database"]["ok"] and found["file"]["fault"]["what"] == "missing" and found["file"]["fault"]["seq"] == 1
+    said = olga.run("admin", "audit", "verify")
+    assert said.code == 1 and "stand in no file" in said.err, said
 
 
 # ---- that it cannot be written ----

@@ -50,6 +50,17 @@ def watched(fleet):
     return make
 
 
+def test_nobody_is_served_before_all_is_open(gateways):
+    """A gateway whose page of metrics finds its port taken ends without having taken a capture."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        g = gateways({}, config={"metrics": {"port": taken.getsockname()[1]}}, start=False)
+        g.expected_exits = {1}
+        g.allowed_errors.append("not JSON")
+        g.start(wait=False)
+        assert g.wait_exit() == 1
+    assert "metrics" in g.log() and "gateway.listening" not in g.log()
+
+
 def page_until(http, predicate, what):
     """The first page of which predicate says yes: captures tell their figures each second."""
     def look():

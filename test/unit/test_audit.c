@@ -257,6 +257,149 @@ static void test_damaged_ends(void **state)
 	}
 }
 
+/* ---- where a file begins ---- */
+
+/* Four records, and then what is done to the file: with the gateway away, while it runs, or followed by SIGHUP. */
+enum meanwhile { AWAY, RUNNING, REOPENED };
+
+static void emptied(void)
+{
+	assert_int_equal(truncate(file_path, 0), 0);
+}
+
+static void cut(void)
+{
+	char *all = fs_read_text(file_path, 1u << 20, NULL);
+
+	assert_non_null(all);
+	assert_int_equal(truncate(file_path, strchr(all, '\n') + 5 - all), 0);
+	free(all);
+}
+
+static void removed(void)
+{
+	assert_int_equal(unlink(file_path), 0);
+}
+
+static void renamed_to(const char *end)
+{
+	char to[sizeof(file_path) + 16];
+
+	snprintf(to, sizeof(to), "%s%s", file_path, end);
+	assert_int_equal(rename(file_path, to), 0);
+}
+
+static void renamed(void)
+{
+	renamed_to(".1");
+}
+
+static void renamed_and_made(void)
+{
+	renamed_to("-20260105");
+	assert_int_equal(fs_write_new(file_path, "", 0, 0600, NULL), 0);
+}
+
+/* Under another name, but not all of it. */
+static void renamed_and_cut(void)
+{
+	cut();
+	renamed_to("-20260105");
+}
+
+static void do_to_file(void (*deed)(void), enum meanwhile meanwhile)
+{
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(say("capture.start", "ok", NULL), 0);
+	if (meanwhile == AWAY)
+		audit_close(gw.audit);
+	deed();
+	if (meanwhile == AWAY)
+		open_trail();
+	else if (meanwhile == REOPENED)
+		audit_reopen(gw.audit);
+	assert_int_equal(say("capture.stop", "ok", NULL), 0);
+}
+
+static void assert_file(const char *fault)
+{
+	struct audit_check database, file;
+	struct err err = {0};
+
+	assert_int_equal(audit_look(gw.audit, &database, &file, &err), 0);
+	assert_string_equal(audit_fault_name(database.fault), "");
+	assert_string_equal(audit_fault_name(file.fault), fault);
+}
+
+static void test_each_file_says_why_it_begins(void **state)
+{
+	static const struct {
+		void (*deed)(void);
+		enum meanwhile meanwhile;
+		const char *how, *fault; /* how "": nothing is told */
+	} all[] = {
+		{emptied, AWAY, "unexplained", "missing"},
+		{removed, AWAY, "unexplained", "missing"},
+		{renamed, AWAY, "rotated", ""},
+		{renamed_and_made, AWAY, "rotated", ""},
+		{renamed_and_cut, AWAY, "unexplained", "missing"},
+		{cut, AWAY, "", ""}, /* mended, which is told otherwise */
+		{emptied, RUNNING, "unexplained", "missing"},
+		{removed, RUNNING, "unexplained", "missing"},
+		{cut, RUNNING, "cut", "missing"},
+		{renamed, RUNNING, "", ""}, /* it is written to under its new name until it is told */
+		{renamed, REOPENED, "rotated", ""},
+		{renamed_and_made, REOPENED, "rotated", ""},
+		{renamed_and_cut, REOPENED, "unexplained", "missing"},
+		{emptied, REOPENED, "unexplained", "missing"},
+		{removed, REOPENED, "unexplained", "missing"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		char text[64];
+
+		if (i > 0) {
+			teardown(NULL);
+			setup(NULL);
+		}
+		do_to_file(all[i].deed, all[i].meanwhile);
+		if (all[i].deed == renamed && all[i].meanwhile == RUNNING) {
+			assert_file("");
+			continue;
+		}
+		snprintf(text, sizeof(text), "\"how\":\"%s\"", all[i].how);
+		if (count("\"audit.file\"") != (all[i].how[0] != '\0') || (all[i].how[0] && count(text) != 1))
+			fail_msg("case %zu: not told: %s", i, all[i].how);
+		if (strcmp(all[i].how, "cut") != 0 && all[i].how[0]) {
+			char *lines = fs_read_text(file_path, 1u << 20, NULL);
+
+			assert_non_null(lines);
+			assert_non_null(strstr(lines, "\"after\":4"));
+			*strchr(lines, '\n') = '\0';
+			assert_non_null(strstr(lines, text)); /* the first line */
+			free(lines);
+		}
+		assert_file(all[i].fault);
+		/* Said once. */
+		audit_close(gw.audit);
+		open_trail();
+		assert_int_equal(say("capture.stop", "ok", NULL), 0);
+		assert_int_equal(count("\"audit.file\""), all[i].how[0] != '\0');
+		assert_file(all[i].fault);
+	}
+}
+
+static void test_put_aside_is_said(void **state)
+{
+	(void)state;
+	gw.config.audit_file_max_bytes = 1000;
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(say("capture.start", "ok", NULL), 0);
+	assert_int_equal(count("\"how\":\"put_aside\""), 1);
+	assert_whole();
+}
+
 static void test_retention(void **state)
 {
 	char **records;
@@ -299,6 +442,8 @@ int main(void)
 		EACH(test_refusals_of_the_known),
 		EACH(test_large_data_is_left_out),
 		EACH(test_damaged_ends),
+		EACH(test_each_file_says_why_it_begins),
+		EACH(test_put_aside_is_said),
 		EACH(test_retention),
 		EACH(test_again),
 	};

@@ -7,7 +7,9 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "gateway/audit.h"
 #include "gateway/retention.h"
+#include "schema/audit_db.h"
 #include "test/unit/gateway_rig.h"
 
 #include <poll.h>
@@ -205,6 +207,120 @@ static void test_deleted(void **state)
 	assert_nothing_left();
 }
 
+/* ---- the trail ---- */
+
+static void open_trail(void)
+{
+	static char no_text[] = "", off[] = "off";
+	struct config_gateway *c = &rig.gw.config;
+
+	c->state_dir = rig.store.folder.dir;
+	c->audit_file = c->audit_key_file = c->webhook_url = no_text;
+	c->audit_syslog = off;
+	c->audit_file_max_bytes = 1u << 30;
+	c->audit_retention_ms = UINT64_C(3600) * 1000;
+	if (!(rig.gw.audit = audit_open(&rig.gw, &err)))
+		fail_msg("%s", err.msg);
+}
+
+/* How many records say that it has ended so. */
+static size_t ends(const char *state)
+{
+	const struct audit_filter f = {.action = "capture.end", .job = rig.store.job};
+	char text[64], **records = NULL;
+	size_t n = 0, found = 0;
+
+	snprintf(text, sizeof(text), "\"state\":\"%s\"", state);
+	if (job_db_audit_list(rig.gw.db, &f, 100, &records, &n, &err) < 0)
+		fail_msg("%s", err.msg);
+	for (size_t i = 0; i < n; i++)
+		found += strstr(records[i], text) != NULL;
+	job_db_audit_list_free(records, n);
+	return found;
+}
+
+static void close_trail(void)
+{
+	retention_stop(sweeper);
+	sweeper = NULL;
+	audit_close(rig.gw.audit);
+	rig.gw.audit = NULL;
+}
+
+/* The process that killed them is dead: who finishes it tells, once. */
+static void test_each_end_is_told(void **state)
+{
+	static const struct {
+		enum stop_reason reason;
+		enum job_state state;
+	} all[] = {{STOP_KILLED, JOB_KILLED}, {STOP_DELETED, JOB_PURGED}, {STOP_USER, JOB_READY}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (i > 0) {
+			teardown(NULL);
+			setup(NULL);
+		}
+		leave_one(all[i].reason);
+		open_trail();
+		sweep();
+		job_free(until(all[i].state));
+		close_trail();
+		assert_int_equal(ends(job_state_name(all[i].state)), 1);
+	}
+}
+
+static void test_what_is_purged_before_its_end_has_ended(void **state)
+{
+	(void)state;
+	leave_one(STOP_USER);
+	open_trail();
+	if (retention_erase(&rig.gw, rig.store.job, JOB_PURGED, "olga", NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	close_trail();
+	assert_int_equal(ends("purged"), 1);
+}
+
+/* ---- killed while it is being finished ---- */
+
+static void test_what_nobody_runs_can_be_killed(void **state)
+{
+	struct err why = {0};
+	struct job *j;
+
+	(void)state;
+	leave_one(STOP_USER);
+	open_trail();
+	err_set(&why, ERR_CANCELLED, "killed by olga: too much");
+	assert_int_equal(retention_kill(&rig.gw, rig.store.job, "olga", &why, &err), 0);
+	j = until(JOB_KILLED);
+	assert_int_equal(j->stop_reason, STOP_KILLED);
+	assert_string_equal(j->stop_by, "olga");
+	assert_string_equal(j->error_code, "killed");
+	assert_string_equal(j->error, "killed by olga: too much");
+	assert_string_equal(j->object_key, "");
+	job_free(j);
+	assert_nothing_left();
+	assert_int_equal(retention_kill(&rig.gw, rig.store.job, "olga", &why, &err), 1);
+	close_trail();
+	assert_int_equal(ends("killed"), 1);
+}
+
+static void test_what_is_held_is_not_killed(void **state)
+{
+	struct err why = {0};
+
+	(void)state;
+	leave_one(STOP_USER);
+	assert_int_equal(job_db_hold(rig.gw.db, rig.store.job, "case 1", &err), 0);
+	err_set(&why, ERR_CANCELLED, "killed by olga");
+	assert_int_equal(retention_kill(&rig.gw, rig.store.job, "olga", &why, &err), -1);
+	assert_string_equal(err.detail, "on_hold");
+	job_free(until(JOB_FINISHING));
+	sweep();
+	job_free(until(JOB_READY));
+}
+
 static void store_one(void)
 {
 	leave_one(STOP_USER);
@@ -375,6 +491,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deleted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_end_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_purged_before_its_end_has_ended, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_nobody_runs_can_be_killed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_held_is_not_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_erased_is_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_that_nothing_was_there_is_said_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_object_elsewhere_is_not_called_erased, setup, teardown),

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define BACK     "https://pcap.example.test/admin"
+#define PEER     "203.0.113.7"
 #define VERIFIER "v-._~v-._~v-._~v-._~v-._~v-._~v-._~v-._~v-._~"
 
 static struct temp_file file;
@@ -85,7 +86,7 @@ static int teardown(void **state)
 static void test_only_the_token_comes_through(void **state)
 {
 	struct err err = {0};
-	json_t *token = page_login_exchange(login, BACK, "c&o=d%e", VERIFIER, &err);
+	json_t *token = page_login_exchange(login, PEER, BACK, "c&o=d%e", VERIFIER, &err);
 
 	(void)state;
 	assert_non_null(token);
@@ -97,7 +98,7 @@ static void test_only_the_token_comes_through(void **state)
 	assert_int_equal(json_integer_value(json_object_get(token, "expires_in")), 600);
 	json_decref(token);
 	answer = "{\"access_token\": \"T\", \"expires_in\": \"soon\"}";
-	assert_non_null(token = page_login_exchange(login, BACK, "c", VERIFIER, &err));
+	assert_non_null(token = page_login_exchange(login, PEER, BACK, "c", VERIFIER, &err));
 	assert_null(json_object_get(token, "expires_in"));
 	json_decref(token);
 }
@@ -128,7 +129,7 @@ static void test_refusals(void **state)
 
 		status = all[i].status;
 		answer = all[i].answer;
-		assert_null(page_login_exchange(login, BACK, "c", VERIFIER, &err));
+		assert_null(page_login_exchange(login, PEER, BACK, "c", VERIFIER, &err));
 		assert_int_equal(err.code, all[i].code);
 		assert_string_equal(err.detail, all[i].detail);
 		if (!strstr(err.msg, all[i].says))
@@ -143,12 +144,64 @@ static void test_only_so_often(void **state)
 	json_t *token;
 
 	(void)state;
-	while (taken < 10 * LOGIN_BURST && (token = page_login_exchange(login, BACK, "c", VERIFIER, &err))) {
+	while (taken < 10 * LOGIN_BURST && (token = page_login_exchange(login, PEER, BACK, "c", VERIFIER, &err))) {
 		json_decref(token);
 		taken++;
 	}
 	assert_int_equal(err.code, ERR_BUSY);
 	assert_in_range(taken, LOGIN_BURST, 10 * LOGIN_BURST - 1);
+}
+
+/* As much as one may; how often. */
+static unsigned ask_until_refused(const char *peer, unsigned most, struct err *err)
+{
+	json_t *token;
+	unsigned taken = 0;
+
+	*err = (struct err){0};
+	while (taken < most && (token = page_login_exchange(login, peer, BACK, "c", VERIFIER, err))) {
+		json_decref(token);
+		taken++;
+	}
+	return taken;
+}
+
+static void test_a_stranger_locks_nobody_out(void **state)
+{
+	struct err err;
+
+	(void)state;
+	ask_until_refused("198.51.100.66", 10 * LOGIN_BURST, &err);
+	assert_non_null(strstr(err.msg, "from 198.51.100.66"));
+	assert_int_equal(ask_until_refused(PEER, LOGIN_BURST, &err), LOGIN_BURST);
+	/* One with a network of his own is one still. */
+	ask_until_refused("2001:db8:1:2::1", 10 * LOGIN_BURST, &err);
+	assert_non_null(strstr(err.msg, "from 2001:db8:1:2::"));
+	for (unsigned n = 0; n < 3; n++) {
+		char peer[64];
+
+		snprintf(peer, sizeof(peer), "2001:db8:1:2:%x::1", n);
+		assert_in_range(ask_until_refused(peer, LOGIN_BURST, &err), 0, LOGIN_BURST / 2);
+	}
+	assert_int_equal(ask_until_refused("2001:db8:1:3::1", 1, &err), 1);
+}
+
+/* More of them than there are places: the issuer is spared, and who comes later is heard. */
+static void test_many_strangers_spare_the_issuer(void **state)
+{
+	unsigned taken = 0, n;
+	struct err err = {0};
+
+	(void)state;
+	for (n = 0; n < 2000 && err.code == ERR_NONE; n++) {
+		char peer[64];
+
+		snprintf(peer, sizeof(peer), "10.0.%u.%u", n / 250, n % 250);
+		taken += ask_until_refused(peer, 1, &err);
+	}
+	assert_int_equal(err.code, ERR_BUSY);
+	assert_non_null(strstr(err.msg, "too many people"));
+	assert_in_range(taken, LOGIN_ALL_BURST, 1999);
 }
 
 static void test_where_the_issuer_is(void **state)
@@ -192,6 +245,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_the_token_comes_through, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_only_so_often, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_stranger_locks_nobody_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_strangers_spare_the_issuer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_where_the_issuer_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_client_no_login, setup, teardown),
 	};
