@@ -27,7 +27,7 @@ OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -I. -pthread -fno-strict-aliasing -fstack-pr
 OUR_LDLIBS = $(shell pkg-config --libs $(PKGS)) -lm
 OUR_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN),-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
 
-lib_srcs  = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c))
+lib_srcs  = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c $(1)/*/*.c))
 lib_file  = $(BUILD)/lib$(1).a
 obj_of    = $(patsubst %.c,$(BUILD)/%.o,$(1))
 ALL_LIBS  = $(foreach l,$(LIBS_OURS),$(call lib_file,$(l)))
@@ -56,7 +56,7 @@ $(BUILD)/.flags: FORCE
 FORCE:
 
 # The status page is put into the program as it stands; the compiler does not say what its assembler reads.
-$(BUILD)/gateway/page_files.o: $(wildcard gateway/page/*)
+$(BUILD)/gateway/page/page_files.o: $(wildcard gateway/page/*)
 
 define lib_rule
 $(call lib_file,$(1)): $(call obj_of,$(call lib_srcs,$(1)))

@@ -1,8 +1,8 @@
 /* api.c - see api.h. */
 #include "cli/api.h"
 
-#include "cli/identity.h"
-#include "cli/login.h"
+#include "cli/login/identity.h"
+#include "cli/login/login.h"
 
 #include "common/digest.h"
 #include "common/parse.h"

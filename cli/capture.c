@@ -3,8 +3,8 @@
 
 #include "cli/cli.h"
 #include "cli/events.h"
+#include "cli/login/renewer.h"
 #include "cli/receiver.h"
-#include "cli/renewer.h"
 #include "cli/request.h"
 #include "cli/rules.h"
 #include "cli/summary.h"

@@ -1,7 +1,7 @@
 /* cli.c - see cli.h. */
 #include "cli/cli.h"
 
-#include "cli/identity.h"
+#include "cli/login/identity.h"
 #include "cli/talk.h"
 #include "common/id.h"
 

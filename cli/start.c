@@ -3,9 +3,9 @@
 
 #include "cli/approval.h"
 #include "cli/capture.h"
-#include "cli/fetch.h"
-#include "cli/identity.h"
+#include "cli/fetch/fetch.h"
 #include "cli/list.h"
+#include "cli/login/identity.h"
 #include "cli/rules.h"
 #include "cli/summary.h"
 #include "cli/talk.h"

@@ -1,5 +1,5 @@
 /* switches_db.h - what operators, and developers of their own, have switched for a scope: rows of the job database.  What a row means when a capture starts is the gateway's
- * (gateway/policy.h); here it is only kept, one row for each scope and level. */
+ * (gateway/policy/policy.h); here it is only kept, one row for each scope and level. */
 #ifndef PCAPLINE_SCHEMA_SWITCHES_DB_H
 #define PCAPLINE_SCHEMA_SWITCHES_DB_H
 

@@ -44,7 +44,7 @@ included_outside() { # HEADER ROOM
 }
 check "sqlite3.h only in schema/: one place speaks SQL" included_outside "sqlite3\.h" schema
 check "pcap.h only in collector/: one program captures" included_outside "pcap(/pcap)?\.h" collector
-check "libs3.h only in libs3_call.c: what it gets wrong is made up for in one place" included_outside "libs3\.h" "uploader/libs3_call.c"
+check "libs3.h only in libs3_call.c: what it gets wrong is made up for in one place" included_outside "libs3\.h" "uploader/s3/libs3_call.c"
 
 calls() { # NAMES: a call of these, outside of comments
 	grep -nE "(^|[^A-Za-z0-9_.>])($1)[[:space:]]*\(" "${sources[@]}" | grep -vE '^[^:]*:[0-9]+:[[:space:]]*(/?\*|//)'

@@ -6,8 +6,8 @@
 #define PCAPLINE_UPLOADER_STORE_INTERNAL_H
 
 #include "common/id.h"
-#include "uploader/chunk_note.h"
-#include "uploader/spool.h"
+#include "uploader/spool/chunk_note.h"
+#include "uploader/spool/spool.h"
 #include "uploader/store.h"
 
 #include <pthread.h>

@@ -5,8 +5,8 @@
 #include "common/fs.h"
 #include "common/http_client.h"
 #include "common/id.h"
-#include "uploader/driver_s3.h"
-#include "uploader/frame.h"
+#include "uploader/s3/driver_s3.h"
+#include "uploader/spool/frame.h"
 #include "uploader/store.h"
 
 #include <errno.h>

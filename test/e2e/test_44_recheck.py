@@ -140,7 +140,7 @@ def test_several_devices(fleet):
 # ---- the description ----
 
 def test_every_call_is_described():
-    served = set(re.findall(r'^\t\{"([A-Z]+)", "([^"]+)", API_', (PROJECT / "gateway/api.c").read_text(), re.M))
+    served = set(re.findall(r'^\t\{"([A-Z]+)", "([^"]+)", API_', (PROJECT / "gateway/api/api.c").read_text(), re.M))
     paths = yaml.safe_load((PROJECT / "schema/openapi.yaml").read_text())["paths"]
     described = {(m.upper(), re.sub(r"\{[^}]*\}", "*", p)) for p, calls in paths.items() for m in calls if m != "parameters"}
     assert served == described

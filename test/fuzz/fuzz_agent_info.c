@@ -1,5 +1,5 @@
 /* fuzz_agent_info.c - any bytes as what an agent says of itself: what is taken is short, printable, and of the type that the API says. */
-#include "gateway/agents.h"
+#include "gateway/targets/agents.h"
 
 #include "common/json_in.h"
 

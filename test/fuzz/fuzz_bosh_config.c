@@ -1,8 +1,8 @@
 /* fuzz_bosh_config.c - any bytes as the bosh CLI's configuration, looked into for "lab": read with texts that may go into a header, or refused with a reason that
  * names the file and holds nothing out of it but names of keys. */
-#include "cli/bosh_config.h"
-#include "cli/identity.h"
-#include "cli/yaml_json.h"
+#include "cli/login/bosh_config.h"
+#include "cli/login/identity.h"
+#include "cli/login/yaml_json.h"
 #include "common/parse.h"
 #include "test/fuzz/memory_file.h"
 

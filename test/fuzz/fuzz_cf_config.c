@@ -1,8 +1,8 @@
 /* fuzz_cf_config.c - any bytes as the cf CLI's configuration: read with texts that may go into a header and onto a screen, or refused with a reason that
  * names the file; and its token says what it says, or nothing. */
-#include "cli/cf_config.h"
-#include "cli/identity.h"
-#include "cli/token.h"
+#include "cli/login/cf_config.h"
+#include "cli/login/identity.h"
+#include "cli/login/token.h"
 #include "common/parse.h"
 #include "test/fuzz/memory_file.h"
 

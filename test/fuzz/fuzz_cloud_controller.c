@@ -1,7 +1,7 @@
 /* fuzz_cloud_controller.c - any JSON as each of Cloud Controller's answers: refused with a reason, or what is taken from it can be shown, dialled and sent to an agent. */
 #include "common/json_in.h"
 #include "common/parse.h"
-#include "gateway/cloud_controller.h"
+#include "gateway/targets/cloud_controller.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

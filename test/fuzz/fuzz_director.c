@@ -1,5 +1,5 @@
 /* fuzz_director.c - any bytes as a director's list of instances: what is taken has names that fit and addresses that are such, in their one way of writing. */
-#include "gateway/director.h"
+#include "gateway/targets/director.h"
 
 #include "common/json_in.h"
 

@@ -1,5 +1,5 @@
 /* fuzz_jwks.c - any bytes as an issuer's keys: what is taken is public, strong enough, and read again the same when it is written plainly. */
-#include "gateway/jwks.h"
+#include "gateway/identity/jwks.h"
 
 #include "common/json_in.h"
 

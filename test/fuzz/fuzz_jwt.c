@@ -3,8 +3,8 @@
 #include "common/clock.h"
 #include "common/json_in.h"
 #include "common/parse.h"
-#include "gateway/claims.h"
-#include "gateway/jwt.h"
+#include "gateway/identity/claims.h"
+#include "gateway/identity/jwt.h"
 
 #include <assert.h>
 #include <cjose/base64.h>

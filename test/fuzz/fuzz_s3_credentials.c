@@ -1,5 +1,5 @@
 /* fuzz_s3_credentials.c - a credentials file: what is accepted can be signed with, and reads the same when it is written plainly. */
-#include "uploader/s3_credentials_internal.h"
+#include "uploader/s3/s3_credentials_internal.h"
 
 #include <assert.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* fuzz_s3_lifecycle.c - whatever lifecycle a bucket has: when our rule was merged into it, every rule of others is there as it was and in its place, ours is there
  * once, and merging again changes nothing. */
-#include "uploader/s3_xml.h"
-#include "uploader/s3_xml_internal.h"
+#include "uploader/s3/s3_xml.h"
+#include "uploader/s3/s3_xml_internal.h"
 
 #include <assert.h>
 #include <stdint.h>

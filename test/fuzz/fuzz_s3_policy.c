@@ -1,6 +1,6 @@
 /* fuzz_s3_policy.c - any bytes as a bucket's policy, its status and its ACL.  Holds: a refusal says why; a policy that is taken is judged the same without its white
  * space. */
-#include "uploader/s3_access.h"
+#include "uploader/s3/s3_access.h"
 
 #include <assert.h>
 #include <jansson.h>

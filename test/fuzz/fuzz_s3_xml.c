@@ -1,7 +1,7 @@
 /* fuzz_s3_xml.c - S3's documents, written by somebody hostile.  The first byte chooses the document: 'e' error, 'u' upload id, 'c' completed, 'p' parts,
  * 'm' multipart uploads, 'v' versions, 's' versioning, 'k' encryption, 'b' public block, 't' a tag that we write (name, NUL, value). */
-#include "uploader/s3_xml.h"
-#include "uploader/s3_xml_internal.h"
+#include "uploader/s3/s3_xml.h"
+#include "uploader/s3/s3_xml_internal.h"
 
 #include <assert.h>
 #include <stdint.h>

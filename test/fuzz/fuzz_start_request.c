@@ -1,7 +1,7 @@
 /* Any bytes as the body of a start: refused with a reason and nothing left behind, or within every limit and the same after it was written and
  * read again. */
 #include "common/parse.h"
-#include "gateway/start_request.h"
+#include "gateway/api/start_request.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #define PCAPLINE_TEST_UNIT_BUCKET_DOUBLE_H
 
 #include "common/http_server.h"
-#include "uploader/s3_client.h"
+#include "uploader/s3/s3_client.h"
 
 #include <pthread.h>
 

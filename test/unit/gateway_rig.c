@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/http_client.h"
-#include "gateway/target.h"
+#include "gateway/targets/target.h"
 #include "test/unit/segment_rig.h"
 
 #include <dirent.h>

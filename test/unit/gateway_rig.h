@@ -3,10 +3,10 @@
 #ifndef PCAPLINE_TEST_UNIT_GATEWAY_RIG_H
 #define PCAPLINE_TEST_UNIT_GATEWAY_RIG_H
 
-#include "gateway/capture.h"
+#include "gateway/capture/capture.h"
+#include "gateway/capture/jobs.h"
 #include "gateway/gateway.h"
-#include "gateway/jobs.h"
-#include "gateway/targets.h"
+#include "gateway/targets/targets.h"
 #include "test/unit/http_rig.h"
 #include "test/unit/store_rig.h"
 

@@ -4,7 +4,7 @@
 #define PCAPLINE_TEST_UNIT_JWT_RIG_H
 
 #include "common/http_server.h"
-#include "gateway/jwks.h"
+#include "gateway/identity/jwks.h"
 #include "schema/issuers.h"
 
 #include <pthread.h>

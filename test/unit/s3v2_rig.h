@@ -5,7 +5,7 @@
 #include "common/id.h"
 #include "test/unit/lying_store.h"
 #include "test/unit/temp_file.h"
-#include "uploader/driver_s3.h"
+#include "uploader/s3/driver_s3.h"
 
 #define S3V2_PARTS      3u
 #define S3V2_PART_BYTES (1024u * 1024) /* together over what libcurl sends unasked */

@@ -3,7 +3,7 @@
 #ifndef PCAPLINE_TEST_UNIT_SEGMENT_RIG_H
 #define PCAPLINE_TEST_UNIT_SEGMENT_RIG_H
 
-#include "gateway/segment.h"
+#include "gateway/capture/segment.h"
 #include "schema/pcapng.h"
 
 #define SEG_ETHERNET 1

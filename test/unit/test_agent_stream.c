@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/http_client.h"
 #include "common/json_in.h"
-#include "gateway/agent_stream.h"
+#include "gateway/capture/agent_stream.h"
 #include "test/unit/http_rig.h"
 #include "test/unit/segment_rig.h"
 

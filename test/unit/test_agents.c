@@ -1,4 +1,4 @@
-/* test_agents.c - gateway/agents.c: what is believed of what an agent says, and a table that has an end. */
+/* test_agents.c - gateway/targets/agents.c: what is believed of what an agent says, and a table that has an end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,9 +8,9 @@
 
 #include "common/http_client.h"
 #include "common/version.h"
-#include "gateway/agents.h"
 #include "gateway/gateway.h"
-#include "gateway/targets.h"
+#include "gateway/targets/agents.h"
+#include "gateway/targets/targets.h"
 #include "test/unit/http_rig.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* test_api_links.c - gateway/api_links.c: when a link of the store's own ends, as the caller is told. */
+/* test_api_links.c - gateway/api/api_links.c: when a link of the store's own ends, as the caller is told. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,8 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "gateway/api.h"
-#include "gateway/jobs.h"
+#include "gateway/api/api.h"
+#include "gateway/capture/jobs.h"
 #include "test/unit/http_caller.h"
 #include "test/unit/http_double.h"
 #include "test/unit/temp_file.h"

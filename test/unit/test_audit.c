@@ -1,4 +1,4 @@
-/* test_audit.c - gateway/audit.c: a trail that cannot be written for a while, that is found damaged, and whose strangers are many. */
+/* test_audit.c - gateway/audit/audit.c: a trail that cannot be written for a while, that is found damaged, and whose strangers are many. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "gateway/audit_internal.h"
+#include "gateway/audit/audit_internal.h"
 #include "test/unit/temp_file.h"
 
 #include <fcntl.h>

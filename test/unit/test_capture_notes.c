@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/capture_notes.h"
+#include "gateway/capture/capture_notes.h"
 #include "test/unit/segment_rig.h"
 
 #include <stdio.h>

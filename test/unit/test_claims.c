@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "gateway/claims.h"
+#include "gateway/identity/claims.h"
 
 #include <stdio.h>
 #include <stdlib.h>

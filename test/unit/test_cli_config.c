@@ -1,4 +1,4 @@
-/* test_cli_config.c - cli/cf_config.c, cli/bosh_config.c, cli/yaml_json.c, and the URLs that come of them (cli/identity.c). */
+/* test_cli_config.c - cli/login/cf_config.c, cli/login/bosh_config.c, cli/login/yaml_json.c, and the URLs that come of them (cli/login/identity.c). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "cli/bosh_config.h"
-#include "cli/cf_config.h"
-#include "cli/identity.h"
-#include "cli/yaml_json.h"
+#include "cli/login/bosh_config.h"
+#include "cli/login/cf_config.h"
+#include "cli/login/identity.h"
+#include "cli/login/yaml_json.h"
 #include "test/unit/temp_file.h"
 
 #include <stdlib.h>

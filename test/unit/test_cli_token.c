@@ -1,4 +1,4 @@
-/* test_cli_token.c - cli/token.c and cli/login.c: when a token is due, and what becomes of renewals that work, fail, or bring nothing new. */
+/* test_cli_token.c - cli/login/token.c and cli/login/login.c: when a token is due, and what becomes of renewals that work, fail, or bring nothing new. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "cli/login.h"
-#include "cli/token.h"
+#include "cli/login/login.h"
+#include "cli/login/token.h"
 #include "common/clock.h"
 
 #include <stdlib.h>

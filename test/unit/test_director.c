@@ -8,7 +8,7 @@
 
 #include "common/http_client.h"
 #include "common/json_in.h"
-#include "gateway/director.h"
+#include "gateway/targets/director.h"
 #include "test/unit/http_double.h"
 
 #include <stdio.h>

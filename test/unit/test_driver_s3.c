@@ -1,6 +1,6 @@
 /* test_driver_s3.c - uploads to a bucket that says odd things: nothing is called ready that is not, nothing lost that the store has not called lost. */
 #include "test/unit/bucket_double.h"
-#include "uploader/driver_s3.h"
+#include "uploader/s3/driver_s3.h"
 
 #include "common/digest.h"
 

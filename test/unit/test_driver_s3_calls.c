@@ -4,7 +4,7 @@
 #include "test/unit/bucket_double.h"
 #include "test/unit/imds_double.h"
 #include "test/unit/temp_file.h"
-#include "uploader/driver_s3.h"
+#include "uploader/s3/driver_s3.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

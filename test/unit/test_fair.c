@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/fair.h"
+#include "gateway/limits/fair.h"
 
 #define STREAMS 16
 

@@ -1,4 +1,4 @@
-/* test_fetch_ranges.c - cli/fetch_ranges.c: bytes that come in any order leave in theirs, and the window bounds what is held. */
+/* test_fetch_ranges.c - cli/fetch/fetch_ranges.c: bytes that come in any order leave in theirs, and the window bounds what is held. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "cli/fetch_ranges.h"
+#include "cli/fetch/fetch_ranges.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* test_frame.c - where a block ends: what counts as whole, byte by byte, and what as none. */
 #include "test/unit/store_rig.h"
-#include "uploader/chunk_note.h"
-#include "uploader/frame.h"
+#include "uploader/spool/chunk_note.h"
+#include "uploader/spool/frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/http_client.h"
-#include "gateway/identity.h"
+#include "gateway/identity/identity.h"
 #include "test/unit/jwt_rig.h"
 #include "test/unit/temp_file.h"
 

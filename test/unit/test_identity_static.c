@@ -8,7 +8,7 @@
 
 #include "common/clock.h"
 #include "common/digest.h"
-#include "gateway/identity.h"
+#include "gateway/identity/identity.h"
 #include "test/unit/temp_file.h"
 
 #include <pthread.h>

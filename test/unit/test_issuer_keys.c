@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/http_client.h"
-#include "gateway/issuer_keys.h"
+#include "gateway/identity/issuer_keys.h"
 #include "test/unit/jwt_rig.h"
 #include "test/unit/temp_file.h"
 

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "gateway/capture.h"
-#include "gateway/jobs.h"
+#include "gateway/capture/capture.h"
+#include "gateway/capture/jobs.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/jwks.h"
+#include "gateway/identity/jwks.h"
 #include "test/unit/jwt_rig.h"
 
 #include <cjose/base64.h>

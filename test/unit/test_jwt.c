@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/jwt.h"
+#include "gateway/identity/jwt.h"
 #include "test/unit/jwt_rig.h"
 
 #include <stdio.h>

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "gateway/audit.h"
-#include "gateway/retention.h"
+#include "gateway/audit/audit.h"
+#include "gateway/storage/retention.h"
 #include "schema/audit_db.h"
 #include "test/unit/gateway_rig.h"
 

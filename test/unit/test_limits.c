@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "gateway/limits.h"
-#include "gateway/target.h"
+#include "gateway/limits/limits.h"
+#include "gateway/targets/target.h"
 #include "test/unit/temp_file.h"
 
 #include <pthread.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/http_server.h"
-#include "gateway/live.h"
+#include "gateway/capture/live.h"
 #include "schema/pcap_file.h"
 #include "test/unit/segment_rig.h"
 

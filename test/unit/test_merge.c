@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "gateway/merge.h"
+#include "gateway/capture/merge.h"
 #include "test/unit/segment_rig.h"
 
 #include <pthread.h>

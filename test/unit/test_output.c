@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/http_server.h"
-#include "gateway/output.h"
+#include "gateway/capture/output.h"
 #include "schema/pcap_file.h"
 #include "test/unit/segment_rig.h"
 #include "test/unit/store_rig.h"

@@ -1,5 +1,5 @@
 /* Which ends of our own connections a capture leaves out. */
-#include "gateway/own_ends.h"
+#include "gateway/capture/own_ends.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

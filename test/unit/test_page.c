@@ -1,4 +1,4 @@
-/* test_page.c - gateway/page.c: the document is whole, and its policy names exactly the style and the script that stand in it. */
+/* test_page.c - gateway/page/page.c: the document is whole, and its policy names exactly the style and the script that stand in it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/digest.h"
-#include "gateway/page.h"
+#include "gateway/page/page.h"
 
 #include <stdio.h>
 #include <string.h>

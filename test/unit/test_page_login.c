@@ -1,4 +1,4 @@
-/* test_page_login.c - gateway/page_login.c: what goes to the issuer, what of its answers comes through, and how often it is asked. */
+/* test_page_login.c - gateway/page/page_login.c: what goes to the issuer, what of its answers comes through, and how often it is asked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/http_client.h"
-#include "gateway/page_login.h"
+#include "gateway/page/page_login.h"
 #include "test/unit/http_double.h"
 #include "test/unit/temp_file.h"
 

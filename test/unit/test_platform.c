@@ -8,7 +8,7 @@
 
 #include "common/clock.h"
 #include "common/http_client.h"
-#include "gateway/platform.h"
+#include "gateway/targets/platform.h"
 #include "test/unit/http_double.h"
 
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-/* test_policy.c - gateway/policy.c and schema/switches_db.c: which captures are allowed, what is forced on them, and what a restart keeps. */
+/* test_policy.c - gateway/policy/policy.c and schema/switches_db.c: which captures are allowed, what is forced on them, and what a restart keeps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "gateway/policy.h"
+#include "gateway/policy/policy.h"
 #include "schema/job_db_internal.h"
 #include "temp_file.h"
 

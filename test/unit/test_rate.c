@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/rate.h"
+#include "gateway/limits/rate.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

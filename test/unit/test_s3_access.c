@@ -1,5 +1,5 @@
 /* test_s3_access.c - what policies, ACLs and statuses say of strangers and of plain http. */
-#include "uploader/s3_access.h"
+#include "uploader/s3/s3_access.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

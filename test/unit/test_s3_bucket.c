@@ -1,6 +1,6 @@
 /* test_s3_bucket.c - what is said of a bucket when one thing about it is not as it should be. */
 #include "test/unit/bucket_double.h"
-#include "uploader/s3_bucket_internal.h"
+#include "uploader/s3/s3_bucket_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

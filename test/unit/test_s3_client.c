@@ -1,5 +1,5 @@
 /* test_s3_client.c - one request and its answer, of a store that goes on and on. */
-#include "uploader/s3_client.h"
+#include "uploader/s3/s3_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

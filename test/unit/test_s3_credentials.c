@@ -1,5 +1,5 @@
 /* test_s3_credentials.c - keys that are given once: in the configuration or in the environment. */
-#include "uploader/s3_credentials.h"
+#include "uploader/s3/s3_credentials.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* test_s3_credentials_file.c - the credentials file: its format, who may read it, and what happens when it changes. */
 #include "test/unit/temp_file.h"
-#include "uploader/s3_credentials_internal.h"
+#include "uploader/s3/s3_credentials_internal.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* test_s3_credentials_imds.c - keys of the instance's role: when they are fetched, what of a wrong service is refused, and that version 1 is never asked. */
 #include "test/unit/http_script.h"
 #include "test/unit/imds_double.h"
-#include "uploader/s3_credentials_internal.h"
+#include "uploader/s3/s3_credentials_internal.h"
 
 #include "common/clock.h"
 #include "common/http_client.h"

@@ -1,6 +1,6 @@
 /* test_s3_erase.c - a key is gone only when nothing of it is left, and other keys are not touched. */
 #include "test/unit/bucket_double.h"
-#include "uploader/s3_erase.h"
+#include "uploader/s3/s3_erase.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

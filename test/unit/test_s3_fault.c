@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "uploader/s3_fault.h"
-#include "uploader/s3_xml.h"
+#include "uploader/s3/s3_fault.h"
+#include "uploader/s3/s3_xml.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "uploader/s3_labels.h"
+#include "uploader/s3/s3_labels.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* test_s3_lifecycle.c - our lifecycle rule is put among those of others without harm to them, and found again in whatever form a store gives it back.
  * What is marked RGW is in the words of radosgw 16.2. */
-#include "uploader/s3_xml.h"
+#include "uploader/s3/s3_xml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

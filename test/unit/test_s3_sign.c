@@ -1,5 +1,5 @@
 /* test_s3_sign.c - signature version 4: published values, the edges of encoding and sorting, and what is refused. */
-#include "uploader/s3_sign_internal.h"
+#include "uploader/s3/s3_sign_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* test_s3_xml.c - S3's documents: as AWS documents them, as radosgw 16.2 gave them (texts marked RGW are its own words), and as somebody hostile would.
  * The lifecycle has its own, test_s3_lifecycle.c. */
-#include "uploader/s3_xml.h"
+#include "uploader/s3/s3_xml.h"
 
 #include <pthread.h>
 #include <setjmp.h>

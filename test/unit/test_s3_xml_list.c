@@ -1,5 +1,5 @@
 /* test_s3_xml_list.c - pages of S3's lists: as AWS documents them, as radosgw 16.2 gave them (marked RGW), and such as would lead astray whoever follows them. */
-#include "uploader/s3_xml.h"
+#include "uploader/s3/s3_xml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* test_s3_xml_write.c - the documents that go to the store.  The lifecycle has its own, test_s3_lifecycle.c. */
-#include "uploader/s3_xml.h"
+#include "uploader/s3/s3_xml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

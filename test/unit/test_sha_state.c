@@ -1,5 +1,5 @@
 /* test_sha_state.c - a sum that was put down at any byte and taken up again is the sum of the whole. */
-#include "uploader/sha_state.h"
+#include "uploader/spool/sha_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

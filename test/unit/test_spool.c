@@ -1,6 +1,6 @@
 /* test_spool.c - the chunk files of one job. */
 #include "test/unit/store_rig.h"
-#include "uploader/spool.h"
+#include "uploader/spool/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>

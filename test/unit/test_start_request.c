@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/start_request.h"
+#include "gateway/api/start_request.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/fs.h"
-#include "gateway/stop_switch.h"
+#include "gateway/policy/stop_switch.h"
 #include "test/unit/temp_file.h"
 
 #include <stdio.h>

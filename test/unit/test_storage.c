@@ -1,4 +1,4 @@
-/* test_storage.c - gateway/storage.c, store_health.c, examination.c: what is known of a store that answers late, badly or not at all, and what strict makes of it. */
+/* test_storage.c - gateway/storage/storage.c, store_health.c, examination.c: what is known of a store that answers late, badly or not at all, and what strict makes of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,10 +8,10 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "gateway/examination.h"
 #include "gateway/gateway.h"
-#include "gateway/storage.h"
-#include "gateway/store_health.h"
+#include "gateway/storage/examination.h"
+#include "gateway/storage/storage.h"
+#include "gateway/storage/store_health.h"
 #include "test/unit/temp_file.h"
 
 #include <poll.h>

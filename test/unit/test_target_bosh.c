@@ -8,7 +8,7 @@
 
 #include "common/http_client.h"
 #include "common/json_in.h"
-#include "gateway/target_bosh.h"
+#include "gateway/targets/target_bosh.h"
 #include "test/unit/http_double.h"
 
 #include <stdio.h>

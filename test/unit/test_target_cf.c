@@ -9,7 +9,7 @@
 #include "common/http_client.h"
 #include "common/json_in.h"
 #include "common/parse.h"
-#include "gateway/target_cf.h"
+#include "gateway/targets/target_cf.h"
 #include "test/unit/http_double.h"
 
 #include <pthread.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/json_in.h"
-#include "gateway/target.h"
+#include "gateway/targets/target.h"
 #include "test/unit/temp_file.h"
 
 #include <stdio.h>

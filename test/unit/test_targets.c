@@ -1,5 +1,5 @@
 /* What a list of targets stands for, when each source says its own. */
-#include "gateway/targets.h"
+#include "gateway/targets/targets.h"
 
 #include "common/json_in.h"
 
