@@ -107,7 +107,7 @@ const char *const job_db_migrations[] = {
 	"UPDATE jobs SET object_store = 'file' WHERE object_key <> '';", /* there was no other */
 
 	/* 3: what operators hold on to.  job_scopes: all that a job's targets lie in (app and deployment in jobs stay for older rows).  switches: one row for each
-	 * scope and level, "operator" or "developer".  starts: for limits per hour and day, a row for each org that
+	 * scope and level, "operator", "temporary" (also an operator's) or "developer".  starts: for limits per hour and day, a row for each org that
 	 * a capture lies in.  approvals: what a waiting job was asked for.  audit: the trail, each record with the hash
 	 * of the one before. */
 	"ALTER TABLE jobs ADD COLUMN option_payload TEXT NOT NULL DEFAULT 'full';"

@@ -10,7 +10,8 @@
 #define PAYLOAD_HEADERS   "headers"
 #define APPROVAL_REQUIRED "required"
 
-static const char *const levels[] = {[SWITCH_OPERATOR] = "operator", [SWITCH_DEVELOPER] = "developer"};
+static const char *const levels[] = {
+	[SWITCH_OPERATOR] = "operator", [SWITCH_TEMPORARY] = "temporary", [SWITCH_DEVELOPER] = "developer"};
 static const char *const words[] = {[SWITCH_SILENT] = "", [SWITCH_ALLOW] = "allow", [SWITCH_FORBID] = "forbid"};
 
 const char *switch_level_name(enum switch_level l)
@@ -109,7 +110,7 @@ static void row_read(struct dbq *q, struct switch_row *r)
 	if (!scope_kind_parse(dbq_col_peek(q), &r->kind))
 		q->damaged = true;
 	dbq_col_copy(q, r->id, sizeof(r->id));
-	r->level = (enum switch_level)col_name(q, levels, 2);
+	r->level = (enum switch_level)col_name(q, levels, sizeof(levels) / sizeof(*levels));
 	r->capture = (enum switch_word)col_name(q, words, 3);
 	r->storage = (enum switch_word)col_name(q, words, 3);
 	r->snaplen = (uint32_t)dbq_col_u64(q);

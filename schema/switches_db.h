@@ -12,7 +12,8 @@
 #define SWITCH_WHO_MAX    300   /* of a user's id */
 #define SWITCHES_MAX      10000 /* rows: all are held in memory, about 2.5 KiB each */
 
-enum switch_level { SWITCH_OPERATOR, SWITCH_DEVELOPER };
+/* Operators have two for a scope: one that stays, and one for a time, which leaves the other as it is. */
+enum switch_level { SWITCH_OPERATOR, SWITCH_TEMPORARY, SWITCH_DEVELOPER };
 enum switch_word { SWITCH_SILENT, SWITCH_ALLOW, SWITCH_FORBID };
 
 struct switch_row {
@@ -26,7 +27,7 @@ struct switch_row {
 	uint64_t retention_s, retention_max_s;      /* 0: none of its own */
 	char reason[SWITCH_REASON_MAX + 1];         /* never "" */
 	char set_by[SWITCH_WHO_MAX + 1];
-	uint64_t set_at, expires_at; /* wall ns; expires_at 0: never */
+	uint64_t set_at, expires_at; /* wall ns; expires_at 0: never, and always so but for SWITCH_TEMPORARY */
 };
 
 /* job_db_switch_put: insert or replace.  job_db_switch_delete: ERR_NOT_FOUND. */
@@ -37,7 +38,7 @@ int job_db_switch_delete(
 /* job_db_switches: all, in no order; the caller frees *ret. */
 int job_db_switches(struct job_db *db, struct switch_row **ret, size_t *ret_n, struct err *err);
 
-const char *switch_level_name(enum switch_level l); /* "operator", "developer" */
+const char *switch_level_name(enum switch_level l); /* "operator", "temporary", "developer" */
 const char *switch_word_name(enum switch_word w);   /* "", "allow", "forbid" */
 
 /* switch_row_to_json: as the API shows it; NULL: no memory. */

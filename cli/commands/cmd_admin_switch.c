@@ -36,7 +36,7 @@ static const struct arg_option options[] = {
 	{0, "for", "TIME", ARG_DURATION, AT(lasts), 1000, YEARS_MS, "set: it holds for so long (2h)"},
 	{0, "until", "TIME", ARG_TEXT, AT(until), 0, 0, "set: it holds until then (2026-01-05T10:00:00Z)"},
 	{0, "level", "LEVEL", ARG_TEXT, AT(level), 0, 0,
-		"show, delete: operator (default), or developer: what space developers have set"},
+		"show, delete: operator (it stays), temporary (--for, --until), or developer: what they have set"},
 	{0},
 };
 
@@ -52,10 +52,13 @@ static const char details[] =
 	"name; where hosts\n"
 	"and deployments are captured, org and space are those of the user.\n"
 	"\n"
-	"Captures are forbidden where any switch around them forbids them; of what is forced the strictest holds.  A "
-	"switch replaces\n"
-	"the one that its scope had.  It counts at once: captures that run and are not allowed any more, or not so, "
-	"end.\n"
+	"Captures are forbidden where any switch around them forbids them; of what is forced the strictest holds.  It "
+	"counts at once:\n"
+	"captures that run and are not allowed any more, or not so, end.  A switch replaces the one that its scope "
+	"had; but one for\n"
+	"a time (--for, --until) stands beside the one that stays: what the two force adds up, its --capture and "
+	"--storage count\n"
+	"instead, and when it ends the other is as it was.\n"
 	"\n"
 	"  pcap admin switch set org 4f1c... --headers-only --storage forbid --reason 'GDPR case 12'\n"
 	"  pcap admin switch set platform --capture forbid --for 2h --reason 'incident 7'\n";
@@ -222,6 +225,15 @@ static int show_row(const json_t *row)
 	return cli_flush_stdout();
 }
 
+static void say_replaced(const json_t *row)
+{
+	char forces[FORCES_SHOWN + 1100], clean[FORCES_SHOWN + 1100], reason[SHOWN];
+
+	forces_text(row, forces, sizeof(forces));
+	talk_say("in place of: %s (%s)", text_clean(forces, clean, sizeof(clean)),
+		text_clean(json_text(row, "reason"), reason, sizeof(reason)));
+}
+
 static int show_change(const json_t *answer, const char *what)
 {
 	char forces[FORCES_SHOWN + 1100], clean[FORCES_SHOWN + 1100], id[64], scope[600], text[64];
@@ -232,6 +244,8 @@ static int show_change(const json_t *answer, const char *what)
 		json_text(row, "id"));
 	forces_text(row, forces, sizeof(forces));
 	talk_say("%s for %s: %s", what, text_clean(scope, id, sizeof(id)), text_clean(forces, clean, sizeof(clean)));
+	if (json_is_object(json_object_get(answer, "replaced")))
+		say_replaced(json_object_get(answer, "replaced"));
 	json_array_foreach(json_object_get(answer, "warnings"), i, one) talk_say(
 		"warning: %s", text_clean(json_string_value(one) ? json_string_value(one) : "", clean, sizeof(clean)));
 	json_array_foreach(ended, i, one)

@@ -57,12 +57,14 @@ static int read_level(struct api_call *a, enum switch_level *ret, struct err *er
 	const char *text = http_request_query(a->rq, "level");
 
 	*ret = SWITCH_OPERATOR;
-	if (!text || strcmp(text, switch_level_name(SWITCH_OPERATOR)) == 0)
+	if (!text)
 		return 0;
-	*ret = SWITCH_DEVELOPER;
-	if (strcmp(text, switch_level_name(SWITCH_DEVELOPER)) == 0)
-		return 0;
-	err_set(err, ERR_INPUT, "level: is operator or developer");
+	for (int l = SWITCH_OPERATOR; l <= SWITCH_DEVELOPER; l++) {
+		*ret = (enum switch_level)l;
+		if (strcmp(text, switch_level_name(*ret)) == 0)
+			return 0;
+	}
+	err_set(err, ERR_INPUT, "level: is operator, temporary or developer");
 	return err_field(err, "level");
 }
 
@@ -201,7 +203,39 @@ int api_switch_remove(struct api_call *a, const struct switch_row *old, struct e
 static int not_there(const struct switch_row *r, struct err *err)
 {
 	return err_set(err, ERR_NOT_FOUND, "there is no switch of %s%s%s%s", scope_kind_name(r->kind),
-		r->id[0] ? " " : "", r->id, r->level == SWITCH_DEVELOPER ? " by its developers" : "");
+		r->id[0] ? " " : "", r->id,
+		r->level == SWITCH_DEVELOPER   ? " by its developers"
+		: r->level == SWITCH_TEMPORARY ? " for a time"
+					       : "");
+}
+
+/* Which of an operator's two, where no level was given: the one there is. */
+static bool get(struct api_call *a, struct switch_row *which, struct switch_row *ret)
+{
+	struct policy *p = a->gw->policy;
+
+	if (policy_get(p, which->kind, which->id, which->level, ret))
+		return true;
+	if (http_request_query(a->rq, "level") || !policy_get(p, which->kind, which->id, SWITCH_TEMPORARY, ret))
+		return false;
+	which->level = SWITCH_TEMPORARY;
+	return true;
+}
+
+/* To lift the wrong one would open what shall stay closed. */
+static int check_only_one(struct api_call *a, const struct switch_row *which, struct err *err)
+{
+	struct switch_row other;
+
+	if (http_request_query(a->rq, "level") || which->level != SWITCH_OPERATOR ||
+		!policy_get(a->gw->policy, which->kind, which->id, SWITCH_TEMPORARY, &other))
+		return 0;
+	err_set(err, ERR_STATE,
+		"level: there are two switches of %s%s%s, one that stays and one for a time (%s); say which is meant: "
+		"operator or temporary",
+		scope_kind_name(which->kind), which->id[0] ? " " : "", which->id, other.reason);
+	err_field(err, "level");
+	return err_detail(err, "two_switches");
 }
 
 /* ---- what it cannot have meant ---- */
@@ -262,18 +296,33 @@ void api_switches_show(struct api_call *a)
 	struct switch_row which, r;
 	struct err err = {0};
 
-	if (read_which(a, &which, &err) == 0 &&
-		(policy_get(a->gw->policy, which.kind, which.id, which.level, &r) || not_there(&which, &err) == 0))
+	if (read_which(a, &which, &err) == 0 && (get(a, &which, &r) || not_there(&which, &err) == 0))
 		http_reply_json(a->rq, 200, switch_row_to_json(&r));
 	else
 		http_reply_err(a->rq, &err);
 }
 
+/* One that ends by itself leaves the one that stays as it is. */
+static int settle_level(struct api_call *a, struct switch_row *r, struct err *err)
+{
+	const char *given = http_request_query(a->rq, "level");
+	enum switch_level level = r->expires_at > 0 ? SWITCH_TEMPORARY : SWITCH_OPERATOR;
+
+	if (given && r->level != level) {
+		err_set(err, ERR_INPUT, "level: is %s, since the switch %s", switch_level_name(level),
+			r->expires_at > 0 ? "ends by itself" : "stays");
+		return err_field(err, "level");
+	}
+	r->level = level;
+	return 0;
+}
+
 void api_switches_set(struct api_call *a)
 {
 	json_t *body = api_body(a), *ended;
-	struct switch_row r;
+	struct switch_row r, old;
 	struct err err = {0};
+	bool had;
 	int rc;
 
 	if (!body)
@@ -285,15 +334,18 @@ void api_switches_set(struct api_call *a)
 	}
 	if (rc == 0)
 		rc = read_switch(a, body, &r, &err);
+	if (rc == 0)
+		rc = settle_level(a, &r, &err);
 	json_decref(body);
+	had = rc == 0 && policy_get(a->gw->policy, r.kind, r.id, r.level, &old);
 	if (rc < 0 || api_switch_put(a, &r, &err) < 0) {
 		http_reply_err(a->rq, &err);
 		return;
 	}
 	ended = enforcer_now(a->gw);
 	http_reply_json(a->rq, 200,
-		json_pack("{s:o, s:o, s:o}", "switch", switch_row_to_json(&r), "ended", ended, "warnings",
-			warnings(a->gw, &r)));
+		json_pack("{s:o, s:o, s:o, s:o}", "switch", switch_row_to_json(&r), "replaced",
+			had ? switch_row_to_json(&old) : json_null(), "ended", ended, "warnings", warnings(a->gw, &r)));
 }
 
 void api_switches_delete(struct api_call *a)
@@ -302,9 +354,8 @@ void api_switches_delete(struct api_call *a)
 	struct err err = {0};
 	json_t *ended;
 
-	if (read_which(a, &which, &err) < 0 ||
-		(!policy_get(a->gw->policy, which.kind, which.id, which.level, &old) && not_there(&which, &err) < 0) ||
-		api_switch_remove(a, &old, &err) < 0) {
+	if (read_which(a, &which, &err) < 0 || (!get(a, &which, &old) && not_there(&which, &err) < 0) ||
+		check_only_one(a, &which, &err) < 0 || api_switch_remove(a, &old, &err) < 0) {
 		http_reply_err(a->rq, &err);
 		return;
 	}

@@ -103,7 +103,6 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	struct capture *c = calloc(1, sizeof(*c));
 	pthread_attr_t attr;
 	pthread_t thread;
-	bool approved;
 	int rc;
 
 	if (!c || begin_locks(c) < 0)
@@ -117,7 +116,7 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 		memcpy(c->forced, watch->forced, watch->forced_n * sizeof(*watch->forced));
 		c->forced_n = watch->forced_n;
 	}
-	approved = job->state == JOB_WAITING;
+	c->approved = job->state == JOB_WAITING;
 	job->state = JOB_STARTING;
 	job->heartbeat_at = clock_wall_ns();
 	c->born_ns = clock_mono_ns();
@@ -134,7 +133,7 @@ struct capture *capture_start(struct gateway *gw, struct job *job, const struct 
 	if (stop_switch_check(&gw->stop_switch, err) < 0)
 		goto fail_added;
 	pthread_mutex_lock(&c->lock);
-	rc = approved ? approvals_db_begin(gw->db, job, job->heartbeat_at, err) : job_db_insert(gw->db, job, err);
+	rc = c->approved ? approvals_db_begin(gw->db, job, job->heartbeat_at, err) : job_db_insert(gw->db, job, err);
 	pthread_mutex_unlock(&c->lock);
 	if (rc < 0)
 		goto fail_added;

@@ -47,6 +47,7 @@ struct capture {
 	struct target_instance *joining; /* to be taken in; by lock */
 	size_t joining_n;
 	bool follows, crowded;
+	bool approved;       /* by an operator, before it began */
 	struct watch *watch; /* NULL: nobody asks again */
 	struct capture_exclude excludes[CAPTURE_EXCLUDES_MAX];
 	size_t excludes_n;

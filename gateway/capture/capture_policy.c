@@ -12,6 +12,7 @@ static int still(struct capture *c, const struct scope_list *scopes, enum stop_r
 		.forced = c->forced,
 		.forced_n = c->forced_n,
 		.stored = c->job->mode == JOB_STORE,
+		.approved = c->approved,
 	};
 
 	return policy_still(c->gw->policy, scopes, &terms, ret_reason, err);

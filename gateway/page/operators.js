@@ -55,7 +55,7 @@ function addAgents() {
 // The id of a group, DEPLOYMENT/GROUP, keeps its slash.
 function switchPath(s) {
 	const id = s.id ? `/${s.id.split("/").map(encodeURIComponent).join("/")}` : "";
-	return `v1/admin/switches/${s.scope}${id}${s.level === "developer" ? "?level=developer" : ""}`;
+	return `v1/admin/switches/${s.scope}${id}${s.level ? `?level=${s.level}` : ""}`;
 }
 
 function switchText(s) {
@@ -88,12 +88,13 @@ function editSwitch(s) {
 			choice("payload", "Payload", [["headers", "headers only"]]), choice("approval", "Approval by an operator", [["required", "needed"]]),
 			{name: "snaplen", label: "Most bytes of a packet", type: "number", min: 16, max: 262144, value: s?.snaplen},
 			{name: "filter", label: "Filter that is joined with the user's", most: 2048, value: s?.filter},
-			{name: "ttl_s", label: "Ends after seconds", type: "number", min: 1, help: "Nothing: it stays until it is taken away."},
+			{name: "ttl_s", label: "Ends after seconds", type: "number", min: 1, help: "Nothing: it stays until it is taken away. One that ends stands beside the one that stays."},
 			{name: "reason", label: "Reason", most: 200, value: s?.reason, required: true}],
 		run: async ({scope, id, ...body}) => {
 			const kept = s ? Object.fromEntries(["retention_s", "retention_max_s"].filter(k => s[k]).map(k => [k, s[k]])) : {};
 			const answer = await api("PUT", switchPath({scope, id}), {...kept, ...body});
-			toast(["Set.", ...answer.warnings].join(" "), answer.warnings.length > 0);
+			const replaced = answer.replaced ? [`In place of: ${switchText(answer.replaced)}.`] : [];
+			toast(["Set.", ...replaced, ...answer.warnings].join(" "), answer.warnings.length > 0);
 			lookNow();
 		}});
 }

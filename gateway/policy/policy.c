@@ -433,26 +433,43 @@ static int take_row(const struct switch_row *r, struct policy_verdict *v, struct
 	return take_rule(r, v, err);
 }
 
+/* A copy: the words of the row for a time stand before those of the one that stays.  false: there is none. */
+static bool row_of(const struct policy *p, enum scope_kind kind, const char *id, enum switch_level level, uint64_t now,
+	struct switch_row *ret)
+{
+	const struct switch_row *r = find(p, kind, id, level, now), *before;
+
+	if (!r)
+		return false;
+	*ret = *r;
+	if (level == SWITCH_OPERATOR && (before = find(p, kind, id, SWITCH_TEMPORARY, now))) {
+		if (before->capture != SWITCH_SILENT)
+			ret->capture = SWITCH_SILENT;
+		if (before->storage != SWITCH_SILENT)
+			ret->storage = SWITCH_SILENT;
+	}
+	return true;
+}
+
 static int judge_scope(
 	const struct policy *p, const struct scope *s, uint64_t now, struct policy_verdict *v, struct err *err)
 {
 	bool open = !p->o.closed, store_open = !p->o.store_closed;
+	struct switch_row r;
 
 	for (unsigned k = 0; k < SCOPE_KINDS_N; k++) {
 		const char *id = scope_id(s, (enum scope_kind)k);
 
 		for (unsigned l = SWITCH_OPERATOR; l <= SWITCH_DEVELOPER; l++) {
-			const struct switch_row *r;
-
 			if ((k != SCOPE_PLATFORM && !*id) ||
-				!(r = find(p, (enum scope_kind)k, id, (enum switch_level)l, now)))
+				!row_of(p, (enum scope_kind)k, id, (enum switch_level)l, now, &r))
 				continue;
-			if (r->capture == SWITCH_FORBID)
-				return refuse(r, err);
-			open |= r->capture == SWITCH_ALLOW &&
-				(l == SWITCH_OPERATOR || p->o.developers == POLICY_DEVELOPERS_ON);
-			store_open |= r->storage == SWITCH_ALLOW;
-			if (take_row(r, v, err) < 0)
+			if (r.capture == SWITCH_FORBID)
+				return refuse(&r, err);
+			open |= r.capture == SWITCH_ALLOW &&
+				(l != SWITCH_DEVELOPER || p->o.developers == POLICY_DEVELOPERS_ON);
+			store_open |= r.storage == SWITCH_ALLOW;
+			if (take_row(&r, v, err) < 0)
 				return -1;
 		}
 	}
@@ -511,6 +528,8 @@ static int stricter(const struct policy_verdict *v, const struct policy_terms *t
 		what = "only headers may be captured";
 	else if (v->snaplen_max > 0 && t->options->snaplen > v->snaplen_max)
 		what = "less of each packet may be captured";
+	else if (v->approval && !t->approved)
+		what = "an operator must approve each capture";
 	for (size_t i = 0; i < v->forced_n && !what; i++) {
 		if (!is_forced(t->forced, t->forced_n, v->forced[i].filter))
 			what = "a filter is forced";
@@ -551,11 +570,13 @@ static void retention_of(const struct policy *p, const struct scope *s, uint64_t
 	uint64_t now = clock_wall_ns();
 
 	for (unsigned k = 0; k < SCOPE_KINDS_N; k++) {
-		const struct switch_row *r =
-			find(p, (enum scope_kind)k, scope_id(s, (enum scope_kind)k), SWITCH_OPERATOR, now);
+		for (unsigned l = SWITCH_OPERATOR; l <= SWITCH_TEMPORARY; l++) {
+			const struct switch_row *r =
+				find(p, (enum scope_kind)k, scope_id(s, (enum scope_kind)k), (enum switch_level)l, now);
 
-		if (r)
-			least(ret_max_s, r->retention_max_s);
+			if (r)
+				least(ret_max_s, r->retention_max_s);
+		}
 	}
 }
 

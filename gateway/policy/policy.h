@@ -4,6 +4,7 @@
  * A capture has a scope for each app or group that it takes from.  Each is judged by itself: a "forbid" on the platform, its org, its space, its app, its deployment or its group closes it, whoever set
  * it; where the default is closed one "allow" among these opens it (a developer's only with policy.developers on).  Of what is forced the strictest over all scopes holds for the
  * whole capture.  A row that has expired says nothing.
+ * Of an operator's two rows of one scope the words of the one for a time (capture, storage) count instead of those of the one that stays; what the two force adds up.
  *
  * All functions may be called from any thread. */
 #ifndef PCAPLINE_GATEWAY_POLICY_POLICY_H
@@ -74,6 +75,7 @@ struct policy_terms {
 	const struct capture_forced *forced;
 	size_t forced_n;
 	bool stored;
+	bool approved; /* by an operator, if that was needed then */
 };
 
 /* policy_still: may it go on?  -1: as policy_judge, *ret_reason STOP_SWITCHED_OFF; or ERR_PERM, detail policy_changed, STOP_POLICY: something stricter holds now. */

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rig import PORT, Cli, read_pcapng
+from rig import PORT, Cli, read_pcapng, wait_for
 from rig.cloud_controller import running as instance
 from rig.fake_agent import SECTION, capturing, interface, packet
 from rig.gateway import ENDS
@@ -13,8 +13,8 @@ FILTER = f"udp port {PORT}"
 SWITCHES = "/v1/admin/switches"
 
 
-def set_switch(gateway, scope, code=200, reason="case 12", **body):
-    reply = gateway.api("PUT", f"{SWITCHES}/{scope}", {"reason": reason, **body}, "olga")
+def set_switch(gateway, scope, code=200, reason="case 12", level_query=None, **body):
+    reply = gateway.api("PUT", f"{SWITCHES}/{scope}" + (f"?level={level_query}" if level_query else ""), {"reason": reason, **body}, "olga")
     assert reply.status == code, reply
     return reply.json
 
@@ -120,17 +120,47 @@ def test_two_groups_the_strictest_holds(fleet):
 def test_expiry(fleet):
     """What expires is gone by itself, also from captures that it had let run; and switches outlive the gateway."""
     f = fleet(config={"policy": {"default": "closed"}})
-    set_switch(f.gateway, "group/web", capture="allow")
+    set_switch(f.gateway, "space/dev", capture="allow")
     set_switch(f.gateway, "org/acme", capture="forbid", expires_at="2099-01-01T00:00:00Z")
     assert "until 2099-01-01T00:00:00" in refused(f.gateway)
     f.gateway.restart()
     assert "until 2099-01-01T00:00:00" in refused(f.gateway)
-    delete_switch(f.gateway, "org/acme")
+    assert delete_switch(f.gateway, "org/acme")["switch"]["level"] == "temporary", "the only one"
     live = running(f)
-    assert set_switch(f.gateway, "group/web", capture="allow", ttl_s=1)["ended"] == []
+    assert set_switch(f.gateway, "group/web", capture="allow", ttl_s=2)["ended"] == []
+    assert delete_switch(f.gateway, "space/dev")["ended"] == []
     ended(f.gateway, live, "switched_off")
     assert f.gateway.api("GET", SWITCHES, user="olga").json == {"switches": [], "default": "closed", "storage": "open", "developers": "disable"}
     assert "closed here" in refused(f.gateway)
+
+
+def test_one_for_a_time_leaves_the_one_that_stays(fleet, cli):
+    f = fleet()
+    olga = cli(f.gateway, user="olga")
+    assert set_switch(f.gateway, "group/web", reason="GDPR", payload="headers", snaplen=128, capture="allow")["replaced"] is None
+    incident = set_switch(f.gateway, "group/web", reason="incident", capture="forbid", ttl_s=3600)
+    assert incident["replaced"] is None and incident["switch"]["level"] == "temporary"
+    assert refused(f.gateway).endswith(": incident"), "its word counts instead"
+    two = delete_switch(f.gateway, "group/web", 409)["error"]
+    assert (two["code"], two["field"]) == ("two_switches", "level") and "incident" in two["message"]
+    done = olga.run("admin", "switch", "delete", "group", "web")
+    assert done.code != 0 and "operator or temporary" in done.err, done
+    set_switch(f.gateway, "group/web", 400, level_query="temporary", capture="forbid")
+    f.gateway.restart()
+    assert refused(f.gateway).endswith(": incident")
+    done = olga.run("admin", "switch", "set", "group", "web", "--filter", "udp", "--for", "3s", "--reason", "shorter")
+    assert done.code == 0 and "in place of: capture forbid (incident)" in done.err, done
+    rules = allowed(f.gateway)["policy"]
+    assert sorted(rules) == ["group web: filter \"udp\" (shorter)", "group web: headers only, at most 128 bytes of a packet (GDPR)"], "what both force"
+    wait_for(lambda: [s["level"] for s in f.gateway.api("GET", SWITCHES, user="olga").json["switches"]] == ["operator"], "the end of its time")
+    assert allowed(f.gateway)["policy"] == ["group web: headers only, at most 128 bytes of a packet (GDPR)"]
+    done = olga.run("admin", "switch", "set", "group", "web", "--capture", "forbid", "--reason", "for good")
+    assert "in place of: capture allow, headers only, snaplen 128 (GDPR)" in done.err, done
+    assert refused(f.gateway).endswith(": for good")
+    set_switch(f.gateway, "group/web", reason="an exception", capture="allow", ttl_s=3600)
+    assert allowed(f.gateway)["policy"] == []
+    assert delete_switch(f.gateway, "group/web", query="?level=temporary")["switch"]["reason"] == "an exception"
+    refused(f.gateway)
 
 
 # ---- storing ----
@@ -236,11 +266,11 @@ def test_forced_filter_that_is_wrong_refuses_and_names_its_switch(fleet):
     assert error["code"] == "bad_forced_filter" and 'the filter "tcp prot 80" that the switch of org acme forces: ' in error["message"], error
 
 
-@pytest.mark.parametrize("more", [{"payload": "headers"}, {"snaplen": 96}, {"filter": "udp"}])
+@pytest.mark.parametrize("more", [{"payload": "headers"}, {"snaplen": 96}, {"filter": "udp"}, {"approval": "required"}])
 def test_stricter_rule_ends_what_runs(fleet, more):
     f = fleet()
     live = running(f)
-    set_switch(f.gateway, "group/web", approval="required", capture="allow", retention_s=60)  # is for captures to come
+    set_switch(f.gateway, "group/web", capture="allow", retention_s=60)  # is for captures to come
     assert f.gateway.job(live.job)["state"] == "running"
     assert set_switch(f.gateway, "group/web", **more)["ended"] == [live.job]
     assert "start it again" in ended(f.gateway, live, "policy_changed")["error"]["message"]
@@ -302,7 +332,7 @@ def test_api_and_command(gateways, cli):
     assert "by default captures are open" in listed.err
     assert "incident 7" not in ops.ok("admin", "switch", "list", "platform").text
     row = json.loads(ops.ok("admin", "switch", "show", "group", "cf/router", "--json").text)
-    assert row["id"] == "cf/router" and row["set_by"] == "olga" and row["expires_at"] and row["level"] == "operator"
+    assert row["id"] == "cf/router" and row["set_by"] == "olga" and row["expires_at"] and row["level"] == "temporary"
     assert g.api("GET", f"{SWITCHES}/group/cf%2Frouter", user="olga").json == row
     assert g.api("GET", f"{SWITCHES}?scope=group&id=cf/router", user="olga").json["switches"] == [row]
     assert "reason        GDPR" in ops.ok("admin", "switch", "show", "platform").text

@@ -112,6 +112,7 @@ static bool is_allowed(struct rig *r, const struct scope_list *l)
 
 #define OPERATOR  SWITCH_OPERATOR
 #define DEVELOPER SWITCH_DEVELOPER
+#define TEMPORARY SWITCH_TEMPORARY
 
 /* One app of org acme, one of org bank; each rule "kind id level word expired". */
 static const struct {
@@ -155,6 +156,22 @@ static const struct {
 		false, true, false},
 	{"developers allow, an operator forbids", {.developers = POLICY_DEVELOPERS_ON},
 		{{SCOPE_APP, "shop", DEVELOPER, SWITCH_ALLOW, false},
+			{SCOPE_APP, "shop", OPERATOR, SWITCH_FORBID, false}},
+		false, true, false},
+	{"one that stays forbids, one for a time allows", {0},
+		{{SCOPE_ORG, "acme", OPERATOR, SWITCH_FORBID, false},
+			{SCOPE_ORG, "acme", TEMPORARY, SWITCH_ALLOW, false}},
+		true, true, true},
+	{"one that stays forbids, one for a time allowed", {0},
+		{{SCOPE_ORG, "acme", OPERATOR, SWITCH_FORBID, false},
+			{SCOPE_ORG, "acme", TEMPORARY, SWITCH_ALLOW, true}},
+		false, true, false},
+	{"one that stays allows, one for a time forbids", {.closed = true},
+		{{SCOPE_ORG, "acme", OPERATOR, SWITCH_ALLOW, false},
+			{SCOPE_ORG, "acme", TEMPORARY, SWITCH_FORBID, false}},
+		false, false, false},
+	{"one for a time allows, another scope forbids", {0},
+		{{SCOPE_ORG, "acme", TEMPORARY, SWITCH_ALLOW, false},
 			{SCOPE_APP, "shop", OPERATOR, SWITCH_FORBID, false}},
 		false, true, false},
 	{"closed, one org allows", {.closed = true}, {{SCOPE_ORG, "acme", OPERATOR, SWITCH_ALLOW, false}}, true, false,
@@ -336,9 +353,14 @@ static void test_what_runs(void **state)
 	assert_int_equal(scope_list_add(&l, &a, NULL), 0);
 	snprintf(row.filter, sizeof(row.filter), "tcp");
 	row.snaplen = 200;
-	row.approval = true; /* is for those to come */
+	row.approval = true;
+	t.approved = true;
 	put(r, &row);
 	assert_int_equal(policy_still(r->policy, &l, &t, &reason, &r->err), 0);
+	t.approved = false;
+	assert_int_equal(policy_still(r->policy, &l, &t, &reason, &r->err), -1);
+	assert_string_equal(r->err.detail, "policy_changed");
+	t.approved = true;
 	for (unsigned i = 0; i < 5; i++) {
 		struct switch_row more = row;
 
