@@ -154,7 +154,7 @@ def test_purge_erases_and_tells(platform):
     assert f.gateway.fetch(url).status == 410
     assert len(read_pcapng(f.gateway.download(jobs["bob"], "bob")).packets) == 5
     again = admin(f, "purge", {"org": "acme"}).json
-    assert again == {"dry_run": False, "purged": [], "held": [], "failed": [], "size_bytes": 0, "objects": 0, "uploads": 0, "records": 0}
+    assert again == {"dry_run": False, "purged": [], "held": [], "failed": [], "size_bytes": 0, "objects": 0, "uploads": 0, "records": 0, "next_cursor": None}
     assert f.gateway.logged("admin.purge")[0]["data"]["by"] == "olga"
 
 
