@@ -97,9 +97,11 @@ static int add_answer(json_t *sum, const json_t *answer, struct err *err)
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		bad |= json_array_extend(json_object_get(sum, lists[i]), json_object_get(answer, lists[i]));
-	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
-		bad |= json_object_set_new(sum, counts[i],
-			json_integer((json_int_t)(json_count(sum, counts[i]) + json_count(answer, counts[i]))));
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		uint64_t n = json_count(sum, counts[i]) + json_count(answer, counts[i]);
+
+		bad |= json_object_set_new(sum, counts[i], json_integer((json_int_t)n));
+	}
 	bad |= json_object_set(sum, "next_cursor", json_object_get(answer, "next_cursor"));
 	return bad ? err_set(err, ERR_NET, "the gateway's answer is not understood") : 0;
 }
