@@ -545,6 +545,7 @@ static void sweep(struct retention *r)
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
+	limits_sweep(gw->limits, now);
 	audit_tick(gw->audit);
 }
 

@@ -60,6 +60,10 @@ def sockets_to(daemon, ports):
     return sum(int(r[2].rpartition(":")[2], 16) in ports and f"socket:[{r[9]}]" in inodes for r in rows)
 
 
+def starts_today(f, user="alice"):
+    return next(r["used"] for r in f.gateway.api("GET", "/v1/info", user=user).json["standing"] if r["limit"] == "starts_per_day")
+
+
 # ---- kill ----
 
 def test_whoever_is_killed_is_told_by_whom_and_why(platform, cli, folder):
@@ -240,6 +244,7 @@ def test_everything_of_a_user_with_a_report(platform, cli, folder):
     f.gateway.wait_state(live.job, ENDS)
     running = f.gateway.store(packet_filter=FILTER)
     admin(f, "hold", {"job": held, "reason": "case 4711"})
+    used = starts_today(f)
     assert any(b"a-personal-note" in path.read_bytes() for path in f.gateway.state_dir.glob("jobs.db*")), "as it is looked for below"
     operator = cli(f.gateway, user="olga")
     plan = operator.run("--json", "admin", "purge", "--user", "alice", "--records", "--dry-run")
@@ -265,9 +270,20 @@ def test_everything_of_a_user_with_a_report(platform, cli, folder):
         assert shown(f, job).status == 404 and not files_of(f, job)
     assert len(read_pcapng(f.gateway.download(bobs, "bob")).packets) == 5 and len(read_pcapng(f.gateway.download(held)).packets) == 5
     with contextlib.closing(sqlite3.connect(f.gateway.state_dir / "jobs.db")) as db:
+        assert "alice" not in {user for user, in db.execute("SELECT user_id FROM starts")}, "limits know a start, and not whose"
         kept = sum(record.count("a-personal-note") for record, in db.execute("SELECT record FROM audit"))
     found = sum(path.read_bytes().count(b"a-personal-note") for path in f.gateway.state_dir.glob("jobs.db*"))
     assert found == kept, "the audit trail stays, and nothing else of it"
+    assert starts_today(f) == used == 4, "and who is forgotten has no more starts than others"
+
+
+def test_starts_of_yesterday_are_forgotten_where_nobody_starts(platform):
+    f = platform(1, config={"storage": {"sweep_interval": "200ms"}})
+    job = stored(f)
+    with contextlib.closing(sqlite3.connect(f.gateway.state_dir / "jobs.db", timeout=10)) as db:
+        with db:
+            db.execute("INSERT INTO starts SELECT 'of-yesterday', at - 86400 * 1000000000, user_id, org FROM starts")
+        wait_for(lambda: [i for i, in db.execute("SELECT job_id FROM starts")] == [job], "only today's")
 
 
 def test_a_large_purge_is_done_in_turns(platform, cli, folder):
