@@ -210,6 +210,8 @@ static int open_policy(struct gateway *gw, struct err *err)
 	return (gw->policy = policy_new(&o, err)) ? 0 : -1;
 }
 
+_Static_assert(LINK_KEY_BYTES == LIMITS_KEY_BYTES, "the key of links makes that of limits");
+
 static int open_state(struct gateway *gw, struct err *err)
 {
 	const struct config_gateway *c = &gw->config;
@@ -230,7 +232,7 @@ static int open_state(struct gateway *gw, struct err *err)
 		goto out;
 	if (open_policy(gw, err) < 0)
 		goto out;
-	if (!(gw->jobs = jobs_new(err)) || !(gw->limits = limits_new(c, gw->db, err)) ||
+	if (!(gw->jobs = jobs_new(err)) || !(gw->limits = limits_new(c, gw->db, gw->link_key.bytes, err)) ||
 		!(gw->rate = rate_new(c->limit_rate_per_capture, c->limit_rate, err)))
 		goto out;
 	if (!(gw->agents = agents_new(err)))

@@ -25,23 +25,18 @@ static int insert(struct job_db *db, const struct starts_one *s, const char *org
 	dbq_open(&q, db, sql);
 	dbq_text(&q, s->job_id);
 	dbq_u64(&q, s->at_ns);
-	dbq_text(&q, s->user_id);
+	dbq_text(&q, s->user);
 	dbq_text(&q, org);
 	return dbq_run(&q, err);
 }
 
-int starts_db_add(struct job_db *db, const struct starts_one *s, uint64_t forget_ns, struct err *err)
+int starts_db_add(struct job_db *db, const struct starts_one *s, struct err *err)
 {
-	static const char forget[] = "DELETE FROM starts WHERE at <= ?";
-	struct dbq q;
-	int rc;
+	int rc = 0;
 
 	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
 		return -1;
-	dbq_open(&q, db, forget);
-	dbq_u64(&q, forget_ns);
-	rc = dbq_run(&q, err);
-	if (rc >= 0 && s->orgs_n == 0)
+	if (s->orgs_n == 0)
 		rc = insert(db, s, "", err);
 	for (size_t i = 0; i < s->orgs_n && rc >= 0; i++)
 		rc = insert(db, s, s->orgs[i], err);
@@ -57,6 +52,18 @@ int starts_db_remove(struct job_db *db, const char *job_id, struct err *err)
 		return -1;
 	dbq_open(&q, db, sql);
 	dbq_text(&q, job_id);
+	return change(db, &q, err);
+}
+
+int starts_db_forget(struct job_db *db, uint64_t until_ns, struct err *err)
+{
+	static const char sql[] = "DELETE FROM starts WHERE at <= ?";
+	struct dbq q;
+
+	if (job_db_enter(db, JOB_DB_WRITE, err) < 0)
+		return -1;
+	dbq_open(&q, db, sql);
+	dbq_u64(&q, until_ns);
 	return change(db, &q, err);
 }
 

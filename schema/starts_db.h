@@ -10,15 +10,16 @@ enum starts_of { STARTS_OF_USER, STARTS_OF_ORG };
 
 /* One more: of a user, and of each of these different orgs; 0: of none. */
 struct starts_one {
-	const char *job_id, *user_id;
+	const char *job_id;
+	const char *user; /* what the caller calls them here: nothing that names them, for no purge removes it */
 	const char *const *orgs;
 	size_t orgs_n;
 	uint64_t at_ns;
 };
 
-/* starts_db_add: those at or before forget_ns are forgotten. */
-int starts_db_add(struct job_db *db, const struct starts_one *s, uint64_t forget_ns, struct err *err);
+int starts_db_add(struct job_db *db, const struct starts_one *s, struct err *err);
 int starts_db_remove(struct job_db *db, const char *job_id, struct err *err); /* it does not count after all */
+int starts_db_forget(struct job_db *db, uint64_t until_ns, struct err *err);  /* those at or before */
 
 /* starts_db_count: how many after since_ns. */
 int starts_db_count(

@@ -97,7 +97,8 @@ struct driver_ops {
 	 * links are the gateway's business. */
 	char *(*url)(struct driver *d, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err);
 
-	/* erase: every version of the object and every upload of it that is open; verifies that they are gone; already gone is success.  Adds to *ret. */
+	/* erase: every version of the object and every upload of it that is open; verifies that they are gone; already gone is success.  Adds to *ret, on -1 too: what
+	 * is gone until then. */
 	int (*erase)(struct driver *d, const char *key, struct driver_erased *ret, struct err *err);
 
 	int (*check)(struct driver *d, struct err *err); /* reachable, writable?  Cheap: asked every few seconds */

@@ -216,10 +216,12 @@ int store_erase(struct store *s, const char *job_id, const char *key, struct dri
 	char *text = NULL;
 	int has, rc = -1;
 
+	if (ret)
+		*ret = erased;
 	if (!id_is_valid(job_id))
 		return err_set(err, ERR_INPUT, "\"%s\" is not a job id", job_id);
 	if (key && key[0] && s->driver->ops->erase(s->driver, key, &erased, err) < 0)
-		return -1;
+		goto out;
 	if ((has = spool_has(s, job_id, err)) < 0 || !(text = upload_text_get(s, job_id, err)))
 		goto out;
 	if (key && key[0] && (has || text[0])) {
@@ -234,10 +236,10 @@ int store_erase(struct store *s, const char *job_id, const char *key, struct dri
 			*err = why;
 		goto out;
 	}
-	if (ret)
-		*ret = erased;
 	rc = 0;
 out:
+	if (ret)
+		*ret = erased;
 	free(text);
 	return rc;
 }

@@ -144,7 +144,7 @@ int store_object_read(struct store *s, const char *key, uint64_t offset, void *d
 char *store_object_url(struct store *s, const char *key, uint64_t *ttl_s, const char *file_name, struct err *err);
 
 /* store_erase: every version of the object, open uploads, spool, chunk records, one-time links of the job; verified.  Nothing there is success.
- * ret: what the store held of it; may be NULL. */
+ * ret: what the store held of it, and has no more, on -1 too; may be NULL. */
 int store_erase(struct store *s, const char *job_id, const char *key, struct driver_erased *ret, struct err *err);
 
 #endif

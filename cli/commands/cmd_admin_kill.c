@@ -20,7 +20,14 @@ static void say_left(const json_t *answer)
 			text_clean(json_text(one, "error"), text, sizeof(text)));
 }
 
-static int show(const json_t *answer)
+/* Who meant to end something, and misspelled whose, is to see it. */
+static bool is_nothing(const json_t *answer)
+{
+	return !json_array_size(json_object_get(answer, "killed")) &&
+	       !json_array_size(json_object_get(answer, "held")) && !json_array_size(json_object_get(answer, "failed"));
+}
+
+static int show(const json_t *answer, const struct select_values *v)
 {
 	json_t *killed = json_object_get(answer, "killed"), *id;
 	char clean[64], text[64];
@@ -28,7 +35,10 @@ static int show(const json_t *answer)
 
 	json_array_foreach(killed, i, id)
 		printf("%s\n", text_clean(json_string_value(id) ? json_string_value(id) : "", clean, sizeof(clean)));
-	talk_say("%s killed", text_count(json_array_size(killed), "capture", "captures", text, sizeof(text)));
+	if (is_nothing(answer))
+		talk_say("nothing matched: no capture%s is running", v->all ? "" : " of this selection");
+	else
+		talk_say("%s killed", text_count(json_array_size(killed), "capture", "captures", text, sizeof(text)));
 	say_left(answer);
 	return cli_flush_stdout();
 }
@@ -55,7 +65,7 @@ static int run(struct cli *cli, const struct args *args, const void *values)
 	if (api_call(&api, "POST", "/v1/admin/kill", body, &answer, &err) < 0)
 		rc = cli_fail(&err);
 	else
-		rc = cli->globals.json ? cli_print_json(answer) : show(answer);
+		rc = cli->globals.json ? cli_print_json(answer) : show(answer, v);
 	if (rc == CLI_OK && json_array_size(json_object_get(answer, "failed")))
 		rc = CLI_FAILED;
 	json_decref(answer);
@@ -67,11 +77,14 @@ const struct command cmd_admin_kill = {
 	.name = "kill",
 	.words = "",
 	.summary = "end running captures at once",
-	.details = "What runs ends without its last packets, and nothing of it is kept, unless it is on hold.  Its "
-		   "users are told by\n"
-		   "whom, and the reason.  So does what ran before the gateway was started anew, or waits for the "
-		   "store.\n"
-		   "Selections that stand together must all hold.  Asks before --all.\n",
+	.details =
+		"What runs ends without its last packets, and nothing of it is kept, unless it is on hold.  Its "
+		"users are told by\n"
+		"whom, and the reason.  So does what ran before the gateway was started anew, or waits for the "
+		"store.\n"
+		"Selections that stand together must all hold.  Asks before --all.  When nothing matched it says so, "
+		"and ends\n"
+		"with 0: nothing of that runs, as was asked for.\n",
 	.options = select_options,
 	.values_size = sizeof(struct select_values),
 	.run = run,

@@ -64,13 +64,21 @@ static json_t *purged_json(const struct job *j, const struct erase_report *r, bo
 		r->note[0] ? r->note : NULL);
 }
 
-/* What would be, as far as the record knows. */
+/* What would be, as far as the record knows; of a live one nothing is stored anywhere. */
 static void foresee(const struct job *j, struct erase_report *r)
 {
-	if (!has_file(j))
+	if (!has_file(j) || j->mode == JOB_LIVE)
 		return;
 	r->store.bytes = j->state == JOB_READY ? j->object_bytes : j->bytes;
 	r->store.objects = j->state == JOB_READY;
+}
+
+/* What was erased until then: the next purge does not find it any more. */
+static json_t *failed_json(const struct job *j, const struct erase_report *r, const struct err *err)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I}", "job", j->id, "error", err->msg, "size_bytes",
+		(json_int_t)r->store.bytes, "objects", (json_int_t)r->store.objects, "uploads",
+		(json_int_t)r->store.uploads);
 }
 
 static void purge_one(struct api_call *a, const struct job *j, struct purge *p)
@@ -95,7 +103,7 @@ static void purge_one(struct api_call *a, const struct job *j, struct purge *p)
 		json_array_append_new(p->purged, purged_json(j, &r, p->s->records));
 		p->records += p->s->records;
 	} else {
-		json_array_append_new(p->failed, json_pack("{s:s, s:s}", "job", j->id, "error", err.msg));
+		json_array_append_new(p->failed, failed_json(j, &r, &err));
 	}
 	p->sum.objects += r.store.objects;
 	p->sum.uploads += r.store.uploads;

@@ -250,6 +250,20 @@ static bool is_guid(const char *id)
 	return true;
 }
 
+/* Groups of deployments go by DEPLOYMENT/GROUP, and which of these there are only the director knows; those of the inventory are known here. */
+static json_t *warn_group(const struct gateway *gw, const struct switch_row *r)
+{
+	char text[300 + SCOPE_GROUP_MAX * 4], shown[SCOPE_GROUP_MAX * 4];
+
+	if (strchr(r->id, '/') || targets_has_group(gw->targets, r->id))
+		return json_array();
+	snprintf(text, sizeof(text),
+		"the inventory has no group \"%s\", so this counts for nothing until it has (a deployment's group is "
+		"DEPLOYMENT/GROUP)",
+		parse_printable(r->id, shown, sizeof(shown)));
+	return json_pack("[s]", text);
+}
+
 /* Cloud Foundry's orgs, spaces and apps go by GUID; a name there is easily given, and matches nothing.  Elsewhere orgs and spaces are those of users, and may be called anything. */
 static json_t *warnings(const struct gateway *gw, const struct switch_row *r)
 {
@@ -257,6 +271,8 @@ static json_t *warnings(const struct gateway *gw, const struct switch_row *r)
 	char text[300 + SCOPE_NAME_MAX * 4], shown[SCOPE_NAME_MAX * 4];
 	bool is_place = r->kind == SCOPE_ORG || r->kind == SCOPE_SPACE;
 
+	if (r->kind == SCOPE_GROUP)
+		return warn_group(gw, r);
 	if ((r->kind != SCOPE_APP && !(is_place && gw->config.cf_api[0])) || is_guid(r->id))
 		return json_array();
 	parse_printable(r->id, shown, sizeof(shown));

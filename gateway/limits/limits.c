@@ -13,11 +13,13 @@
 
 #define HOUR_NS     (3600 * CLOCK_NS_PER_S)
 #define DAY_NS      (24 * HOUR_NS)
-#define RETRY_MAX_S 30u /* a capture may end at any time: nobody is sent away for longer because of one */
+#define KEY_PURPOSE "pcapline-starts" /* the same key signs links, and what is signed here must be none */
+#define RETRY_MAX_S 30u               /* a capture may end at any time: nobody is sent away for longer because of one */
 
 /* ---- places ---- */
 
-struct limits *limits_new(const struct config_gateway *c, struct job_db *db, struct err *err)
+struct limits *limits_new(
+	const struct config_gateway *c, struct job_db *db, const uint8_t key[LIMITS_KEY_BYTES], struct err *err)
 {
 	struct limits *l = calloc(1, sizeof(*l));
 
@@ -28,6 +30,7 @@ struct limits *limits_new(const struct config_gateway *c, struct job_db *db, str
 	}
 	l->config = c;
 	l->db = db;
+	digest_hmac_hex(key, LIMITS_KEY_BYTES, KEY_PURPOSE, strlen(KEY_PURPOSE), l->key);
 	return l;
 }
 
@@ -52,6 +55,7 @@ void limits_free(struct limits *l)
 		holding_free(h);
 	}
 	pthread_mutex_destroy(&l->lock);
+	digest_wipe(l->key, sizeof(l->key));
 	free(l);
 }
 
@@ -381,6 +385,20 @@ void limits_leave(struct limits *l, const char *job_id, const struct target_inst
 
 /* ---- starts per time ---- */
 
+/* What a user is called in the database. */
+static void call_user(const struct limits *l, const char *user_id, char ret[DIGEST_SHA256_HEX_MAX])
+{
+	digest_hmac_hex(l->key, strlen(l->key), user_id, strlen(user_id), ret);
+}
+
+void limits_sweep(struct limits *l, uint64_t now_ns)
+{
+	struct err err = {0};
+
+	if (l && now_ns > DAY_NS && starts_db_forget(l->db, now_ns - DAY_NS, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, "limits.starts_not_forgotten", &err, NULL);
+}
+
 #define AT(field) offsetof(struct config_gateway, field)
 
 const struct limits_window limits_windows[LIMITS_WINDOWS_N] = {
@@ -402,10 +420,15 @@ int limits_window_used(struct limits *l, const struct limits_window *w, const ch
 	uint64_t *ret_used, uint64_t *ret_reset_s, struct err *err)
 {
 	uint64_t max = limits_window_max(l, w), since = now_ns > w->span_ns ? now_ns - w->span_ns : 0, used, at = 0;
+	char user[DIGEST_SHA256_HEX_MAX];
 
 	*ret_used = *ret_reset_s = 0;
 	if (!id[0])
 		return 0;
+	if (w->of == STARTS_OF_USER) {
+		call_user(l, id, user);
+		id = user;
+	}
 	if (starts_db_count(l->db, w->of, id, since, &used, err) < 0)
 		return -1;
 	/* One more is free when so many of the oldest are out of the window that one less than the limit is left. */
@@ -537,8 +560,9 @@ static int take(
 	struct limits *l, const struct limits_ask *ask, struct holding *h, struct limits_told *told, struct err *err)
 {
 	const struct whose whose = whose_of(h, ask);
+	char user[DIGEST_SHA256_HEX_MAX];
 	const struct starts_one one = {
-		.job_id = h->job, .user_id = h->user_id, .orgs = h->orgs, .orgs_n = h->orgs_n, .at_ns = ask->now_ns};
+		.job_id = h->job, .user = user, .orgs = h->orgs, .orgs_n = h->orgs_n, .at_ns = ask->now_ns};
 	struct limits_told refused = {0};
 	struct err unread = {0};
 	struct full full;
@@ -553,7 +577,8 @@ static int take(
 	}
 	if (check_windows(l, ask, h, told, err) < 0 || limits_quota_begin(l, ask, h, told, err) < 0)
 		return -1;
-	return starts_db_add(l->db, &one, ask->now_ns > DAY_NS ? ask->now_ns - DAY_NS : 0, err);
+	call_user(l, h->user_id, user);
+	return starts_db_add(l->db, &one, err);
 }
 
 int limits_take(struct limits *l, const struct limits_ask *ask, struct limits_told *ret_told, struct err *err)

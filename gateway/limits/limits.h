@@ -24,9 +24,16 @@
 struct target_instance;
 struct limits;
 
-/* c and db are borrowed. */
-struct limits *limits_new(const struct config_gateway *c, struct job_db *db, struct err *err);
+#define LIMITS_KEY_BYTES 32
+
+/* c and db are borrowed.  Starts are kept under an HMAC of their user's id, under a key made from this one: limits hold on when all of somebody's is purged, and what they go by names
+ * nobody.  With another key users begin anew. */
+struct limits *limits_new(
+	const struct config_gateway *c, struct job_db *db, const uint8_t key[LIMITS_KEY_BYTES], struct err *err);
 void limits_free(struct limits *l);
+
+/* limits_sweep: starts that count no more are forgotten. */
+void limits_sweep(struct limits *l, uint64_t now_ns);
 
 /* Who wants to start what; borrowed, copied. */
 struct limits_ask {

@@ -3,6 +3,7 @@
 #ifndef PCAPLINE_GATEWAY_LIMITS_LIMITS_INTERNAL_H
 #define PCAPLINE_GATEWAY_LIMITS_LIMITS_INTERNAL_H
 
+#include "common/digest.h"
 #include "common/id.h"
 #include "gateway/limits/limits.h"
 #include "schema/starts_db.h"
@@ -29,6 +30,7 @@ struct holding {
 struct limits {
 	const struct config_gateway *config;
 	struct job_db *db;
+	char key[DIGEST_SHA256_HEX_MAX]; /* of what users are called in the database */
 	pthread_mutex_t lock;
 	struct holding *holdings; /* by lock */
 };

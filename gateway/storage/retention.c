@@ -56,6 +56,7 @@ static int erase_stored(
 {
 	struct driver_erased e = {0};
 	struct err elsewhere = {0};
+	int rc;
 
 	if (!gw->store && !j->object_key[0])
 		return 0;
@@ -75,14 +76,14 @@ static int erase_stored(
 			return -1;
 		return job_set(&j->error, elsewhere.msg, err);
 	}
-	if (store_erase(gw->store, j->id, j->object_key, &e, err) < 0)
-		return -1;
-	if (j->state == JOB_READY && e.objects == 0)
-		snprintf(ret->note, sizeof(ret->note), "the store held no object of it any more");
+	rc = store_erase(gw->store, j->id, j->object_key, &e, err);
 	ret->store.objects += e.objects;
 	ret->store.uploads += e.uploads;
 	ret->store.bytes += e.bytes;
-	return 0;
+	if (rc == 0 && j->state == JOB_READY && e.objects == 0)
+		snprintf(ret->note, sizeof(ret->note),
+			"the store held no object of it any more; a try that failed before may have erased it");
+	return rc;
 }
 
 /* Once more: what has erased it must find nothing now. */
@@ -545,6 +546,7 @@ static void sweep(struct retention *r)
 	if (job_db_links_sweep(gw->db, now, &err) < 0 ||
 		(now > history && job_db_forget(gw->db, now - history, &forgotten, &err) < 0))
 		log_err(LOG_LEVEL_WARNING, "retention.sweep_failed", &err, NULL);
+	limits_sweep(gw->limits, now);
 	audit_tick(gw->audit);
 }
 

@@ -27,7 +27,7 @@ struct erase_report {
 };
 
 /* retention_erase: object, spool and links of a job that does not run, verified; then it is in state (JOB_EXPIRED, JOB_PURGED). A job that is
- * purged already is success; one on hold is ERR_STATE (detail on_hold).  Adds to *ret (may be NULL).  ERR_UNAVAILABLE: the object is in a store that this gateway does not use; expiry lets such
+ * purged already is success; one on hold is ERR_STATE (detail on_hold).  Adds to *ret (may be NULL), on -1 too: what it came to erase.  ERR_UNAVAILABLE: the object is in a store that this gateway does not use; expiry lets such
  * an object be and says so in the job. */
 int retention_erase(struct gateway *gw, const char *job_id, enum job_state state, const char *by,
 	struct erase_report *ret, struct err *err);

@@ -64,6 +64,8 @@ struct target_source_ops {
 	/* Tells each agent that this source knows of without asking anybody, once or more; tell must not call back.  NULL: it knows none. */
 	void (*each_agent)(struct target_source *s,
 		void (*tell)(void *ctx, const char *host, uint16_t port, const char *agent_name), void *ctx);
+	/* Is there a group of this name, as far as this source knows without asking anybody?  NULL: it does not know. */
+	bool (*has_group)(struct target_source *s, const char *name);
 	/* Reads its file again; on failure what it said stays.  NULL: there is none. */
 	int (*reload)(struct target_source *s, struct err *err);
 	void (*free)(struct target_source *s);

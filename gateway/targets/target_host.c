@@ -228,6 +228,18 @@ static void each_agent(struct target_source *source,
 	pthread_mutex_unlock(&s->lock);
 }
 
+static bool has_group(struct target_source *source, const char *name)
+{
+	struct target_host *s = (struct target_host *)source;
+	bool has = false;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t n = 0; n < s->inventory.groups_n && !has; n++)
+		has = strcmp(s->inventory.groups[n].name, name) == 0;
+	pthread_mutex_unlock(&s->lock);
+	return has;
+}
+
 static void source_free(struct target_source *source)
 {
 	struct target_host *s = (struct target_host *)source;
@@ -254,8 +266,12 @@ static int reload(struct target_source *source, struct err *err)
 	return 0;
 }
 
-static const struct target_source_ops ops = {
-	.resolve = resolve, .agents = agents, .each_agent = each_agent, .reload = reload, .free = source_free};
+static const struct target_source_ops ops = {.resolve = resolve,
+	.agents = agents,
+	.each_agent = each_agent,
+	.has_group = has_group,
+	.reload = reload,
+	.free = source_free};
 
 struct target_source *target_host_new(const char *path, const char *default_agent_name, struct err *err)
 {

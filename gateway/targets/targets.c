@@ -114,6 +114,15 @@ size_t targets_agents(struct targets *t, struct capture_exclude *ret, size_t max
 	return n;
 }
 
+bool targets_has_group(struct targets *t, const char *name)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->sources[i]->ops->has_group && t->sources[i]->ops->has_group(t->sources[i], name))
+			return true;
+	}
+	return false;
+}
+
 void targets_each_agent(
 	struct targets *t, void (*tell)(void *ctx, const char *host, uint16_t port, const char *agent_name), void *ctx)
 {

@@ -57,6 +57,9 @@ bool targets_follow(const struct targets *t, json_t *targets);
 /* targets_agents: as target_source_ops.agents, of all sources. */
 size_t targets_agents(struct targets *t, struct capture_exclude *ret, size_t max);
 
+/* targets_has_group: as target_source_ops.has_group, of any source that knows. */
+bool targets_has_group(struct targets *t, const char *name);
+
 /* targets_each_agent: as target_source_ops.each_agent, of all sources. */
 void targets_each_agent(
 	struct targets *t, void (*tell)(void *ctx, const char *host, uint16_t port, const char *agent_name), void *ctx);

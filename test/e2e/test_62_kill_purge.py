@@ -60,6 +60,10 @@ def sockets_to(daemon, ports):
     return sum(int(r[2].rpartition(":")[2], 16) in ports and f"socket:[{r[9]}]" in inodes for r in rows)
 
 
+def starts_today(f, user="alice"):
+    return next(r["used"] for r in f.gateway.api("GET", "/v1/info", user=user).json["standing"] if r["limit"] == "starts_per_day")
+
+
 # ---- kill ----
 
 def test_whoever_is_killed_is_told_by_whom_and_why(platform, cli, folder):
@@ -87,6 +91,8 @@ def test_whoever_is_killed_is_told_by_whom_and_why(platform, cli, folder):
     assert f.gateway.job(db, "bob")["state"] == "running", "another group's"
     done = cli(f.gateway, user="olga").run("admin", "kill", "--group", "db", "--reason", "and this one")
     assert done.code == 0 and done.text == f"{db}\n"
+    nothing = cli(f.gateway, user="olga").run("admin", "kill", "--user", "nobody")
+    assert nothing.code == 0 and nothing.text == "" and "nothing matched" in nothing.err, nothing
     assert f.gateway.wait_state(db, "killed", "bob")["error"]["message"] == "killed by olga: and this one"
 
 
@@ -239,17 +245,23 @@ def test_everything_of_a_user_with_a_report(platform, cli, folder):
     live.wait_end()
     f.gateway.wait_state(live.job, ENDS)
     running = f.gateway.store(packet_filter=FILTER)
+    streamed = f.gateway.live(packet_filter=FILTER)
+    f.gateway.wait_running(streamed.job)
+    f.send(count=20).wait()
+    streamed.wait_packets(20)
+    wait_for(lambda: f.gateway.job(streamed.job)["bytes"] > 0, "its figures")
     admin(f, "hold", {"job": held, "reason": "case 4711"})
+    used = starts_today(f)
     assert any(b"a-personal-note" in path.read_bytes() for path in f.gateway.state_dir.glob("jobs.db*")), "as it is looked for below"
     operator = cli(f.gateway, user="olga")
     plan = operator.run("--json", "admin", "purge", "--user", "alice", "--records", "--dry-run")
     assert plan.code == 8, plan
     plan = plan.json
-    assert plan["dry_run"] and {p["job"] for p in plan["purged"]} == {ready, live.job, running} and [h["job"] for h in plan["held"]] == [held]
+    assert plan["dry_run"] and {p["job"] for p in plan["purged"]} == {ready, live.job, running, streamed.job} and [h["job"] for h in plan["held"]] == [held]
     sizes = {p["job"]: p["size_bytes"] for p in plan["purged"]}
-    assert sizes[ready] == shown(f, ready).json["object"]["size_bytes"] and sizes[live.job] == 0
+    assert sizes[ready] == shown(f, ready).json["object"]["size_bytes"] and sizes[live.job] == sizes[streamed.job] == 0
     assert f.gateway.job(ready)["state"] == "ready" and f.gateway.job(running)["state"] == "running", "a dry run does nothing"
-    assert {p["job"] for p in admin(f, "purge", {"user": "alice", "dry_run": True})["purged"]} == {ready, running}, "without records only what has a file"
+    assert {p["job"] for p in admin(f, "purge", {"user": "alice", "dry_run": True})["purged"]} == {ready, running, streamed.job}, "without records only what has a file"
     asked = operator.run("admin", "purge", "--user", "alice", "--records")
     assert asked.code == 1 and f.gateway.job(ready)["state"] == "ready", "nobody there to be asked"
     report_path = folder / "report.json"
@@ -258,16 +270,43 @@ def test_everything_of_a_user_with_a_report(platform, cli, folder):
     report = json.loads(report_path.read_text())
     assert report["asked"] == {"user": "alice", "records": True, "reason": "article 17"}
     answer = report["answer"]
-    assert {p["job"] for p in answer["purged"]} == {ready, live.job, running} and answer["failed"] == [] and answer["records"] == 3
+    assert {p["job"] for p in answer["purged"]} == {ready, live.job, running, streamed.job} and answer["failed"] == [] and answer["records"] == 4
     assert all(p["verified"] and p["record"] for p in answer["purged"]) and answer["objects"] == 1
     assert report_path.stat().st_mode & 0o777 == 0o600
-    for job in (ready, live.job, running):
+    streamed.wait_end()
+    for job in (ready, live.job, running, streamed.job):
         assert shown(f, job).status == 404 and not files_of(f, job)
     assert len(read_pcapng(f.gateway.download(bobs, "bob")).packets) == 5 and len(read_pcapng(f.gateway.download(held)).packets) == 5
     with contextlib.closing(sqlite3.connect(f.gateway.state_dir / "jobs.db")) as db:
+        assert "alice" not in {user for user, in db.execute("SELECT user_id FROM starts")}, "limits know a start, and not whose"
         kept = sum(record.count("a-personal-note") for record, in db.execute("SELECT record FROM audit"))
     found = sum(path.read_bytes().count(b"a-personal-note") for path in f.gateway.state_dir.glob("jobs.db*"))
     assert found == kept, "the audit trail stays, and nothing else of it"
+    assert starts_today(f) == used == 5, "and who is forgotten has no more starts than others"
+
+
+def test_what_a_failed_purge_erased_is_told(s3_fleet, store_proxy, bucket):
+    """The store does not answer any more once the object is gone; the next purge has nothing to count."""
+    f = s3_fleet(1, store_proxy.url, gateway={"users": USERS})
+    f.gateway.allowed_errors += ["storage", "store", "retention"]
+    job = stored(f)
+    size = f.gateway.job(job)["object"]["size_bytes"]
+    store_proxy.fault(store_faults.refusal(403, "AccessDenied"), op="list_uploads", of="", times=None, skip=1)
+    first = admin(f, "purge", {"job": job})
+    assert [r["job"] for r in first["failed"]] == [job] and not first["purged"] and not bucket.keys(), first
+    assert (first["failed"][0]["size_bytes"], first["failed"][0]["objects"]) == (first["size_bytes"], first["objects"]) == (size, 1)
+    store_proxy.heal()
+    second = admin(f, "purge", {"job": job})
+    assert second["failed"] == [] and second["size_bytes"] == 0 and "a try that failed before" in second["purged"][0]["note"], second
+
+
+def test_starts_of_yesterday_are_forgotten_where_nobody_starts(platform):
+    f = platform(1, config={"storage": {"sweep_interval": "200ms"}})
+    job = stored(f)
+    with contextlib.closing(sqlite3.connect(f.gateway.state_dir / "jobs.db", timeout=10)) as db:
+        with db:
+            db.execute("INSERT INTO starts SELECT 'of-yesterday', at - 86400 * 1000000000, user_id, org FROM starts")
+        wait_for(lambda: [i for i, in db.execute("SELECT job_id FROM starts")] == [job], "only today's")
 
 
 def test_a_large_purge_is_done_in_turns(platform, cli, folder):

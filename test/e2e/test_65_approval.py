@@ -149,6 +149,9 @@ def test_denied_own_and_limits(protected):
     own = ask(f, "oscar")
     decide(f, own, "approve", "oscar", "own_approval")
     decide(f, own, "deny", "oscar", "own_approval", reason="no")
+    with_both = f.gateway.http.request("POST", f"/v1/admin/captures/{own['id']}/approve", {}, f.gateway.tokens["olga"],
+                                       headers={"Pcap-Second-Token": f"Bearer {f.gateway.tokens['oscar']}"})
+    assert with_both.status == 403 and with_both.json["error"]["code"] == "own_approval", with_both
     refused(f, own, "not_approved", user="oscar")
     job, second = ask(f), ask(f)
     third = f.gateway.api("POST", "/v1/captures", f.gateway.request())

@@ -25,6 +25,7 @@
 static struct config_gateway config;
 static struct temp_file file;
 
+static uint8_t key[LIMITS_KEY_BYTES];
 static struct job_db *db;
 static struct limits *limits;
 static struct limits_told told;
@@ -33,7 +34,7 @@ static uint64_t now;
 
 static void open_all(void)
 {
-	if (!(db = job_db_open(file.path, &err)) || !(limits = limits_new(&config, db, &err)))
+	if (!(db = job_db_open(file.path, &err)) || !(limits = limits_new(&config, db, key, &err)))
 		fail_msg("%s", err.msg);
 }
 
@@ -55,6 +56,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&config, 0, sizeof(config));
 	memset(&err, 0, sizeof(err));
+	memset(key, 1, sizeof(key));
 	config.limit_captures = config.limit_captures_per_user = 1000;
 	now = T0;
 	temp_file_init(&file);
@@ -320,6 +322,35 @@ static void the_day_and_the_org_count_too(void **state)
 	start_and_end("carol", "other");
 	now = T0 + 24 * HOUR;
 	start_and_end("carol", "acme");
+}
+
+/* Told by a clock that is set back: what counts no more is gone. */
+static void starts_are_forgotten_after_a_day(void **state)
+{
+	char id[ID_MAX];
+
+	(void)state;
+	config.limit_starts_per_day = 1;
+	starts(job_of("alice", ""), id);
+	limits_sweep(limits, T0 + 24 * HOUR - 1);
+	refused(job_of("alice", ""), "too_many_starts", "starts_per_day");
+	limits_sweep(limits, T0 + 24 * HOUR);
+	starts(job_of("alice", ""), id);
+}
+
+static void users_are_known_by_the_key_only(void **state)
+{
+	char id[ID_MAX];
+
+	(void)state;
+	config.limit_starts_per_hour = 1;
+	starts(job_of("alice", ""), id);
+	restart();
+	refused(job_of("alice", ""), "too_many_starts", "starts_per_hour");
+	starts(job_of("bob", ""), id);
+	key[0] = 2;
+	restart();
+	starts(job_of("alice", ""), id);
 }
 
 static void a_refused_start_takes_nothing(void **state)
@@ -761,6 +792,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(instances_of_one_agent, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_window_slides, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_day_and_the_org_count_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(starts_are_forgotten_after_a_day, setup, teardown),
+		cmocka_unit_test_setup_teardown(users_are_known_by_the_key_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_refused_start_takes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_start_counts_in_each_org, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_clock_is_set_back, setup, teardown),
