@@ -407,6 +407,10 @@ def test_a_deed_that_fails_is_not_called_done(fleet):
         subprocess.run(["umount", str(path)], check=True)
 
     with sqlite3.connect(g.state_dir / "jobs.db", timeout=20) as db:
+        db.execute("CREATE TRIGGER kept BEFORE UPDATE OF hold ON jobs BEGIN SELECT RAISE(FAIL, 'it stays'); END")
+    assert g.api("POST", "/v1/admin/unhold", {"job": held}, "olga").json["failed"][0]["job"] == held
+    assert [r["outcome"] for r in trail.find("admin.unhold")] == ["ok", "failed"] and trail.find("admin.unhold")[1]["data"]["failed"][0]["job"] == held
+    with sqlite3.connect(g.state_dir / "jobs.db", timeout=20) as db:
         db.execute("CREATE TRIGGER broken BEFORE INSERT ON switches BEGIN SELECT RAISE(FAIL, 'no more'); END")
     assert g.api("PUT", "/v1/admin/switches/org/acme", {"capture": "forbid", "reason": "x"}, "olga").status == 500
     assert [(r["outcome"], r["user_id"]) for r in trail.find("switch.set")] == [("ok", "olga"), ("failed", "olga")]
