@@ -140,6 +140,10 @@ void http_reply_error(struct http_request *rq, int status, const char *code, con
 	va_start(ap, fmt);
 	err_vset(&text, ERR_INPUT, fmt, ap); /* for its bounds and its printable text */
 	va_end(ap);
+	if (status >= 500 && status != 503)
+		text.code = ERR_INTERNAL;
+	err_detail(&text, code);
+	rq->refusal = text;
 	reply_error(rq, status, code, field, text.msg);
 }
 
@@ -180,6 +184,7 @@ void http_reply_err(struct http_request *rq, const struct err *err)
 {
 	int status = http_status_of(err);
 
+	rq->refusal = *err;
 	if (status == 500) { /* our affair: the asker gets the request id to tell us */
 		log_err(LOG_LEVEL_ERROR, "http.internal_error", err, NULL);
 		reply_error(rq, 500, "internal", NULL, "internal error");

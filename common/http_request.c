@@ -110,3 +110,8 @@ int http_request_status(const struct http_request *rq)
 {
 	return rq->status;
 }
+
+const struct err *http_request_refusal(const struct http_request *rq)
+{
+	return rq->refusal.code != ERR_NONE ? &rq->refusal : NULL;
+}

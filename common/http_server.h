@@ -82,6 +82,8 @@ void http_request_set_user(struct http_request *rq, void *user);
 void *http_request_user(const struct http_request *rq);
 bool http_request_answered(const struct http_request *rq);
 int http_request_status(const struct http_request *rq); /* of the answer; 0: there is none yet */
+/* http_request_refusal: what http_reply_err or http_reply_error were told to answer, also the cause that "internal error" does not show; NULL: it is no such answer. */
+const struct err *http_request_refusal(const struct http_request *rq);
 
 /* ---- the answer: exactly one of http_reply_*. ---- */
 

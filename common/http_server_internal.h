@@ -123,6 +123,7 @@ struct http_request {
 	size_t extra_n;
 	bool answered;
 	int status;
+	struct err refusal;            /* code ERR_NONE: the answer is none */
 	struct MHD_Response *response; /* NULL when answered but out of memory: the connection is closed */
 	struct http_stream_state *stream;
 	void *user;

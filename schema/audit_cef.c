@@ -93,9 +93,9 @@ static int add_header(struct buf *b, const json_t *record, struct err *err)
 		add_escaped(b, outcome, "\\|", err) < 0)
 		return -1;
 	return buf_addf(b, err, "|%d|rt=%" PRIu64,
-		strcmp(outcome, "ok") == 0        ? 3
-		: strcmp(outcome, "refused") == 0 ? 5
-						  : 7,
+		strcmp(outcome, "ok") == 0 || strcmp(outcome, "begun") == 0 ? 3
+		: strcmp(outcome, "refused") == 0                           ? 5
+									    : 7,
 		at_ns / CLOCK_NS_PER_MS);
 }
 

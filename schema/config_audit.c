@@ -5,7 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const default_events[] = {"capture.start", "capture.end", "admin.kill", "admin.purge"};
+static const char *const default_events[] = {
+	"capture.start", "capture.end", "admin.kill", "admin.purge", "admin.purged"};
 
 bool config_webhook_wants(const struct config_gateway *c, const char *action)
 {

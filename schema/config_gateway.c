@@ -331,7 +331,8 @@ const struct config_key config_gateway_keys[] = {
 	{"webhook", "ca", CONFIG_TEXT, AT(webhook_ca), "", 0, PATH_MAX_BYTES, NULL, "",
 		"File of the CA that signed its certificate, PEM; empty: the system's CAs"},
 	{"webhook", "events", CONFIG_LIST, AT(webhook_events), "", 1, 64, NULL, "",
-		"Actions that it is told of; left out: capture.start, capture.end, admin.kill and admin.purge"},
+		"Actions that it is told of; left out: capture.start, capture.end, admin.kill, admin.purge and "
+		"admin.purged"},
 	{"webhook", "timeout", CONFIG_DURATION, AT(webhook_timeout_ms), "10s", SECOND_MS, MINUTE_MS, NULL, "",
 		"Until it has answered"},
 	{"webhook", "allow_http", CONFIG_BOOL, AT(webhook_allow_http), "false", 0, 0, NULL, "",

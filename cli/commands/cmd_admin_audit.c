@@ -27,7 +27,7 @@ static const struct arg_option options[] = {
 	{0, "org", "ORG", ARG_TEXT, AT(org), 0, 0, "... in this org"},
 	{0, "space", "SPACE", ARG_TEXT, AT(space), 0, 0, "... in this space"},
 	{0, "app", "GUID", ARG_TEXT, AT(app), 0, 0, "... to this app"},
-	{0, "outcome", "OUTCOME", ARG_TEXT, AT(outcome), 0, 0, "ok, refused or failed"},
+	{0, "outcome", "OUTCOME", ARG_TEXT, AT(outcome), 0, 0, "ok, begun, refused or failed"},
 	{0, "since", "TIME", ARG_TEXT, AT(since), 0, 0, "from then on: 2h (ago), or 2026-01-05T10:00:00Z"},
 	{0, "until", "TIME", ARG_TEXT, AT(until), 0, 0, "before then"},
 	{0, "limit", "N", ARG_NUMBER, AT(limit), 1, 1000, "at most N on a page (default: 100)"},

@@ -233,13 +233,18 @@ void api_on_request(void *ctx, struct http_request *rq)
 	(void)ctx;
 	log_context_request(http_request_id(rq));
 	a->route->handle(a);
+	api_audit_refusal(a);
 	count_answer(a->route, rq, a->spent_ns + clock_mono_ns() - begun_ns);
 }
 
 void api_on_done(void *ctx, struct http_request *rq)
 {
+	struct api_call *a = http_request_user(rq);
+
 	(void)ctx;
-	call_free(http_request_user(rq));
+	if (a)
+		api_audit_refusal(a); /* its body was not even taken */
+	call_free(a);
 	http_request_set_user(rq, NULL);
 	log_context_request(NULL);
 }

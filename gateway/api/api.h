@@ -19,6 +19,7 @@ struct api_call {
 	const struct identity *who; /* is asking: the first of people; empty for open calls */
 	char param[256];            /* what stood for the last * in the path */
 	bool waits;                 /* a start that was answered with "waiting" */
+	bool begun, refused;        /* the trail has a record of what it does; of its refusal or failure */
 	uint64_t spent_ns;          /* on what its headers ask for */
 };
 
@@ -71,6 +72,8 @@ json_t *api_body(struct api_call *a);
  * happen, so whatever starts, ends, erases, hands out or changes something is recorded before it does. */
 struct api_audited {
 	const struct err *refused; /* NULL: it is done */
+	bool was_begun;            /* refused is why it failed on the way */
+	bool begins;               /* whether it is done comes in another record */
 	const char *why;           /* that somebody gave */
 	const char *job;
 	const struct scope_list *scopes;
@@ -89,6 +92,20 @@ int api_audit_start(struct api_call *a, const struct start_request *r, const str
 int api_audit_ask(struct api_call *a, const struct start_request *r, const struct job *j,
 	const struct target_set *targets, const char *because, struct err *err); /* of one that waits for an approval */
 void api_audit_start_refused(struct api_call *a, const struct start_request *r, const struct err *why);
+
+/* api_audit_erased: how the erasing came out that "capture.delete" was the beginning of; why NULL: all of it is gone.  Never refused. */
+struct erase_report;
+void api_audit_erased(struct api_call *a, const struct job *j, const struct erase_report *r, bool purge, bool record,
+	const struct err *why);
+
+/* api_audit_refusal: when this request was to change something and is answered with an error that the trail has not been told of. */
+void api_audit_refusal(struct api_call *a);
+
+/* api_audit_shown: what there is about j, to an operator whose own it is not; once in a while for each operator. */
+void api_audit_shown(struct api_call *a, const struct job *j, const char *what);
+
+/* api_audit_looked: at a list of what is other users', filtered by such members of its query; once in a while for each operator and filter. */
+void api_audit_looked(struct api_call *a, const char *what, const char *const *names);
 
 /* api_audit_link: somebody with a good link is about to get the bytes of j; the first of many ranges of one peer counts for a minute. */
 int api_audit_link(struct api_call *a, const struct job *j, bool once, struct err *err);

@@ -15,12 +15,26 @@ void api_admin_list(struct api_call *a)
 	api_list(a, true);
 }
 
+/* Those that no capture runs any more, but whose files are still being finished: of a former process, or of a store that did not take them. */
+struct unfinished {
+	const struct err *why;
+	json_t *killed, *held, *failed;
+};
+
 /* What was meant, and what that was.  Ending what runs must work also where the trail cannot be written: then the log says who did it. */
-static void audit_kill(struct api_call *a, const char *action, const char *reason, json_t *body, json_t *killed)
+static void audit_kill(struct api_call *a, const char *action, const char *reason, json_t *body, json_t *killed,
+	const struct unfinished *u)
 {
-	json_t *data = json_pack("{s:O, s:O}", "selector", body, "jobs", killed);
-	struct api_audited what = {.why = reason, .data = data};
-	struct err err = {0};
+	json_t *data = json_pack("{s:O, s:O, s:O*, s:O*}", "selector", body, "jobs", killed, "held", u ? u->held : NULL,
+		"failed", u ? u->failed : NULL);
+	struct api_audited what = {.was_begun = true, .why = reason, .data = data};
+	struct err err = {0}, some = {0};
+
+	if (u && json_array_size(u->failed) > 0) {
+		err_set(&some, ERR_INTERNAL, "%zu captures could not be ended", json_array_size(u->failed));
+		err_detail(&some, "not_all_ended");
+		what.refused = &some;
+	}
 
 	if (json_array_size(killed) == 1)
 		what.job = json_string_value(json_array_get(killed, 0));
@@ -58,12 +72,6 @@ static json_t *kill_all(struct api_call *a, const struct job_filter *f, const st
 	free(all);
 	return killed;
 }
-
-/* Those that no capture runs any more, but whose files are still being finished: of a former process, or of a store that did not take them. */
-struct unfinished {
-	const struct err *why;
-	json_t *killed, *held, *failed;
-};
 
 static bool kill_unfinished(struct api_call *a, const struct job *found, void *ctx)
 {
@@ -120,7 +128,7 @@ void api_admin_kill(struct api_call *a)
 		u.held = json_array();
 		u.failed = json_array();
 		kill_all_unfinished(a, &s.filter, &u);
-		audit_kill(a, "admin.kill", s.reason, body, killed); /* after it: a slow disk holds up no kill */
+		audit_kill(a, "admin.kill", s.reason, body, killed, &u); /* after it: a slow disk holds up no kill */
 		log_event(LOG_LEVEL_WARNING, "admin.kill",
 			json_pack("{s:s, s:O, s:s*}", "by", a->who->user_id, "killed", killed, "reason", s.reason));
 		http_reply_json(
@@ -153,7 +161,7 @@ static void halt(struct api_call *a, json_t *body, const char *reason, bool kill
 	err_set(&why, ERR_CANCELLED, "killed by %s, who stopped all captures: %s", name, reason);
 	killed = kill ? kill_all(a, &everything, &why) : json_array();
 	rc = stop_switch_keep(&a->gw->stop_switch, &err);
-	audit_kill(a, "admin.halt", reason, body, killed);
+	audit_kill(a, "admin.halt", reason, body, killed, NULL);
 	log_event(LOG_LEVEL_WARNING, "admin.halt",
 		json_pack("{s:s, s:s, s:O}", "by", a->who->user_id, "reason", reason, "killed", killed));
 	if (rc < 0) {

@@ -52,6 +52,7 @@ void api_admin_approvals(struct api_call *a)
 		http_reply_err(a->rq, &err);
 		return;
 	}
+	api_audit_looked(a, "approvals", names);
 	for (size_t i = 0; i < n; i++) {
 		if ((one = entry(a->gw, ids[i])))
 			json_array_append_new(list, one);

@@ -5,6 +5,7 @@
 #include "gateway/api/api.h"
 #include "gateway/api/start_request.h"
 #include "gateway/audit/audit.h"
+#include "gateway/storage/retention.h"
 #include "gateway/targets/target.h"
 #include "schema/audit_db.h"
 
@@ -16,13 +17,23 @@
 #define AGO_MAX_MS    (UINT64_C(3650) * 24 * 3600 * 1000)
 #define LEVELS_MAX    4u
 #define UNCHECKED_MAX 2048u /* bytes of a target in a record of a refusal */
-#define INSTANCES_MAX 200u  /* names of a start's instances that its record lists */
+#define ASKED_MAX     400u  /* bytes of the path of a refused request */
+#define LINK_AGAIN_S  60u
+#define LOOK_AGAIN_S  600u /* the status page asks for its lists every few seconds */
+#define INSTANCES_MAX 200u /* names of a start's instances that its record lists */
 
 /* ---- records ---- */
 
 static bool is_failure(const struct err *e)
 {
-	return e->code == ERR_INTERNAL || e->code == ERR_IO;
+	return e->code == ERR_INTERNAL || e->code == ERR_IO || e->code == ERR_NOMEM;
+}
+
+static const char *outcome_of(const struct api_audited *what)
+{
+	if (!what->refused)
+		return what->begins ? "begun" : "ok";
+	return what->was_begun || is_failure(what->refused) ? "failed" : "refused";
 }
 
 int api_audit(struct api_call *a, const char *action, const struct api_audited *what, struct err *err)
@@ -30,9 +41,7 @@ int api_audit(struct api_call *a, const char *action, const struct api_audited *
 	const struct err *refused = what->refused;
 	const struct audit_record r = {
 		.action = action,
-		.outcome = !refused              ? "ok"
-			   : is_failure(refused) ? "failed"
-						 : "refused",
+		.outcome = outcome_of(what),
 		.code = refused ? err_api_code(refused) : NULL,
 		.why = refused ? refused->msg : what->why,
 		.user_id = a->who->user_id,
@@ -46,7 +55,11 @@ int api_audit(struct api_call *a, const char *action, const struct api_audited *
 		.is_strangers = what->is_strangers,
 	};
 
-	return audit_write(a->gw->audit, &r, err);
+	if (audit_write(a->gw->audit, &r, err) < 0)
+		return -1;
+	a->begun |= !refused;
+	a->refused |= refused != NULL;
+	return 0;
 }
 
 int api_audit_job(struct api_call *a, const char *action, const struct job *j, json_t *data, struct err *err)
@@ -137,7 +150,7 @@ int api_audit_link(struct api_call *a, const struct job *j, bool once, struct er
 
 	if (!what)
 		return err_nomem(err);
-	if (!audit_knows(a->gw->audit, what)) {
+	if (!audit_knows(a->gw->audit, what, LINK_AGAIN_S)) {
 		json_t *data = json_pack("{s:b, s:I, s:s*}", "once", once, "size_bytes", (json_int_t)j->object_bytes,
 			"range", range ? parse_printable(range, shown, sizeof(shown)) : NULL);
 
@@ -156,6 +169,73 @@ void api_audit_stranger(struct api_call *a, const char *action, const struct err
 		.job = id_is_valid(a->param) ? a->param : NULL,
 		.data = data,
 		.is_strangers = !a->who->user_id};
+
+	api_audit(a, action, &what, NULL);
+	json_decref(data);
+}
+
+void api_audit_erased(struct api_call *a, const struct job *j, const struct erase_report *r, bool purge, bool record,
+	const struct err *why)
+{
+	json_t *data = json_pack("{s:b, s:b, s:b, s:I, s:I, s:I, s:s*}", "purge", (int)purge, "record", (int)record,
+		"verified", (int)r->verified, "erased_bytes", (json_int_t)r->store.bytes, "objects",
+		(json_int_t)r->store.objects, "uploads", (json_int_t)r->store.uploads, "note",
+		r->note[0] ? r->note : NULL);
+	const struct api_audited what = {
+		.refused = why, .was_begun = true, .job = j->id, .scopes = &j->scopes, .data = data};
+
+	api_audit(a, "capture.erased", &what, NULL);
+	json_decref(data);
+}
+
+/* ---- refusals ---- */
+
+/* What changes something, by what the trail calls it. */
+static const struct {
+	void (*handle)(struct api_call *a);
+	const char *action;
+} deeds[] = {
+	{api_captures_start, "capture.start"},
+	{api_captures_begin, "capture.start"},
+	{api_captures_stop, "capture.stop"},
+	{api_captures_delete, "capture.delete"},
+	{api_link, "link.create"},
+	{api_admin_approve, "approval.approve"},
+	{api_admin_deny, "approval.deny"},
+	{api_admin_kill, "admin.kill"},
+	{api_admin_purge, "admin.purge"},
+	{api_admin_halt, "admin.halt"},
+	{api_admin_resume, "admin.resume"},
+	{api_admin_hold, "admin.hold"},
+	{api_admin_unhold, "admin.unhold"},
+	{api_switches_set, "switch.set"},
+	{api_switches_delete, "switch.delete"},
+	{api_switches_allow, "switch.set"},
+	{api_admin_audit_verify, "audit.verify"},
+};
+
+static const char *deed_of(const struct api_route *route)
+{
+	for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++)
+		if (deeds[i].handle == route->handle)
+			return deeds[i].action;
+	return NULL;
+}
+
+void api_audit_refusal(struct api_call *a)
+{
+	const struct err *why = http_request_refusal(a->rq);
+	const char *action = deed_of(a->route);
+	char asked[ASKED_MAX];
+	json_t *data;
+
+	if (!why || !action || a->refused || !a->who->user_id)
+		return;
+	data = json_pack("{s:s, s:s, s:s, s:s*}", "method", a->route->method, "path", a->route->path, "asked",
+		parse_printable(http_request_path(a->rq), asked, sizeof(asked)), "field",
+		why->field[0] ? why->field : NULL);
+	const struct api_audited what = {
+		.refused = why, .was_begun = a->begun, .job = id_is_valid(a->param) ? a->param : NULL, .data = data};
 
 	api_audit(a, action, &what, NULL);
 	json_decref(data);
@@ -203,9 +283,9 @@ static int read_filter(struct api_call *a, struct audit_filter *f, uint64_t *ret
 	f->org = http_request_query(a->rq, "org");
 	f->space = http_request_query(a->rq, "space");
 	f->app = http_request_query(a->rq, "app");
-	if (outcome && strcmp(outcome, "ok") != 0 && strcmp(outcome, "refused") != 0 &&
+	if (outcome && strcmp(outcome, "ok") != 0 && strcmp(outcome, "begun") != 0 && strcmp(outcome, "refused") != 0 &&
 		strcmp(outcome, "failed") != 0) {
-		err_set(err, ERR_INPUT, "outcome: is ok, refused or failed");
+		err_set(err, ERR_INPUT, "outcome: is ok, begun, refused or failed");
 		return err_field(err, "outcome");
 	}
 	if (read_time("since", http_request_query(a->rq, "since"), &f->since_ns, err) < 0 ||
@@ -225,6 +305,40 @@ static void audit_reading(struct api_call *a, const struct audit_filter *f)
 
 	api_audit(a, "admin.read", &(struct api_audited){.data = data}, NULL);
 	json_decref(data);
+}
+
+/* Once in a while for each operator, and what it is; data is stolen. */
+static void looked(struct api_call *a, const struct job *j, json_t *data)
+{
+	char *text = data ? json_dumps(data, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	char *key = text ? fs_path("look %s %s %s", a->who->user_id, j ? j->id : "", text) : NULL;
+
+	if (!key || !audit_knows(a->gw->audit, key, LOOK_AGAIN_S)) {
+		api_audit(a, "admin.read",
+			&(struct api_audited){.job = j ? j->id : NULL, .scopes = j ? &j->scopes : NULL, .data = data},
+			NULL);
+		if (key)
+			audit_remember(a->gw->audit, key);
+	}
+	json_decref(data);
+	free(text);
+	free(key);
+}
+
+void api_audit_shown(struct api_call *a, const struct job *j, const char *what)
+{
+	if (!api_may_have(a, j))
+		looked(a, j, json_pack("{s:s}", "what", what));
+}
+
+void api_audit_looked(struct api_call *a, const char *what, const char *const *names)
+{
+	json_t *filter = json_object();
+
+	for (size_t i = 0; names[i]; i++)
+		if (http_request_query(a->rq, names[i]))
+			json_object_set_new(filter, names[i], json_string(http_request_query(a->rq, names[i])));
+	looked(a, NULL, json_pack("{s:s, s:o}", "what", what, "filter", filter));
 }
 
 void api_admin_audit(struct api_call *a)

@@ -618,6 +618,7 @@ static int read_filter(struct api_call *a, bool admin, struct job_filter *f, enu
 
 void api_list(struct api_call *a, bool admin)
 {
+	static const char *const looked_by[] = {"user", "org", "space", "app", "deployment", "group", "agent", NULL};
 	enum job_state states[STATES_MAX];
 	struct job_filter f = {.brief = true};
 	struct job **jobs = NULL;
@@ -634,6 +635,8 @@ void api_list(struct api_call *a, bool admin)
 		http_reply_err(a->rq, &err);
 		return;
 	}
+	if (admin)
+		api_audit_looked(a, "captures", looked_by);
 	/* The database has narrowed it; who may see what is decided in one place. */
 	for (size_t i = 0; i < n; i++) {
 		if (admin || api_may_have(a, jobs[i]))
@@ -655,8 +658,8 @@ void api_captures_show(struct api_call *a)
 {
 	struct job *j = api_job(a, api_may_see);
 
-	if (j && !api_may_have(a, j)) /* an operator, and nothing of the operator's own */
-		api_audit_job(a, "admin.read", j, json_pack("{s:s}", "what", "capture"), NULL);
+	if (j)
+		api_audit_shown(a, j, "capture");
 	if (j)
 		http_reply_json(a->rq, 200, api_job_json_for(a, j, false));
 	job_free(j);
@@ -706,7 +709,9 @@ void api_captures_delete(struct api_call *a)
 	if (!j)
 		return;
 	/* Before it is ended for nothing; retention_erase looks again. */
-	if (retention_check_hold(j, &err) < 0 || api_audit_job(a, "capture.delete", j, NULL, &err) < 0) {
+	if (retention_check_hold(j, &err) < 0 ||
+		api_audit(a, "capture.delete",
+			&(struct api_audited){.begins = true, .job = j->id, .scopes = &j->scopes}, &err) < 0) {
 		http_reply_err(a->rq, &err);
 		job_free(j);
 		return;
@@ -719,7 +724,10 @@ void api_captures_delete(struct api_call *a)
 			capture_erased(c, e);
 		capture_unref(c);
 	}
-	if (err.code == ERR_NONE && retention_erase(a->gw, j->id, JOB_PURGED, a->who->user_id, &r, &err) == 0) {
+	if (err.code == ERR_NONE)
+		retention_erase(a->gw, j->id, JOB_PURGED, a->who->user_id, &r, &err);
+	api_audit_erased(a, j, &r, false, false, err.code == ERR_NONE ? NULL : &err);
+	if (err.code == ERR_NONE) {
 		snprintf(text, sizeof(text), "objects=%" PRIu32 ", uploads=%" PRIu32 ", bytes=%" PRIu64, e->objects,
 			e->uploads, e->bytes);
 		http_reply_header(a->rq, "Pcap-Erased", text);

@@ -122,6 +122,7 @@ void api_events(struct api_call *a)
 		err_nomem(&err);
 		http_reply_err(a->rq, &err);
 	} else {
+		api_audit_shown(a, j, "events");
 		s->gw = a->gw;
 		memcpy(s->id, j->id, sizeof(s->id));
 		s->capture = jobs_find(a->gw->jobs, j->id);

@@ -92,6 +92,18 @@ static json_t *warnings(const struct gateway *gw, const struct hold *h)
 		"download what must be kept");
 }
 
+/* What was recorded as done was not, of these. */
+static void audit_failed(struct api_call *a, const char *action, json_t *body, json_t *failed)
+{
+	json_t *data = json_pack("{s:O, s:O}", "selector", body, "failed", failed);
+	struct err some = {0};
+
+	err_set(&some, ERR_INTERNAL, "%zu captures stay as they were", json_array_size(failed));
+	err_detail(&some, "not_all_changed");
+	api_audit(a, action, &(struct api_audited){.refused = &some, .was_begun = true, .data = data}, NULL);
+	json_decref(data);
+}
+
 static void run(struct api_call *a, const char *action, const char *verb, enum api_reason reason)
 {
 	struct hold h = {.done = json_array(), .failed = json_array()};
@@ -109,6 +121,8 @@ static void run(struct api_call *a, const char *action, const char *verb, enum a
 		snprintf(h.text, sizeof(h.text), "%s (%s)", s.reason, api_operator_name(a, name));
 	if (api_each_selected(a, &s.filter, visit, &h, &err) < 0)
 		goto refused;
+	if (json_array_size(h.failed) > 0)
+		audit_failed(a, action, body, h.failed);
 	log_event(LOG_LEVEL_WARNING, action,
 		json_pack("{s:s, s:O, s:O}", "by", a->who->user_id, verb, h.done, "failed", h.failed));
 	http_reply_json(a->rq, 200,

@@ -19,7 +19,7 @@ struct purge {
 	struct err why; /* what runs is ended */
 	json_t *purged, *held, *failed;
 	struct driver_erased sum;
-	json_int_t records;
+	json_int_t records, verified;
 	uint64_t until_ns; /* monotonic */
 	size_t n;          /* of those that the answer names */
 	char next[ID_MAX]; /* the last that was looked at; "" : none */
@@ -35,8 +35,12 @@ static bool has_file(const struct job *j)
 /* Each one has a record of its own: a purge of an app or a user may be of thousands. */
 static int audit_one(struct api_call *a, const struct job *j, const struct purge *p, struct err *err)
 {
-	return api_audit_job(
-		a, "capture.delete", j, json_pack("{s:b, s:b}", "purge", 1, "record", (int)p->s->records), err);
+	json_t *data = json_pack("{s:b, s:b}", "purge", 1, "record", (int)p->s->records);
+	const struct api_audited what = {.begins = true, .job = j->id, .scopes = &j->scopes, .data = data};
+	int rc = api_audit(a, "capture.delete", &what, err);
+
+	json_decref(data);
+	return rc;
 }
 
 static int erase_file(
@@ -85,11 +89,12 @@ static void purge_one(struct api_call *a, const struct job *j, struct purge *p)
 {
 	struct erase_report r = {0};
 	struct err err = {0};
+	bool begun = !p->s->dry_run && audit_one(a, j, p, &err) == 0;
 	int rc = 0;
 
 	if (p->s->dry_run)
 		foresee(j, &r);
-	else if (audit_one(a, j, p, &err) < 0)
+	else if (!begun)
 		rc = -1;
 	else if (has_file(j))
 		rc = erase_file(a, j, &p->why, &r, &err);
@@ -99,9 +104,12 @@ static void purge_one(struct api_call *a, const struct job *j, struct purge *p)
 		snprintf(r.note, sizeof(r.note), "its file may still be in a store that this gateway does not use");
 	if (rc == 0 && p->s->records && !p->s->dry_run)
 		rc = job_db_delete(a->gw->db, j->id, &err);
+	if (begun)
+		api_audit_erased(a, j, &r, true, p->s->records, rc < 0 ? &err : NULL);
 	if (rc == 0) {
 		json_array_append_new(p->purged, purged_json(j, &r, p->s->records));
 		p->records += p->s->records;
+		p->verified += r.verified;
 	} else {
 		json_array_append_new(p->failed, failed_json(j, &r, &err));
 	}
@@ -130,19 +138,68 @@ static bool visit(struct api_call *a, const struct job *j, void *ctx)
 	return true;
 }
 
+static json_t *ids_of(const json_t *list)
+{
+	json_t *ids = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) json_array_append(ids, json_object_get(one, "job"));
+	return ids;
+}
+
+/* What became of it; why: it could not even look for all of them. */
+static void audit_result(struct api_call *a, json_t *body, const struct purge *p, const struct err *why)
+{
+	json_t *data = json_pack("{s:O, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "selector", body,
+		"purged", (json_int_t)json_array_size(p->purged), "held", (json_int_t)json_array_size(p->held),
+		"failed", (json_int_t)json_array_size(p->failed), "verified", p->verified, "erased_bytes",
+		(json_int_t)p->sum.bytes, "objects", (json_int_t)p->sum.objects, "uploads", (json_int_t)p->sum.uploads,
+		"records", p->records, "held_jobs", ids_of(p->held), "failed_jobs", ids_of(p->failed), "more",
+		(int)p->more);
+	struct err some = {0};
+
+	if (!why && json_array_size(p->failed) > 0) {
+		err_set(&some, ERR_INTERNAL, "%zu captures could not be erased", json_array_size(p->failed));
+		err_detail(&some, "not_all_erased");
+		why = &some;
+	}
+	api_audit(a, "admin.purged", &(struct api_audited){.refused = why, .was_begun = true, .data = data}, NULL);
+	json_decref(data);
+}
+
+static int run(struct api_call *a, struct purge *p, struct err *err)
+{
+	if (api_each_selected(a, &p->s->filter, visit, p, err) < 0)
+		return -1;
+	return p->s->records && !p->s->dry_run ? job_db_wipe(a->gw->db, err) : 0;
+}
+
+static void audit_looked(struct api_call *a, json_t *body)
+{
+	json_t *data = json_pack("{s:s, s:O}", "what", "purge", "selector", body);
+
+	api_audit(a, "admin.read", &(struct api_audited){.data = data}, NULL);
+	json_decref(data);
+}
+
 static int purge(struct api_call *a, json_t *body, struct purge *p, struct err *err)
 {
 	const char *reason = p->s->reason;
 	char name[API_OPERATOR_NAME_MAX];
+	int rc;
 
 	p->until_ns = clock_mono_ns() + TURN_NS;
 	err_set(&p->why, ERR_CANCELLED, "purged by %s%s%s", api_operator_name(a, name), reason ? ": " : "",
 		reason ? reason : "");
-	if (!p->s->dry_run && api_audit(a, "admin.purge", &(struct api_audited){.why = reason, .data = body}, err) < 0)
+	if (p->s->dry_run) {
+		audit_looked(a, body);
+		return run(a, p, err);
+	}
+	if (api_audit(a, "admin.purge", &(struct api_audited){.begins = true, .why = reason, .data = body}, err) < 0)
 		return -1;
-	if (api_each_selected(a, &p->s->filter, visit, p, err) < 0)
-		return -1;
-	return p->s->records && !p->s->dry_run ? job_db_wipe(a->gw->db, err) : 0;
+	rc = run(a, p, err);
+	audit_result(a, body, p, rc < 0 ? err : NULL);
+	return rc;
 }
 
 void api_admin_purge(struct api_call *a)

@@ -277,6 +277,12 @@ static void hold(struct audit *a, json_t *record)
 		a->lost++;
 }
 
+/* Nothing was done, or nothing is left to be kept from being done. */
+static bool is_done_with(const char *outcome)
+{
+	return strcmp(outcome, "refused") == 0 || strcmp(outcome, "failed") == 0;
+}
+
 static int put(struct audit *a, const char *action, bool was_refused, json_t *record, struct err *err)
 {
 	struct err why = {0};
@@ -366,7 +372,7 @@ int audit_write(struct audit *a, const struct audit_record *r, struct err *err)
 	}
 	pthread_mutex_lock(&a->lock);
 	if (!is_left_out(a, r))
-		rc = put(a, r->action, strcmp(r->outcome, "ok") != 0, record, err);
+		rc = put(a, r->action, is_done_with(r->outcome), record, err);
 	pthread_mutex_unlock(&a->lock);
 	json_decref(record);
 	return rc;

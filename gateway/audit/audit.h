@@ -27,7 +27,7 @@ struct gateway;
 /* Texts are borrowed; NULL or "" : there is none. */
 struct audit_record {
 	const char *action;
-	const char *outcome;             /* "ok", "refused", "failed" */
+	const char *outcome;             /* "ok", "begun" (another record tells its result), "refused", "failed" */
 	const char *code;                /* of a refusal or failure, as in the API */
 	const char *why;                 /* the refusal's message, or the reason that somebody gave */
 	const char *user_id, *user_name; /* "" : the gateway by itself */
@@ -53,8 +53,9 @@ int audit_write(struct audit *a, const struct audit_record *r, struct err *err);
 /* audit_event: what the gateway does by itself; data is stolen, may be NULL. */
 void audit_event(struct audit *a, const char *action, json_t *data);
 
-/* audit_knows: was this remembered within the last minute?  What is in many pieces (a download in ranges) gets one record, before its first piece. */
-bool audit_knows(struct audit *a, const char *what);
+/* audit_knows: was this remembered within the last so many seconds?  What is in many pieces (a download in ranges, a list that is asked for again and again) gets one record, at its
+ * first piece.  So many as there is room for are remembered. */
+bool audit_knows(struct audit *a, const char *what, unsigned within_s);
 void audit_remember(struct audit *a, const char *what);
 
 /* audit_usable: -1 with the reason while records cannot be written; tries what waits. */

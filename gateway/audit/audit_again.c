@@ -1,13 +1,11 @@
-/* What has just been recorded: a download in many parts is one download. */
+/* What has just been recorded: a download in many parts is one download, a list that is looked at for an hour is not looked at a thousand times. */
 #include "gateway/audit/audit_internal.h"
 
 #include "common/clock.h"
 
 #include <string.h>
 
-#define AGAIN_NS (60 * CLOCK_NS_PER_S)
-
-bool audit_knows(struct audit *a, const char *what)
+bool audit_knows(struct audit *a, const char *what, unsigned within_s)
 {
 	char sha256[DIGEST_SHA256_HEX_MAX];
 	uint64_t now = clock_mono_ns();
@@ -18,7 +16,7 @@ bool audit_knows(struct audit *a, const char *what)
 	digest_sha256_hex(what, strlen(what), sha256);
 	pthread_mutex_lock(&a->lock);
 	for (size_t i = 0; i < AUDIT_AGAIN_MAX && !known; i++)
-		known = a->again[i].at_ns > 0 && now - a->again[i].at_ns < AGAIN_NS &&
+		known = a->again[i].at_ns > 0 && now - a->again[i].at_ns < within_s * CLOCK_NS_PER_S &&
 			strcmp(a->again[i].sha256, sha256) == 0;
 	pthread_mutex_unlock(&a->lock);
 	return known;

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "gateway/audit/audit.h"
 #include "gateway/capture/capture.h"
 #include "gateway/capture/jobs.h"
 #include "gateway/gateway.h"
@@ -35,10 +36,31 @@ json_t *enforcer_now(struct gateway *gw)
 	return ended;
 }
 
+/* As switch.set and switch.delete have it: the platform's is empty. */
+static const char *id_of(const json_t *row)
+{
+	const char *id = json_string_value(json_object_get(row, "id"));
+
+	return id ? id : "";
+}
+
+static void tell_expired(struct gateway *gw, const json_t *expired)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(expired, i, row) audit_event(gw->audit, "switch.expire",
+		json_pack("{s:O, s:s, s:O, s:O, s:n}", "scope", json_object_get(row, "scope"), "id", id_of(row),
+			"level", json_object_get(row, "level"), "old", row, "new"));
+}
+
 static void look(struct enforcer *e)
 {
-	size_t n = policy_expire(e->gw->policy);
+	json_t *expired = json_array();
+	size_t n = policy_expire(e->gw->policy, expired);
 
+	tell_expired(e->gw, expired);
+	json_decref(expired);
 	if (n == 0)
 		return;
 	log_event(LOG_LEVEL_INFO, "switch.expired", json_pack("{s:I}", "switches", (json_int_t)n));

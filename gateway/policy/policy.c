@@ -201,7 +201,7 @@ int policy_delete(struct policy *p, enum scope_kind kind, const char *id, enum s
 	return rc;
 }
 
-size_t policy_expire(struct policy *p)
+size_t policy_expire(struct policy *p, json_t *told)
 {
 	uint64_t now = clock_wall_ns();
 	size_t n = 0, i = 0;
@@ -214,6 +214,8 @@ size_t policy_expire(struct policy *p)
 			i++;
 			continue;
 		}
+		if (told)
+			json_array_append_new(told, switch_row_to_json(r));
 		/* One that stays in the database is expired at the next start as well. */
 		job_db_switch_delete(p->o.db, r->kind, r->id, r->level, NULL);
 		take_out(p, i);

@@ -43,8 +43,8 @@ bool policy_get(struct policy *p, enum scope_kind kind, const char *id, enum swi
 /* policy_list: a new list, by kind and id; kind NULL: of all kinds; id NULL: all. */
 json_t *policy_list(struct policy *p, const enum scope_kind *kind, const char *id);
 
-/* policy_expire: forgets what has expired; how many rows. */
-size_t policy_expire(struct policy *p);
+/* policy_expire: forgets what has expired; how many rows, each added to told (a list, may be NULL). */
+size_t policy_expire(struct policy *p, json_t *told);
 
 /* ---- judging ---- */
 

@@ -159,6 +159,9 @@ def test_what_a_former_process_left_is_killed_too(s3_fleet, store_proxy, bucket,
     assert admin(f, "kill", {"all": True, "reason": "enough"}) == {"killed": [jobs[0]], "held": [jobs[1]], "failed": []}
     job = f.gateway.job(jobs[0])
     assert job["state"] == "killed" and job["stop_by"] == "olga" and job["error"] == {"code": "killed", "message": "killed by olga: enough"}
+    (kill,) = [r for r in map(json.loads, (f.gateway.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"] == "admin.kill"]
+    assert kill["outcome"] == "ok" and kill["why"] == "enough" and kill["data"] == {
+        "selector": {"all": True, "reason": "enough"}, "jobs": [jobs[0]], "held": [jobs[1]], "failed": []}
     said = cli(f.gateway, user="olga").run("admin", "kill", "--job", jobs[1])
     assert said.code == 0 and "does not run any more; it is on hold" in said.err and "0 captures killed" in said.err, said
     store_proxy.heal()
@@ -332,6 +335,8 @@ def test_a_large_purge_is_done_in_turns(platform, cli, folder):
     done = cli(f.gateway, user="olga").run("admin", "purge", "--all", "--records", "--yes", "-o", str(folder / "report.json"))
     assert done.code == 0 and "500 captures erased so far; it goes on" in done.err and "621 records" in done.err, done
     assert set(done.text.split()) == {live.job, *made}
+    turns = [r["data"] for r in map(json.loads, (f.gateway.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"] == "admin.purged"]
+    assert sum(t["purged"] for t in turns) == sum(t["records"] for t in turns) == 621 and [t["more"] for t in turns][-2:] == [True, False]
     report = json.loads((folder / "report.json").read_text())["answer"]
     assert len(report["purged"]) == report["records"] == 621 and report["next_cursor"] is None and report["failed"] == []
     assert f.gateway.api("GET", "/v1/admin/captures", user="olga").json["captures"] == []
@@ -362,6 +367,11 @@ def test_hold(platform, cli):
     assert f.gateway.api("DELETE", f"/v1/captures/{job}").status == 409
     purged = admin(f, "purge", {"all": True})
     assert purged["purged"] == [] and purged["held"] == [{"job": job, "reason": "case 4711 (olga)"}]
+    trail = [json.loads(line) for line in (f.gateway.state_dir / "audit.jsonl").read_text().splitlines()]
+    (told,) = [r for r in trail if r["action"] == "admin.purged"]
+    assert told["outcome"] == "ok" and (told["data"]["purged"], told["data"]["held"], told["data"]["held_jobs"]) == (0, 1, [job])
+    refused = [r for r in trail if r["action"] == "capture.delete"]
+    assert [(r["outcome"], r["code"], r["job"], r["user_id"]) for r in refused] == [("refused", "on_hold", job, "alice")] * 2
     f.gateway.restart()
     assert f.gateway.job(job)["state"] == "ready" and files_of(f, job)
     assert admin(f, "unhold", {"user": "alice"})["released"] == [job]

@@ -350,7 +350,7 @@ def test_api_and_command(gateways, cli):
     for wrong in (["set", "org", "acme", "--capture", "forbid"], ["drop", "org", "acme"], ["set"], ["show", "org", "acme", "--capture", "allow"],
                   ["set", "org", "acme", "--reason", "x", "--level", "developer"], ["list", "nowhere"]):
         ops.run("admin", "switch", *wrong, code=2)
-    trail = [r for r in map(json.loads, (g.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"].startswith("switch.")]
+    trail = [r for r in map(json.loads, (g.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"].startswith("switch.") and r["outcome"] == "ok"]
     assert [r["action"] for r in trail] == ["switch.set"] * 4 + ["switch.delete"] + ["switch.set"] * 2 + ["switch.delete"] * 3 and {r["user_id"] for r in trail} == {"olga"}
 
 
@@ -466,6 +466,8 @@ def test_what_policy_lets_developers(foundation, developers, default, enabled):
     if enabled is None:
         assert reply.status == 403 and reply.error["code"] == "developers_off" and f.switch("forbid").error["code"] == "developers_off"
         assert f.asked().json["capture"]["allowed"] is True
+        trail = [r for r in map(json.loads, (f.gateway.state_dir / "audit.jsonl").read_text().splitlines()) if r["action"] == "switch.set"]
+        assert [(r["outcome"], r["code"]) for r in trail] == [("refused", "developers_off")] * 2 and all(r["user_id"] for r in trail)
         return
     assert reply.json["capture"]["allowed"] is enabled and f.start() == (None if enabled else "switched_off")
     set_switch(f.gateway, f"org/{f.org}", capture="allow")

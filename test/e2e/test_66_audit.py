@@ -220,11 +220,20 @@ def test_everything_is_recorded_once(fleet, receiver, short_folder, folder, cli)
     # what operators look at, what is erased
     assert g.api("GET", f"/v1/captures/{job}", user="olga").status == 200
     assert trail.one("admin.read")["job"] == job
+    size = g.job(job)["object"]["size_bytes"]
     assert g.api("POST", "/v1/admin/purge", {"job": job}, "olga").status == 200
-    assert trail.one("admin.purge")["data"] == {"job": job}
-    assert trail.one("capture.delete")["job"] == job and trail.one("capture.delete")["data"] == {"purge": True, "record": False}
+    assert trail.one("admin.purge")["data"] == {"job": job} and trail.one("admin.purge")["outcome"] == "begun"
+    begun, erased, purged = trail.one("capture.delete"), trail.one("capture.erased"), trail.one("admin.purged")
+    assert (begun["job"], begun["outcome"], begun["data"]) == (job, "begun", {"purge": True, "record": False})
+    assert (erased["job"], erased["outcome"], erased["user_id"]) == (job, "ok", "olga")
+    assert erased["data"] == {"purge": True, "record": False, "verified": True, "erased_bytes": size, "objects": 1, "uploads": 0}
+    assert purged["outcome"] == "ok" and purged["request_id"] == erased["request_id"] == begun["request_id"]
+    assert purged["data"] == {"selector": {"job": job}, "purged": 1, "held": 0, "failed": 0, "verified": 1, "erased_bytes": size, "objects": 1, "uploads": 0,
+                              "records": 0, "held_jobs": [], "failed_jobs": [], "more": False}
     other = stored(f)
-    assert g.api("DELETE", f"/v1/captures/{other}").status == 204 and trail.one("capture.delete", job=other)
+    assert g.api("DELETE", f"/v1/captures/{other}").status == 204 and trail.one("capture.delete", job=other)["outcome"] == "begun"
+    erased = trail.one("capture.erased", job=other)
+    assert (erased["outcome"], erased["user_id"], erased["data"]["verified"], erased["data"]["purge"]) == ("ok", "alice", True, False)
 
     # strangers: so many a minute, the rest together
     for _ in range(30):
@@ -264,7 +273,7 @@ def test_everything_is_recorded_once(fleet, receiver, short_folder, folder, cli)
 
     # to the webhook came what it was to hear, in order, after two failures
     def wanted():
-        return [r for r in trail.records if r["action"] in ("capture.start", "capture.end", "admin.kill", "admin.purge")]
+        return [r for r in trail.records if r["action"] in ("capture.start", "capture.end", "admin.kill", "admin.purge", "admin.purged")]
     wait_for(lambda: len(hook.heard) == len(wanted()), "the webhook to have heard all")
     # to syslog came all of it, as CEF
     g.stop()
@@ -369,6 +378,133 @@ def test_what_is_not_ones_own(fleet):
     refused = trail.find("request.refused", job=job)
     assert [(r["user_id"], r["code"], r["data"]["method"]) for r in refused] == [
         ("bob", "not_found", "GET"), ("anna", "not_yours", "DELETE"), ("olga", "not_yours", "POST")]
+
+
+def test_a_deed_that_fails_is_not_called_done(fleet):
+    """What was begun and did not come off says so: a file that cannot be erased, a switch that cannot be kept."""
+    f = fleet(1)
+    g, trail = f.gateway, Trail(f.gateway)
+    g.allowed_errors += ["http.internal_error", "admin", "retention"]
+    stuck, good, held = stored(f), stored(f), stored(f)
+    assert g.api("POST", "/v1/admin/hold", {"job": held, "reason": "case 4711"}, "olga").status == 200
+    path = next(p for p in (g.state_dir / "objects").rglob("*") if p.is_file() and stuck in p.name)
+    subprocess.run(["mount", "--bind", "/dev/null", str(path)], check=True)
+    try:
+        reply = g.api("DELETE", f"/v1/captures/{stuck}")
+        assert reply.status >= 500, reply
+        erased = trail.one("capture.erased", job=stuck)
+        assert (erased["outcome"], erased["user_id"], erased["data"]["verified"]) == ("failed", "alice", False) and erased["code"] and erased["why"]
+        assert trail.one("capture.delete", job=stuck)["outcome"] == "begun"
+        answer = g.api("POST", "/v1/admin/purge", {"user": "alice", "reason": "article 17"}, "olga").json
+        assert [p["job"] for p in answer["purged"]] == [good] and [p["job"] for p in answer["failed"]] == [stuck]
+        purged = trail.one("admin.purged")
+        assert (purged["outcome"], purged["code"], purged["user_id"]) == ("failed", "not_all_erased", "olga")
+        told = purged["data"]
+        assert (told["purged"], told["held"], told["failed"], told["held_jobs"], told["failed_jobs"]) == (1, 1, 1, [held], [stuck])
+        assert [r["outcome"] for r in trail.find("capture.erased", user_id="olga")] == [{good: "ok", stuck: "failed"}[r["job"]] for r in trail.find("capture.erased", user_id="olga")]
+        assert trail.one("capture.erased", job=good)["outcome"] == "ok" and not trail.find("capture.delete", job=held)
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+    with sqlite3.connect(g.state_dir / "jobs.db", timeout=20) as db:
+        db.execute("CREATE TRIGGER kept BEFORE UPDATE OF hold ON jobs BEGIN SELECT RAISE(FAIL, 'it stays'); END")
+    assert g.api("POST", "/v1/admin/unhold", {"job": held}, "olga").json["failed"][0]["job"] == held
+    assert [r["outcome"] for r in trail.find("admin.unhold")] == ["ok", "failed"] and trail.find("admin.unhold")[1]["data"]["failed"][0]["job"] == held
+    with sqlite3.connect(g.state_dir / "jobs.db", timeout=20) as db:
+        db.execute("CREATE TRIGGER broken BEFORE INSERT ON switches BEGIN SELECT RAISE(FAIL, 'no more'); END")
+    assert g.api("PUT", "/v1/admin/switches/org/acme", {"capture": "forbid", "reason": "x"}, "olga").status == 500
+    assert [(r["outcome"], r["user_id"]) for r in trail.find("switch.set")] == [("ok", "olga"), ("failed", "olga")]
+    assert "no more" in trail.find("switch.set")[1]["why"] and trail.find("switch.set")[1]["data"]["asked"] == "/v1/admin/switches/org/acme"
+    assert listed(g, "outcome=begun&action=admin.purge") and check_api(f)["ok"]
+
+
+def test_every_refusal_is_recorded_once(fleet):
+    f = fleet(1, config={"audit": {"refused_per_minute": 4}, "policy": {"developers": "off"}})
+    g, trail = f.gateway, Trail(f.gateway)
+    job = stored(f)
+    assert g.api("POST", "/v1/admin/hold", {"job": job, "reason": "case 4711"}, "olga").status == 200
+    one, switches, nobody = f"/v1/captures/{job}", "/v1/admin/switches", "01" + "0" * 24
+    refused = [
+        ("alice", "DELETE", one, None, 409, "capture.delete", "on_hold"),
+        ("alice", "POST", f"{one}/start", None, 409, "capture.start", "not_waiting"),
+        ("alice", "POST", f"{one}/start", {"x": 1}, 400, "capture.start", "input"),
+        ("alice", "POST", f"{one}/stop", None, 409, "capture.stop", "job_ended"),
+        ("alice", "POST", f"{one}/link", {"ttl_s": -1}, 400, "link.create", "input"),
+        ("alice", "PUT", "/v1/switches/app/shop", {}, 400, "switch.set", "input"),
+        ("alice", "PUT", "/v1/switches/app/shop", {"capture": "allow"}, 400, "switch.set", "input"),
+        ("alice", "PUT", "/v1/switches/org/acme", {"capture": "allow"}, 404, "switch.set", "not_found"),
+        ("olga", "PUT", f"{switches}/org/acme", {"capture": "forbid"}, 400, "switch.set", "input"),
+        ("olga", "PUT", f"{switches}/nothing/acme", {"capture": "forbid", "reason": "x"}, 400, "switch.set", "input"),
+        ("olga", "DELETE", f"{switches}/org/acme", None, 404, "switch.delete", "not_found"),
+        ("olga", "POST", "/v1/admin/kill", {}, 400, "admin.kill", "input"),
+        ("olga", "POST", "/v1/admin/purge", {"all": 1}, 400, "admin.purge", "input"),
+        ("olga", "POST", "/v1/admin/hold", {"job": job}, 400, "admin.hold", "input"),
+        ("olga", "POST", "/v1/admin/unhold", {}, 400, "admin.unhold", "input"),
+        ("olga", "POST", "/v1/admin/halt", {}, 400, "admin.halt", "input"),
+        ("olga", "POST", "/v1/admin/resume", {"x": 1}, 400, "admin.resume", "input"),
+        ("olga", "POST", f"/v1/admin/captures/{job}/approve", {}, 409, "approval.approve", "not_waiting"),
+        ("olga", "POST", f"/v1/admin/captures/{job}/deny", {}, 400, "approval.deny", "input"),
+        ("olga", "POST", f"/v1/admin/captures/{nobody}/approve", {}, 404, "request.refused", "not_found"),
+        ("alice", "POST", "/v1/admin/kill", {"all": True}, 403, "request.refused", "perm"),
+    ]
+    for user, method, path, body, status, action, code in refused:
+        before = len(trail.lines)
+        reply = g.api(method, path, body, user)
+        assert reply.status == status, (path, reply)
+        wait_for(lambda: len(trail.lines) > before, f"the record of {path}")
+        (r,) = trail.records[before:]
+        assert (r["action"], r["outcome"], r["code"], r["user_id"]) == (action, "refused", code, user), r
+        assert r["why"] and r.get("job") == (job if job in path else nobody if nobody in path else None), r
+        if action == "switch.set":
+            assert r["data"]["asked"] == path and r["data"]["method"] == "PUT", r
+    assert trail.find("switch.set")[-2]["data"]["field"] == "reason"
+    # a body that nobody said would be so large
+    connection = g.http.connection()
+    connection.request("POST", "/v1/captures", (b" " * 4096 for _ in range(20)), {"Authorization": f"Bearer {g.tokens['alice']}"})
+    assert connection.getresponse().status == 413
+    connection.close()
+    wait_for(lambda: trail.find("capture.start", code="too_large", user_id="alice"), "its record")
+    # looking for a target changes nothing, whatever is found
+    before = len(trail.lines)
+    assert g.api("POST", "/v1/resolve", {"target": 7}).status == 400 and len(trail.lines) == before
+    # so many a minute, the rest together
+    for _ in range(40):
+        assert g.api("DELETE", one).status == 409
+    assert len([r for r in trail.records if r["outcome"] == "refused" and "user_id" in r]) == 40
+    g.stop()
+    assert trail.records[-2]["data"]["more"] == len(refused) + 1, "the rest"
+
+
+def test_what_operators_look_at(fleet):
+    """Lists over all users too; the status page, which asks every few seconds, does not fill the trail."""
+    f = fleet(1, users={"alice": {"org": "acme"}, "olga": {"operator": True}, "otto": {"operator": True}})
+    g, trail = f.gateway, Trail(f.gateway)
+    job = g.store(packet_filter=FILTER)
+    for _ in range(3):
+        for path in ("/v1/admin/captures", "/v1/admin/captures?user=alice&limit=1", "/v1/admin/approvals", f"/v1/captures/{job}"):
+            assert g.api("GET", path, user="olga").status == 200, path
+    assert g.api("GET", "/v1/admin/captures", user="otto").status == 200
+    assert g.api("POST", "/v1/admin/purge", {"all": True, "dry_run": True}, "olga").json["dry_run"]
+    assert g.api("GET", "/v1/captures").status == 200 and g.api("GET", f"/v1/captures/{job}").status == 200
+    g.finish(job)
+    assert g.http.request("GET", f"/v1/captures/{job}/events", token=g.tokens["olga"]).status == 200
+    assert [(r["user_id"], r.get("job"), r["data"]) for r in trail.find("admin.read")] == [
+        ("olga", None, {"what": "captures", "filter": {}}), ("olga", None, {"what": "captures", "filter": {"user": "alice"}}),
+        ("olga", None, {"what": "approvals", "filter": {}}), ("olga", job, {"what": "capture"}), ("otto", None, {"what": "captures", "filter": {}}),
+        ("olga", None, {"what": "purge", "selector": {"all": True, "dry_run": True}}), ("olga", job, {"what": "events"})]
+    assert not trail.find("admin.purge") and not trail.find("admin.purged"), "a dry run erases nothing"
+
+
+def test_a_switch_that_ends_by_time(fleet):
+    f = fleet(1)
+    g, trail = f.gateway, Trail(f.gateway)
+    reply = g.api("PUT", "/v1/admin/switches/org/acme", {"capture": "forbid", "reason": "case 12", "ttl_s": 1}, "olga")
+    assert reply.status == 200
+    record = wait_for(lambda: trail.find("switch.expire"), "the end of it")[0]
+    assert record["outcome"] == "ok" and "user_id" not in record, "the gateway by itself"
+    data = record["data"]
+    assert (data["scope"], data["id"], data["level"], data["new"]) == ("org", "acme", "operator", None)
+    assert data["old"] == reply.json["switch"] and (data["old"]["capture"], data["old"]["reason"], data["old"]["set_by"]) == ("forbid", "case 12", "olga")
 
 
 def test_put_aside_by_size(fleet, cli):

@@ -118,6 +118,7 @@ static void test_full(void **state)
 	assert_string_equal(err.detail, "audit_failed");
 	assert_int_equal(say("link.create", "ok", &err), -1);
 	assert_int_equal(say("switch.set", "ok", &err), -1);
+	assert_int_equal(say("capture.delete", "begun", &err), -1);
 	assert_int_equal(say("what nobody knows", "ok", &err), -1);
 	assert_int_equal(say("capture.stop", "ok", &err), 0);
 	assert_int_equal(say("capture.end", "failed", &err), 0);
@@ -421,13 +422,13 @@ static void test_retention(void **state)
 static void test_again(void **state)
 {
 	(void)state;
-	assert_false(audit_knows(gw.audit, "one"));
+	assert_false(audit_knows(gw.audit, "one", 60));
 	audit_remember(gw.audit, "one");
-	assert_true(audit_knows(gw.audit, "one"));
-	assert_false(audit_knows(gw.audit, "two"));
+	assert_true(audit_knows(gw.audit, "one", 60));
+	assert_false(audit_knows(gw.audit, "two", 60));
 	for (unsigned i = 0; i < AUDIT_AGAIN_MAX; i++)
 		audit_remember(gw.audit, "two");
-	assert_false(audit_knows(gw.audit, "one"));
+	assert_false(audit_knows(gw.audit, "one", 60));
 }
 
 int main(void)

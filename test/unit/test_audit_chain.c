@@ -293,6 +293,10 @@ static void test_actions(void **state)
 	assert_false(audit_action_can_wait("admin.purge"));
 	assert_false(audit_action_can_wait("link.create"));
 	assert_false(audit_action_can_wait("switch.set"));
+	assert_false(audit_action_can_wait("capture.delete"));
+	assert_true(audit_action_can_wait("capture.erased"));
+	assert_true(audit_action_can_wait("admin.purged"));
+	assert_true(audit_action_can_wait("switch.expire"));
 	assert_false(audit_action_can_wait("what nobody knows"));
 	assert_true(audit_action_can_wait("capture.stop"));
 	assert_true(audit_action_can_wait("capture.end"));
@@ -313,6 +317,10 @@ static void test_cef(void **state)
 				  "outcome=refused suid=al\\=ice| "
 				  "src=::1 msg=one\\ntwo\\r\\\\ \\= ?[m out=9 cn1Label=seq cn1=7 cs5Label=data "
 				  "cs5={\"filter\":\"a\\=b\"}");
+	free(line);
+	json_object_set_new(r, "outcome", json_string("begun"));
+	line = audit_cef(r, NULL);
+	assert_non_null(strstr(line, " begun|3|"));
 	free(line);
 	json_decref(r);
 }

@@ -69,7 +69,8 @@ static void test_events(void **state)
 
 	(void)state;
 	assert_int_equal(load("", &c, NULL), 0);
-	assert_true(config_webhook_wants(&c, "capture.start") && config_webhook_wants(&c, "admin.purge"));
+	assert_true(config_webhook_wants(&c, "capture.start") && config_webhook_wants(&c, "admin.purge") &&
+		    config_webhook_wants(&c, "admin.purged"));
 	assert_false(config_webhook_wants(&c, "capture.stop"));
 	config_gateway_done(&c);
 	assert_int_equal(load("webhook: {events: [capture.stop]}", &c, NULL), 0);

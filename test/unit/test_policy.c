@@ -441,6 +441,7 @@ static void test_expired_rows_go(void **state)
 	struct switch_row row = row_of(SCOPE_ORG, "acme"), got;
 	struct switch_row *left;
 	struct rig *r = *state;
+	json_t *told = json_array();
 	size_t n;
 
 	row.capture = SWITCH_FORBID;
@@ -450,8 +451,11 @@ static void test_expired_rows_go(void **state)
 	row.expires_at = 0;
 	put(r, &row);
 	assert_false(policy_get(r->policy, SCOPE_ORG, "acme", SWITCH_OPERATOR, &got));
-	assert_int_equal(policy_expire(r->policy), 1);
-	assert_int_equal(policy_expire(r->policy), 0);
+	assert_int_equal(policy_expire(r->policy, told), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(told, 0), "id")), "acme");
+	assert_int_equal(policy_expire(r->policy, told), 0);
+	assert_int_equal(json_array_size(told), 1);
+	json_decref(told);
 	assert_true(policy_get(r->policy, SCOPE_ORG, "bank", SWITCH_OPERATOR, &got));
 	assert_int_equal(job_db_switches(r->db, &left, &n, &r->err), 0);
 	assert_int_equal(n, 1);
