@@ -23,12 +23,12 @@ def test_live_over_the_api(web, folder):
     wait_for(lambda: len(live.capture().interfaces) == 2, "both interfaces")
     sent = Sender(a, b.ip, PORT, pps=2000, count=500).wait()
     live.wait_packets(2 * sent)
-    gateway.finish(live.job)
+    job = gateway.finish(live.job)
     live.wait_end()
     capture = live.capture()
     for name in ("web/0", "web/1"):
         assert numbers_of(capture.of(name), PORT) == list(range(sent))
-    assert capture.is_in_time_order()
+    assert capture.is_ordered_as_told(job)
     (folder / "x.pcapng").write_bytes(live.data)
     assert accepted_by_all(folder / "x.pcapng") == 2 * sent
     assert gateway.job(live.job)["state"] == "streamed"

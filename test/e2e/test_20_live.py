@@ -72,17 +72,17 @@ def test_packet_for_packet_without_filter(fleet, net):
 
 @pytest.mark.threads
 def test_three_instances_in_time_order(fleet, folder):
-    f = fleet(3)
+    f = fleet(3, config={"merge": {"window": "10s"}})  # for machines that stall
     dumps = [Tcpdump(node, "eth0", FILTER) for node in f.nodes]
     live = started(f, 3)
     f.round_robin(6000)
-    live.wait_packets(6000)
+    seen = [dump_of(dump, 2000) for dump in dumps]  # all of it is in the rings; the last ones wait out the window, or the end
     ended = f.gateway.finish(live.job)
     live.wait_end()
     capture = read_pcapng(live.data)
     assert sorted(i.name for i in capture.interfaces) == ["web/0 eth0", "web/1 eth0", "web/2 eth0"]
-    for i, dump in enumerate(dumps):
-        theirs, ours = dump_of(dump, 2000), capture.of(f"web/{i} ")
+    for i, theirs in enumerate(seen):
+        ours = capture.of(f"web/{i} ")
         assert bytes_of(ours) == bytes_of(theirs.packets) and numbers_of(ours, PORT) == list(range(i, 6000, 3))
     assert capture.is_in_time_order()
     order = [p.interface.name for p in capture.packets]
@@ -179,10 +179,10 @@ def test_classic_pcap(fleet, folder):
     assert live.headers["content-type"] == "application/vnd.tcpdump.pcap"
     f.round_robin(1000)
     wait_for(lambda: len(live.pcap().packets) == 1000, "1000 packets")
-    f.gateway.finish(live.job)
+    ended = f.gateway.finish(live.job)
     live.wait_end()
     capture = read_pcap(live.data)
-    assert capture.interfaces[0].link_type == EN10MB and capture.is_in_time_order()
+    assert capture.interfaces[0].link_type == EN10MB and capture.is_ordered_as_told(ended)
     assert sorted(numbers_of(capture.packets, PORT)) == list(range(1000))
     path = save(folder, live.data, "x.pcap")
     assert accepted_by_all(path) == 1000 and "pcap" in capinfos(path)["File type"]
@@ -272,8 +272,9 @@ def test_the_end_can_be_fetched_after_a_break(fleet, proxies):
 def test_resume_is_refused_where_it_cannot_be_whole(fleet):
     f = fleet(1, config={"live": {"backlog": "1MiB"}})
     live = started(f)
-    sent = f.send(pps=1500, count=3000, size=1000, burst=10).wait()
-    live.wait_packets(sent)
+    for first in range(0, 3000, 500):  # less than the backlog at a time
+        f.send(pps=1500, count=500, size=1000, burst=10, first=first).wait()
+        live.wait_packets(first + 500)
     api = f.gateway.api
     gone = api("GET", f"/v1/captures/{live.job}/live?offset=0")
     assert gone.status == 409 and gone.error["code"] == "offset_gone"
@@ -304,7 +305,7 @@ def test_nobody_came_back(fleet):
 
 @pytest.mark.slow
 def test_somebody_came_back_in_time(fleet):
-    f = fleet(1, config={"live": {"grace": "2s"}})
+    f = fleet(1, config={"live": {"grace": "8s"}})
     live = started(f)
     f.send(count=10).wait()
     live.wait_packets(10)
@@ -315,7 +316,7 @@ def test_somebody_came_back_in_time(fleet):
         assert live.status == 200
         live._chunks.insert(0, got)
     begin = time.monotonic()
-    wait_for(lambda: time.monotonic() - begin > 3, "more than the grace period to pass", timeout_s=30)
+    wait_for(lambda: time.monotonic() - begin > 9, "more than the grace period to pass", timeout_s=30)
     assert f.gateway.job(live_job(f))["state"] == "running"
     f.gateway.finish(live_job(f))
     live.wait_end()
@@ -421,14 +422,14 @@ def test_max_bytes(fleet, folder, format):
 def test_max_duration(fleet):
     f = fleet(1)
     sender = f.send(pps=200)
-    live = started(f, max_duration_s=1)
-    live.wait_end(timeout_s=20)
+    live = f.gateway.live(packet_filter=FILTER, max_duration_s=1)
+    live.wait_end()
     sender.stop()
     assert not live.broken
     job = f.gateway.wait_state(live.job, "streamed")
     assert job["stop_reason"] == "max_duration"
     assert "capture ended (max_duration)" in read_pcapng(live.data).interfaces[0].last_stats.comments[0]
-    wait_for(lambda: f.agents[0].captures() == 0, "the agent to be free", timeout_s=10)
+    wait_for(lambda: f.agents[0].captures() == 0, "the agent to be free")
 
 
 def test_no_packets_make_a_valid_file(fleet, folder):
@@ -502,8 +503,10 @@ def test_slow_viewer_beside_a_fast_one(fleet):
     f = fleet(1, config={"live": {"backlog": "4MiB"}})
     fast = started(f)
     slow = f.gateway.http.stream("GET", f"/v1/captures/{fast.job}/live", token=f.gateway.tokens["alice"], read=False)
-    sent = f.send(pps=8000, count=16000, size=1400, burst=8).wait()
-    fast.wait_packets(sent)
+    sent = 16000
+    for first in range(0, sent, 1000):  # less than the backlog at a time: a fast one takes it in time, whatever pauses
+        f.send(pps=8000, count=1000, size=1400, burst=8, first=first).wait()
+        fast.wait_packets(first + 1000)
     f.gateway.finish(fast.job)
     fast.wait_end()
     assert numbers_of(read_pcapng(fast.data).packets, PORT) == list(range(sent))

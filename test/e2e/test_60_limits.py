@@ -207,12 +207,12 @@ def test_a_rate_holds_with_many_streams(fleet):
         jobs = list(pool.map(lambda _: start(f, packet_filter=FILTER).json["id"], range(streams)))
     for job in jobs:
         f.gateway.wait_running(job)
+    began, before = time.monotonic(), brought(0)
     sender = f.send(pps=300, size=1400)
-    first, began = brought(rate), time.monotonic()
-    more = brought(first + 5 * rate) - first
+    more = brought(6 * rate) - before
     took = time.monotonic() - began
     sender.stop()
-    assert more <= rate * (took + 1.2), "figures are a second old at the most, and a tenth of one may come ahead"
+    assert more <= rate * (took + 0.5), "more than it lets through since nothing came: figures are old, if anything, and a tenth of a second may come ahead"
     captured = [f.gateway.job(job)["packets"]["captured"] for job in jobs]
     assert min(captured) > 0, "each had its turn"
     for job in jobs:

@@ -174,7 +174,8 @@ def test_what_a_former_process_left_is_killed_too(s3_fleet, store_proxy, bucket,
 
 def test_operators_come_in_when_all_places_are_taken(platform):
     f = platform(1, config={"limits": {"connections": 8, "captures_per_user": 20}})
-    lives = [f.gateway.live(packet_filter=FILTER) for _ in range(8)]
+    # A place may still be that of a connection that was closed just now.
+    lives = [wait_for(lambda: (live := f.gateway.live(packet_filter=FILTER)).status == 200 and live, "a place") for _ in range(8)]
     refused = f.gateway.api("GET", "/v1/captures")
     assert refused.status == 503 and refused.error["code"] == "too_many_connections"
     assert f.gateway.api("POST", "/v1/admin/kill", {"all": True}, "alice").status == 403, "the reserve is for operators"

@@ -187,14 +187,19 @@ def test_all_wait_until_it_is_too_late(fleet):
     live = f.gateway.live("oscar", packet_filter=FILTER)
     assert live.status == 200
     f.gateway.finish(live.job, "oscar")
-    undecided, approved = ask(f), ask(f, "bob")
+    undecided = ask(f)
     assert undecided["approval"]["because"] == "all captures need an operator's approval here"
-    decide(f, approved, "approve")
+
+    def approved_in_time():
+        job = ask(f, "bob")
+        return f.gateway.api("POST", f"/v1/admin/captures/{job['id']}/approve", {}, "olga").status == 200 and job
+    approved = wait_for(approved_in_time, "a word within the second")
     for job, user, message in (undecided, "alice", "no operator has decided in time"), (approved, "bob", "it was approved, and not begun in time"):
         late = f.gateway.wait_state(job["id"], ENDS, user)
         assert late["state"] == "failed" and late["error"] == {"code": "approval_expired", "message": message} and late["approval"]["state"] == "expired"
         refused(f, job, "not_waiting", user=user)
         decide(f, job, "approve", code="not_waiting")
+        wait_for(lambda job=job: trail(f, "approval.expire", job), "the record")
         one_record(f, "approval.expire", job, outcome="ok", user_id=user)
     assert waiting(f) == []
 

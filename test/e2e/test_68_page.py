@@ -258,8 +258,9 @@ def test_user(browser, platform, folder):
     link = browser.wait("#link-url").get_attribute("value")
     pictures(browser, "link", folder)
     browser.click("#link-go")
-    found = wait_for(lambda: [p for p in browser.downloads.iterdir() if p.suffix == ".pcapng"], "the download")
-    assert found[0].read_bytes() == f.gateway.fetch(link).body and mine in found[0].name
+    whole = f.gateway.fetch(link).body
+    found = wait_for(lambda: [p for p in browser.downloads.iterdir() if p.suffix == ".pcapng" and p.stat().st_size == len(whole)], "the download")
+    assert found[0].read_bytes() == whole and mine in found[0].name
     assert len(read_pcapng(found[0].read_bytes()).packets) == 5
     browser.click("dialog .close")
 

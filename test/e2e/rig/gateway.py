@@ -1,5 +1,6 @@
 """pcap-gateway on the tester's loopback."""
 import hashlib
+import random
 import socket
 
 import yaml
@@ -14,12 +15,17 @@ ENDS = {"ready", "streamed", "failed", "killed", "expired", "purged"}
 
 
 def free_port():
-    """A port nobody uses now; kept over restarts, which port 0 would not be."""
-    s = socket.socket()
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-    s.close()
-    return port
+    """A port nobody uses now; kept over restarts, which port 0 would not be.
+
+    Below those that the kernel gives to connections: one of these could be somebody's before the port is listened at, or while a gateway is restarted."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Gateway(Daemon):
@@ -180,11 +186,17 @@ class Gateway(Daemon):
     def stop_job(self, job, user="alice"):
         return self.api("POST", f"/v1/captures/{job}/stop", user=user)
 
+    def wait_over(self, job, user="alice", states=ENDS):
+        """Until the job is in one of the states, and all that its end brings is done: its place is free, and event, audit record, log line and figures are there."""
+        found = self.wait_state(job, states, user)
+        self.events(job, user)  # end when all that is over
+        return found
+
     def finish(self, job, user="alice"):
-        """Stops a job and waits for its end; the job."""
+        """Stops a job and waits until it is over; the job."""
         reply = self.stop_job(job, user)
         assert reply.status in (200, 202), reply
-        return self.wait_state(job, ENDS, user)
+        return self.wait_over(job, user)
 
     def link(self, job, user="alice", **options):
         reply = self.api("POST", f"/v1/captures/{job}/link", options or {}, user)

@@ -3,13 +3,15 @@ import http.server
 import ssl
 import threading
 
+from .gateway import free_port
+
 
 class HttpsServer:
     """Listens from open() to close().
 
     handler()   the class that answers, a Handler; made by the double
     identity    certificate and key
-    port        0: any; kept over close() and open()
+    port        0: any that stays free between close() and open()
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -25,7 +27,7 @@ class HttpsServer:
             pass
 
     def __init__(self, identity, port=0):
-        self.identity, self.port, self._server = identity, port, None
+        self.identity, self.port, self._server = identity, port or free_port(), None
 
     def handler(self):
         raise NotImplementedError
