@@ -136,7 +136,9 @@ void api_audit_start_refused(struct api_call *a, const struct start_request *r, 
 {
 	json_t *data = r ? start_json(r, NULL, NULL) : NULL;
 
-	api_audit(a, "capture.start", &(struct api_audited){.refused = why, .data = data}, NULL);
+	const struct api_audited what = {.refused = why, .job = id_is_valid(a->param) ? a->param : NULL, .data = data};
+
+	api_audit(a, "capture.start", &what, NULL);
 	json_decref(data);
 }
 
