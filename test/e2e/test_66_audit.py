@@ -508,7 +508,7 @@ def test_a_switch_that_ends_by_time(fleet):
     record = wait_for(lambda: trail.find("switch.expire"), "the end of it")[0]
     assert record["outcome"] == "ok" and "user_id" not in record, "the gateway by itself"
     data = record["data"]
-    assert (data["scope"], data["id"], data["level"], data["new"]) == ("org", "acme", "operator", None)
+    assert (data["scope"], data["id"], data["level"], data["new"]) == ("org", "acme", "temporary", None)
     assert data["old"] == reply.json["switch"] and (data["old"]["capture"], data["old"]["reason"], data["old"]["set_by"]) == ("forbid", "case 12", "olga")
 
 
