@@ -74,7 +74,7 @@ def test_quiet_capture_is_prompt(pair):
     live = agent.capture("vb", f"udp port {PORT}")
     for n in range(1, 4):
         Sender(a, "10.198.0.2", PORT, count=1).wait()
-        live.wait_packets(n, timeout_s=5)
+        live.wait_packets(n)
     agent.stop_capture(live)
     live.wait_end()
 

@@ -182,11 +182,13 @@ def test_purge_by_age(platform):
     old = stored(f, "alice")
     made = time.monotonic()
     wait_for(lambda: time.monotonic() - made > 2.5, "the first to grow old")
+    began = time.monotonic()
     young = stored(f, "alice")
     age = int(time.monotonic() - made) - 1
     assert admin(f, "purge", {"older_than_s": 3600}).json["purged"] == []
-    assert [p["job"] for p in admin(f, "purge", {"older_than_s": max(age, 2)}).json["purged"]] == [old]
-    assert state(f, young)["state"] == "ready" and state(f, old)["state"] == "purged"
+    purged = {p["job"] for p in admin(f, "purge", {"older_than_s": max(age, 2)}).json["purged"]}
+    assert purged == {old} or purged == {old, young} and time.monotonic() - began >= max(age, 2), "the young one as well"
+    assert {j: state(f, j)["state"] for j in (old, young)} == {j: "purged" if j in purged else "ready" for j in (old, young)}
 
 
 @pytest.mark.parametrize("call", ["kill", "purge"])

@@ -48,11 +48,11 @@ def test_drain_under_load(fleet, folder, sig):
         assert "capture ended (gateway_shutdown)" in interface.last_stats.comments[0]
         assert interface.last_stats.delivered == interface.last_stats.accepted == len(numbers) and interface.last_stats.dropped_os == 0
     whole_run(pcap.pcap().packets)
-    assert all(a.captures() == 0 for a in f.agents), "the agents were left running"
+    wait_for(lambda: all(a.captures() == 0 for a in f.agents), "the agents to be free")
     f.gateway.start()
     for j, some in ((job, True), (quiet, False)):
-        ended = f.gateway.job(j)
-        assert ended["state"] == "ready" and ended["stop_reason"] == "gateway_shutdown", ended
+        ended = f.gateway.wait_state(j, "ready")
+        assert ended["stop_reason"] == "gateway_shutdown", ended
         data = f.gateway.download(j)
         assert hashlib.sha256(data).hexdigest() == ended["object"]["sha256"]
         (folder / "x.pcapng").write_bytes(data)
@@ -74,7 +74,7 @@ def test_end_without_captures(fleet):
 @pytest.mark.slow
 def test_no_new_captures_while_draining(fleet):
     """A viewer that takes nothing holds the drain up until its timeout; the others' packets are safe, newcomers are told to come again."""
-    f = fleet(1, config={"drain_timeout": "4s", "live": {"backlog": "4MiB"}})
+    f = fleet(1, config={"drain_timeout": "10s", "live": {"backlog": "4MiB"}})
     live = f.gateway.live(packet_filter=FILTER)
     f.gateway.wait_running(live.job)
     job = f.gateway.store(packet_filter=FILTER)
@@ -106,7 +106,7 @@ def test_drain_with_a_frozen_agent(fleet):
     f.gateway.stop(timeout_s=30)
     f.agents[0].thaw()
     f.gateway.start()
-    assert f.gateway.job(job)["state"] == "ready"
+    f.gateway.wait_state(job, "ready")
     assert numbers_of(read_pcapng(f.gateway.download(job)).of("web/1 "), PORT) == list(range(1, 100, 2))
     wait_for(lambda: f.agents[0].captures() == 0, "the thawed agent to let go", timeout_s=20)
 

@@ -62,8 +62,8 @@ def user_stop(f):
 
 def limit(**options):
     def way(f):
-        live = running(f, **options)
         sender = f.send(pps=2000, size=500, burst=20)
+        live = f.gateway.live(packet_filter=FILTER, **options)
         live.wait_end()
         sender.stop()
         return streamed(live)
@@ -135,7 +135,9 @@ def interrupted(f):
     f.gateway.kill9()
     f.gateway.start()
     f.gateway.wait_state(job, "ready")
+    wait_for(lambda: f.gateway.events(job)[-1]["type"] == "ready", "the event")
     lost = f.gateway.wait_state(live.job, "failed")
+    wait_for(lambda: f.gateway.events(live.job)[-1]["type"] == "failed", "the event")
     assert lost["stop_reason"] == "interrupted" and words_of_events(f.gateway.events(live.job)) == {"interrupted"}
     return job, f.gateway.download(job)
 
@@ -260,6 +262,7 @@ def test_every_reason_has_a_row():
 
 def seen(f, job, data):
     """Words by place; none of them, in any job of this gateway, is outside of the list."""
+    f.gateway.events(job)  # which end when all is over
     record = f.gateway.job(job)
     found = {"job": words_of_job(record), "events": words_of_events(f.gateway.events(job))}
     if data is not None:

@@ -646,7 +646,8 @@ def test_platform_away_and_slow(foundation, cloud_controller):
     cloud_controller.close()
     check({"away": f.refused(502, "platform_unreachable", "Cloud Controller does not answer")})
     cloud_controller.open()
-    f.captured(instances=[0])
+    good = wait_for(lambda: (r := f.start(instances=[0])).status == 202 and r, "answers within a second each")
+    f.remove(good)
 
 
 def test_other_things_shown(foundation):

@@ -66,7 +66,7 @@ def test_use_case(platform, folder, case):  # noqa: F811
         capture = read_pcapng(path.read_bytes())
         assert by_name(capture) == {f"{name} eth0": [q.data for q in dumps[name].stop().packets] for name in names}
         accepted_by_all(path)
-        assert p.job(job)["state"] == ("ready" if mode else "streamed")
+        wait_for(lambda: p.job(job)["state"] == ("ready" if mode else "streamed"), "its record to be closed")
 
 
 def test_apps_and_vms_in_one_file(platform, folder):  # noqa: F811
@@ -85,7 +85,7 @@ def test_apps_and_vms_in_one_file(platform, folder):  # noqa: F811
     capture = read_pcapng(path.read_bytes())
     assert {n: len(d) for n, d in by_name(capture).items()} == {
         **{f"{n} eth0": sent[n] for n in names}, "shop/0 lo": 9, "shop/1 lo": 0, "router/2 lo": 0}
-    assert capture.is_in_time_order()
+    assert capture.is_ordered_as_told(wait_for(lambda: (j := p.job(job))["state"] == "streamed" and j, "its record to be closed"))
 
 
 def test_devices(platform):  # noqa: F811
@@ -221,7 +221,7 @@ def test_right_gone(platform):  # noqa: F811
         refused = live(p, {"type": "cf", "app": p.shop, "instances": [0]})
         assert (refused.status, refused.error["code"]) in ((404, "not_found"), (403, "suspended"), (403, "switched_off")), refused.error
         reopen()
-    assert p.cells[0].agent.captures() == 0
+    wait_for(lambda: p.cells[0].agent.captures() == 0, "the agent to be free")
 
 
 def test_vm_right_gone(platform):  # noqa: F811
@@ -237,10 +237,9 @@ def test_vm_right_gone(platform):  # noqa: F811
 def test_token_that_expires(platform):  # noqa: F811
     """Fresh ones are taken from whatever the owner asks; without, it ends after the grace."""
     p = platform(recheck={"interval": "1s", "grace": "2s"})
+    stream = wait_for(lambda: (s := live(p, {"type": "cf", "app": p.shop, "instances": [0]}, p.token(exp=int(time.time()) + 3))).status == 200 and s, "a start within the token's life")
     begin = time.time()
-    stream = live(p, {"type": "cf", "app": p.shop, "instances": [0]}, p.token(exp=int(begin) + 3))
-    assert stream.status == 200, stream.error
-    wait_for(lambda: p.gateway.http.request("GET", f"/v1/captures/{stream.job}", None, p.token(exp=int(time.time()) + 5)).json["packets"]["captured"] >= 0
+    wait_for(lambda: p.gateway.http.request("GET", f"/v1/captures/{stream.job}", None, p.token(exp=int(time.time()) + 5)).status == 200
              and time.time() > begin + 6, "the first token to be long over")
     stream.wait_end()  # nothing is shown from here on
     job = p.job(stream.job)

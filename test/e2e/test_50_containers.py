@@ -126,9 +126,12 @@ def test_two_instances_of_one_app_do_not_mix(cells):  # noqa: F811
 def test_killed_container_ends_its_capture(cell, device):
     """Its namespace lives on while we hold a socket in it, and so does lo: what counts is its process."""
     c = cell.container(new_app(), 0)
-    Sink(c.ns, PORT)
+    sink = Sink(c.ns, PORT)
     live = cell.capture(c, device, UDP)
-    Sender(cell.ns if device == "eth0" else c.ns, c.ip, PORT, count=500, pps=0).wait()
+    sender = cell.ns if device == "eth0" else c.ns
+    for first in range(0, 500, 100):
+        Sender(sender, c.ip, PORT, count=100, pps=0, first=first).wait()
+        sink.take(100)  # and so it has passed the capture
     c.kill()
     live.wait_end()
     assert not live.broken
@@ -137,7 +140,7 @@ def test_killed_container_ends_its_capture(cell, device):
     assert "container_gone" in last_comment(live) and c.handle in last_comment(live)
     stats = capture.interfaces[0].last_stats
     assert stats.accepted == stats.delivered == 500
-    assert cell.agent.logged("capture.ended")[0]["data"]["handle"] == c.handle
+    assert wait_for(lambda: cell.agent.logged("capture.ended"), "the log line")[0]["data"]["handle"] == c.handle
 
 
 def test_removed_container_leaves_nothing_open(cell):
@@ -253,14 +256,17 @@ def test_store_that_is_being_written(cell):
     c = cell.container(new_app(), 0, log_config=False)
     whole = cell.metadata.read_bytes()
     runs = cell.capture(c, "lo")
-    for part in (b"", whole[:len(whole) // 2]):
+
+    def while_written(part):
+        """A capture that is asked for while no more than this part is there; the agent waits for a moment, which the writer may miss."""
         cell.metadata.write_bytes(part)
         writer = threading.Timer(0.2, lambda: cell.metadata.write_bytes(whole))
         writer.start()
         live = cell.capture(c, "lo")
         writer.join()
-        assert live.status == 200, live.error
-        stop(cell, live)
+        return live.status == 200 and live
+    for part in (b"", whole[:len(whole) // 2]):
+        stop(cell, wait_for(lambda: while_written(part), "it to be read again"))
     cell.metadata.write_bytes(whole[:-1])
     live = cell.capture(c)
     refused(live, 503, "records_unreadable", "store.json", "half written")

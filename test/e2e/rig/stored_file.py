@@ -45,7 +45,7 @@ class Asked:
         assert m or "range" not in headers, f"a Range of another form: {headers}"
         self.ranged = bool(m)
         self.first, self.end = (int(m.group(1)), int(m.group(2)) + 1) if m else (0, len(stored.data))
-        self.status, self.sent = None, 0
+        self.status, self.sent, self.is_over = None, 0, False
 
     def __repr__(self):
         return f"<{self.number}: {self.first}-{self.end}{'' if self.ranged else ' (all)'} link {self.link}: {self.status}, {self.sent} bytes>"
@@ -65,8 +65,11 @@ class Asked:
 
     def send(self, data):
         for at in range(0, len(data), PIECE):
-            self.connection.sendall(data[at:at + PIECE])
-            self.sent += len(data[at:at + PIECE])
+            piece = data[at:at + PIECE]
+            if self.sent + len(piece) >= self.end - self.first:
+                self.stored.over(self)  # who has the last piece may come again before this thread is heard of
+            self.connection.sendall(piece)
+            self.sent += len(piece)
 
     def body(self, n=None):
         """The next n bytes of what was asked for, from where the last call stopped; None: all that is left."""
@@ -110,7 +113,7 @@ class StoredFile:
     identity   pki.Identity of the store's certificate: then it speaks TLS, as "localhost"
     links      what the gateway does with the n-th wish for a link, from 1: None for a good one, or a status to refuse with
     asked      every Asked, in the order in which they came
-    in_flight, most_in_flight    requests that are being answered now, and the most at a time
+    in_flight, most_in_flight    requests that are being answered now (all but the last piece), and the most at a time
     complaints what should not have happened in a thread; close() fails with it
     """
 
@@ -202,8 +205,12 @@ class StoredFile:
             assert "authorization" not in headers and not any(t in str(headers) for t in self.tokens.values()), "the store has seen the token"
             self.script(asked)
         finally:
-            with self.lock:
-                self.in_flight -= 1
+            self.over(asked)
+
+    def over(self, asked):
+        with self.lock:
+            self.in_flight -= not asked.is_over
+            asked.is_over = True
 
     def close(self):
         self.closing.set()
