@@ -128,7 +128,7 @@ def test_expiry(fleet):
     assert delete_switch(f.gateway, "org/acme")["switch"]["level"] == "temporary", "the only one"
     live = running(f)
     assert set_switch(f.gateway, "group/web", capture="allow", ttl_s=2)["ended"] == []
-    assert delete_switch(f.gateway, "space/dev")["ended"] == []
+    assert delete_switch(f.gateway, "space/dev")["ended"] in ([], [live.job]), "its time may be over by now"
     ended(f.gateway, live, "switched_off")
     assert f.gateway.api("GET", SWITCHES, user="olga").json == {"switches": [], "default": "closed", "storage": "open", "developers": "disable"}
     assert "closed here" in refused(f.gateway)
@@ -148,10 +148,11 @@ def test_one_for_a_time_leaves_the_one_that_stays(fleet, cli):
     set_switch(f.gateway, "group/web", 400, level_query="temporary", capture="forbid")
     f.gateway.restart()
     assert refused(f.gateway).endswith(": incident")
-    done = olga.run("admin", "switch", "set", "group", "web", "--filter", "udp", "--for", "3s", "--reason", "shorter")
+    done = olga.run("admin", "switch", "set", "group", "web", "--filter", "udp", "--for", "2h", "--reason", "shorter")
     assert done.code == 0 and "in place of: capture forbid (incident)" in done.err, done
     rules = allowed(f.gateway)["policy"]
     assert sorted(rules) == ["group web: filter \"udp\" (shorter)", "group web: headers only, at most 128 bytes of a packet (GDPR)"], "what both force"
+    assert set_switch(f.gateway, "group/web", filter="udp", reason="shorter", ttl_s=1)["replaced"]["reason"] == "shorter"
     wait_for(lambda: [s["level"] for s in f.gateway.api("GET", SWITCHES, user="olga").json["switches"]] == ["operator"], "the end of its time")
     assert allowed(f.gateway)["policy"] == ["group web: headers only, at most 128 bytes of a packet (GDPR)"]
     done = olga.run("admin", "switch", "set", "group", "web", "--capture", "forbid", "--reason", "for good")
