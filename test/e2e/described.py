@@ -10,9 +10,6 @@ from rig.openapi import Description
 # Seen by no test, for this reason.
 UNSEEN = {
     "field #/components/schemas/AuditRecord.data_left_out": "no request is long enough; unit/test_audit.c",
-    "field #/components/schemas/FailedJobs[].error": "a store that fails just then; unit tests of the eraser and of retention",
-    "field #/components/schemas/FailedJobs[].job": "the same",
-    "field POST /v1/admin/purge 200.purged[].note": "a store of another configuration; by the command, test_30_s3.py",
     "status POST /v1/login/token 502": "an issuer that answers nonsense; unit/test_page_login.c",
     "status POST /v1/admin/halt 500": "a disk that fails just then; unit/test_stop_switch.c",
 }

@@ -146,6 +146,12 @@ def test_one_for_a_time_leaves_the_one_that_stays(fleet, cli):
     done = olga.run("admin", "switch", "delete", "group", "web")
     assert done.code != 0 and "operator or temporary" in done.err, done
     set_switch(f.gateway, "group/web", 400, level_query="temporary", capture="forbid")
+    for scope in ("platform", "group/cf/router"):
+        set_switch(f.gateway, scope, snaplen=200)
+        set_switch(f.gateway, scope, snaplen=100, ttl_s=3600)
+        delete_switch(f.gateway, scope, 409)
+        for level, snaplen in (("operator", 200), ("temporary", 100)):
+            assert delete_switch(f.gateway, scope, query=f"?level={level}")["switch"]["snaplen"] == snaplen
     f.gateway.restart()
     assert refused(f.gateway).endswith(": incident")
     done = olga.run("admin", "switch", "set", "group", "web", "--filter", "udp", "--for", "2h", "--reason", "shorter")
