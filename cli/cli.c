@@ -219,6 +219,27 @@ int cli_print_json(const json_t *value)
 	return cli_flush_stdout();
 }
 
+int cli_call(
+	const struct cli *cli, const char *method, const char *path, json_t *body, int (*show)(const json_t *answer))
+{
+	struct err err = {0};
+	json_t *answer = NULL;
+	struct api api;
+	int rc;
+
+	if (cli_api(cli, true, &api, &err) < 0) {
+		json_decref(body);
+		return cli_fail(&err);
+	}
+	if (api_call(&api, method, path, body, &answer, &err) < 0)
+		rc = cli_fail(&err);
+	else
+		rc = cli->globals.json ? cli_print_json(answer) : show(answer);
+	json_decref(answer);
+	api_close(&api);
+	return rc;
+}
+
 bool cli_confirm(const char *question)
 {
 	char answer[16];

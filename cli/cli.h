@@ -88,6 +88,10 @@ int cli_check_job(const char *text, struct err *err);
 int cli_print_json(const json_t *value);
 int cli_flush_stdout(void); /* the same check after other output */
 
+/* cli_call: one call with a token, its answer shown by show, or as JSON with --json.  body is stolen (NULL: none).  The exit code. */
+int cli_call(
+	const struct cli *cli, const char *method, const char *path, json_t *body, int (*show)(const json_t *answer));
+
 /* cli_confirm: asks on the terminal; without one, or at any other answer than yes, refuses. */
 bool cli_confirm(const char *question);
 

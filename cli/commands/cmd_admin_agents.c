@@ -49,21 +49,22 @@ static int add(struct table *t, const json_t *agent, const char *gateway, struct
 	return table_add(t, cells, err);
 }
 
-static int show(const json_t *answer, struct err *err)
+static int show(const json_t *answer)
 {
 	static const char *const heads[] = {"AGENT", "VERSION", "CAPTURES", "TARGETS", "LAST SEEN", "NOTE", NULL};
 	const char *gateway = json_text(json_object_get(answer, "gateway"), "version");
 	const json_t *agents = json_object_get(answer, "agents"), *agent;
-	struct table *t = table_new(heads, err);
+	struct err err = {0};
+	struct table *t = table_new(heads, &err);
 	size_t i;
 
 	if (!t)
-		return cli_fail(err);
+		return cli_fail(&err);
 	json_array_foreach(agents, i, agent)
 	{
-		if (add(t, agent, gateway, err) < 0) {
+		if (add(t, agent, gateway, &err) < 0) {
 			table_free(t);
-			return cli_fail(err);
+			return cli_fail(&err);
 		}
 	}
 	if (json_array_size(agents) == 0)
@@ -78,22 +79,9 @@ static int show(const json_t *answer, struct err *err)
 
 static int run(struct cli *cli, const struct args *args, const void *values)
 {
-	struct err err = {0};
-	json_t *answer = NULL;
-	struct api api;
-	int rc;
-
 	(void)args;
 	(void)values;
-	if (cli_api(cli, true, &api, &err) < 0)
-		return cli_fail(&err);
-	if (api_call(&api, "GET", "/v1/admin/agents", NULL, &answer, &err) < 0)
-		rc = cli_fail(&err);
-	else
-		rc = cli->globals.json ? cli_print_json(answer) : show(answer, &err);
-	json_decref(answer);
-	api_close(&api);
-	return rc;
+	return cli_call(cli, "GET", "/v1/admin/agents", NULL, show);
 }
 
 const struct command cmd_admin_agents = {

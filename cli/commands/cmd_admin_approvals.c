@@ -43,22 +43,9 @@ static int show(const json_t *answer)
 
 static int run_list(struct cli *cli, const struct args *args, const void *values)
 {
-	struct err err = {0};
-	json_t *answer = NULL;
-	struct api api;
-	int rc;
-
 	(void)args;
 	(void)values;
-	if (cli_api(cli, true, &api, &err) < 0)
-		return cli_fail(&err);
-	if (api_call(&api, "GET", "/v1/admin/approvals", NULL, &answer, &err) < 0)
-		rc = cli_fail(&err);
-	else
-		rc = cli->globals.json ? cli_print_json(answer) : show(answer);
-	json_decref(answer);
-	api_close(&api);
-	return rc;
+	return cli_call(cli, "GET", "/v1/admin/approvals", NULL, show);
 }
 
 const struct command cmd_admin_approvals = {

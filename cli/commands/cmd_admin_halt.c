@@ -47,24 +47,7 @@ static int show_resumed(const json_t *answer)
 
 static int call(const struct cli *cli, const char *path, json_t *body, int (*show)(const json_t *answer))
 {
-	struct err err = {0};
-	json_t *answer = NULL;
-	struct api api;
-	int rc;
-
-	if (!body)
-		return cli_usage("option --reason: must be UTF-8 text");
-	if (cli_api(cli, true, &api, &err) < 0) {
-		json_decref(body);
-		return cli_fail(&err);
-	}
-	if (api_call(&api, "POST", path, body, &answer, &err) < 0)
-		rc = cli_fail(&err);
-	else
-		rc = cli->globals.json ? cli_print_json(answer) : show(answer);
-	json_decref(answer);
-	api_close(&api);
-	return rc;
+	return body ? cli_call(cli, "POST", path, body, show) : cli_usage("option --reason: must be UTF-8 text");
 }
 
 static int run_halt(struct cli *cli, const struct args *args, const void *values)

@@ -193,22 +193,13 @@ static int show(const json_t *job)
 static int run(struct cli *cli, const struct args *args, const void *values)
 {
 	struct err err = {0};
-	json_t *job = NULL;
-	struct api api;
 	char path[64];
-	int rc;
 
 	(void)values;
-	if (cli_check_job(args->words[0], &err) < 0 || cli_api(cli, true, &api, &err) < 0)
+	if (cli_check_job(args->words[0], &err) < 0)
 		return cli_fail(&err);
 	snprintf(path, sizeof(path), "/v1/captures/%s", args->words[0]);
-	if (api_call(&api, "GET", path, NULL, &job, &err) < 0)
-		rc = cli_fail(&err);
-	else
-		rc = cli->globals.json ? cli_print_json(job) : show(job);
-	json_decref(job);
-	api_close(&api);
-	return rc;
+	return cli_call(cli, "GET", path, NULL, show);
 }
 
 const struct command cmd_show = {

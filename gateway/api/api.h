@@ -142,9 +142,10 @@ void api_switches_delete(struct api_call *a);
 void api_switches_allowed(struct api_call *a); /* developers', api_own_switches.c */
 void api_switches_allow(struct api_call *a);
 
-/* api_switch_put, api_switch_remove: recorded, then done; what runs is not looked at yet (enforcer_now). */
+/* api_switch_put, api_switch_remove: recorded, then done; what runs is not looked at yet (enforcer_now).  ret_replaced: the row that r stands in place of, as JSON, or
+ * null; the caller's, NULL: not wanted. */
 struct switch_row;
-int api_switch_put(struct api_call *a, const struct switch_row *r, struct err *err);
+int api_switch_put(struct api_call *a, const struct switch_row *r, json_t **ret_replaced, struct err *err);
 int api_switch_remove(struct api_call *a, const struct switch_row *old, struct err *err);
 void api_captures_begin(struct api_call *a); /* one that waited, and is approved */
 void api_admin_approvals(struct api_call *a);

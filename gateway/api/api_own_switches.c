@@ -171,7 +171,7 @@ static int put(struct api_call *a, struct switch_row *r, struct err *err)
 		return err_detail(err, "developers_off");
 	}
 	if (r->capture == SWITCH_FORBID || may == POLICY_DEVELOPERS_ON)
-		return api_switch_put(a, r, err);
+		return api_switch_put(a, r, NULL, err);
 	return policy_get(a->gw->policy, r->kind, r->id, r->level, &old) ? api_switch_remove(a, &old, err) : 0;
 }
 

@@ -183,14 +183,16 @@ static int audit(struct api_call *a, const char *action, const struct switch_row
 	return rc;
 }
 
-int api_switch_put(struct api_call *a, const struct switch_row *r, struct err *err)
+int api_switch_put(struct api_call *a, const struct switch_row *r, json_t **ret_replaced, struct err *err)
 {
 	struct switch_row old;
 	bool had = policy_get(a->gw->policy, r->kind, r->id, r->level, &old);
 
-	if (audit(a, "switch.set", r, had ? &old : NULL, r, err) < 0)
+	if (audit(a, "switch.set", r, had ? &old : NULL, r, err) < 0 || policy_put(a->gw->policy, r, err) < 0)
 		return -1;
-	return policy_put(a->gw->policy, r, err);
+	if (ret_replaced)
+		*ret_replaced = had ? switch_row_to_json(&old) : json_null();
+	return 0;
 }
 
 int api_switch_remove(struct api_call *a, const struct switch_row *old, struct err *err)
@@ -335,10 +337,9 @@ static int settle_level(struct api_call *a, struct switch_row *r, struct err *er
 
 void api_switches_set(struct api_call *a)
 {
-	json_t *body = api_body(a), *ended;
-	struct switch_row r, old;
+	json_t *body = api_body(a), *replaced, *ended;
+	struct switch_row r;
 	struct err err = {0};
-	bool had;
 	int rc;
 
 	if (!body)
@@ -353,15 +354,14 @@ void api_switches_set(struct api_call *a)
 	if (rc == 0)
 		rc = settle_level(a, &r, &err);
 	json_decref(body);
-	had = rc == 0 && policy_get(a->gw->policy, r.kind, r.id, r.level, &old);
-	if (rc < 0 || api_switch_put(a, &r, &err) < 0) {
+	if (rc < 0 || api_switch_put(a, &r, &replaced, &err) < 0) {
 		http_reply_err(a->rq, &err);
 		return;
 	}
 	ended = enforcer_now(a->gw);
 	http_reply_json(a->rq, 200,
-		json_pack("{s:o, s:o, s:o, s:o}", "switch", switch_row_to_json(&r), "replaced",
-			had ? switch_row_to_json(&old) : json_null(), "ended", ended, "warnings", warnings(a->gw, &r)));
+		json_pack("{s:o, s:o, s:o, s:o}", "switch", switch_row_to_json(&r), "replaced", replaced, "ended",
+			ended, "warnings", warnings(a->gw, &r)));
 }
 
 void api_switches_delete(struct api_call *a)
