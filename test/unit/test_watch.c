@@ -228,6 +228,20 @@ static struct heard events(const char *type)
 	return h;
 }
 
+/* A state may be seen before the event that tells of it is written.  The newest one's data. */
+static struct heard until_events(const char *type, size_t n)
+{
+	struct heard h;
+
+	for (unsigned ms = 0; (h = events(type)).n < n; ms++) {
+		if (ms >= GATEWAY_RIG_WAIT_MS)
+			fail_msg("%zu events %s, not %zu", h.n, type, n);
+		(void)poll(NULL, 0, 1);
+	}
+	assert_int_equal(h.n, n);
+	return h;
+}
+
 static void ended(struct capture *c, enum stop_reason reason, const char *error_code, const char *says)
 {
 	struct job *j;
@@ -316,8 +330,7 @@ static void without_a_fresh_token_there_are_two_times(void **state)
 	c = start(JOB_STORE);
 	until_asked(1);
 	token_says(ERR_AUTH);
-	while (events("token_needed").n == 0)
-		(void)poll(NULL, 0, 1);
+	(void)until_events("token_needed", 1);
 	assert_int_equal(capture_state(c), JOB_RUNNING); /* a stored one has the other time */
 	capture_stop(c, STOP_USER, "alice");
 	ended(c, STOP_USER, "", "");
@@ -339,12 +352,10 @@ static void the_newest_token_is_asked_with(void **state)
 	(void)state;
 	until_asked(1);
 	token_says(ERR_AUTH);
-	while (events("token_needed").n == 0)
-		(void)poll(NULL, 0, 1);
+	(void)until_events("token_needed", 1);
 	shown = person("cf:dev", "fresh", 5);
 	capture_renew(c, &shown);
-	while (events("right_known").n == 0)
-		(void)poll(NULL, 0, 1);
+	(void)until_events("right_known", 1);
 	shown = person("cf:mallory", "stolen", 9);
 	capture_renew(c, &shown);
 	shown = person("cf:dev", "older", 4);
@@ -390,8 +401,7 @@ static void those_that_come_join(void **state)
 	assert_int_equal(events("instance_joined").n, 1);
 	until_asked(3);
 	assert_int_equal(events("instance_joined").n, 1);
-	assert_int_equal(events("instance_running").n, 2);
-	assert_non_null(strstr(events("instance_running").last, "what shop/1 sent before is not here"));
+	assert_non_null(strstr(until_events("instance_running", 2).last, "what shop/1 sent before is not here"));
 	capture_stop(c, STOP_USER, "alice");
 	ended(c, STOP_USER, "", "");
 	bytes = store_rig_object(&rig.store, &n);
@@ -429,7 +439,7 @@ static void those_that_leave_are_let_go_and_come_back(void **state)
 	atomic_store(&rig.stopped, false);
 	lists("shop/0@two", NULL, NULL);
 	until_count(c, "running", NULL, 1);
-	assert_non_null(strstr(events("instance_running").last, "nothing of shop/0 is here from"));
+	assert_non_null(strstr(until_events("instance_running", 2).last, "nothing of shop/0 is here from"));
 	capture_stop(c, STOP_USER, "alice");
 	ended(c, STOP_USER, "", "");
 }
