@@ -471,7 +471,7 @@ def test_store_with_a_wrong_certificate(stored, place, pki):
 @pytest.mark.parametrize("end", ["interrupt", "kill9"])
 def test_left_in_the_middle(stored, place, end):
     """Every connection ends at once; what is there is the beginning of the file, and the next run goes on behind it."""
-    gone = []
+    cut, gone = [], []
 
     def script(asked):
         asked.part_head()
@@ -479,6 +479,7 @@ def test_left_in_the_middle(stored, place, end):
             return asked.body()
         asked.body(SEGMENT if asked.first == 0 else 3_000_000 + asked.first % 1000)
         if asked.first:
+            cut.append(asked.first)
             asked.wait_gone()
             gone.append(asked.first)
         return None
@@ -487,7 +488,7 @@ def test_left_in_the_middle(stored, place, end):
     p = place(s)
     command = p.start()
     wait_for(lambda: p.prefix() > SEGMENT + 1_000_000, "a part to be under way behind the first")
-    wait_for(lambda: s.in_flight >= 3, "others beside it")
+    wait_for(lambda: len(cut) >= 3, "others beside it, each in its middle")
     getattr(command, end)()
     if end == "interrupt":
         result = command.wait()
