@@ -131,8 +131,8 @@ def test_agent_told_to_end(fleet):
     f.sinks[0].take(100)
     f.agents[0].stop(signal.SIGTERM)
     wait_for(lambda: instance(f, live.job, "web/0")["state"] == "ended", "its part to end")
-    ended = instance(f, live.job, "web/0")
-    assert ended["stop_reason"] == "agent_shutdown" and ended["packets"] == 100
+    assert instance(f, live.job, "web/0")["stop_reason"] == "agent_shutdown"
+    wait_for(lambda: instance(f, live.job, "web/0")["packets"] == 100, "its last packets to be merged")
     assert f.gateway.job(live.job)["state"] == "running"
     f.agents[0].start()
     again = started(f)
